@@ -1,0 +1,130 @@
+"""The user's arrays against the declarations: shapes give sizes, and every index must stay in its tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from einsim.cascade.bounds import numeric_reach
+from einsim.cascade.expression import Access, accesses
+from einsim.cascade.index import Index
+from einsim.cascade.ir import Cascade, TensorDecl
+from einsim.cascade.names import size_of
+from einsim.cascade.ranks import bind_sizes, iterative_rank, tensor_ranks, tile_bounds
+from einsim.cascade.space import Array, Space
+from einsim.errors import SpecError, suggest
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Inputs in float64 with absent elements set to 0, and every size of the cascade."""
+
+    arrays: Mapping[str, Array]
+    sizes: Mapping[str, int]
+
+
+def bind_inputs(cascade: Cascade, inputs: Mapping[str, ArrayLike], sizes: Mapping[str, int]) -> Bound:
+    """Check the arrays and infer the sizes; raise SpecError naming tensor, dimension, expected and got."""
+    declared = {tensor.name: tensor for tensor in cascade.inputs}
+    for name in inputs:
+        if name not in declared:
+            raise SpecError(f"cascade {cascade.name!r} has no input {name!r}", remedy=suggest(name, declared))
+    arrays: dict[str, Array] = {}
+    inferred: dict[str, int] = {}
+    origin: dict[str, str] = {}
+    for symbol, value in sizes.items():
+        inferred[symbol] = value
+        origin[symbol] = "the sizes given"
+    for tensor in cascade.inputs:
+        if tensor.name not in inputs:
+            raise SpecError(f"input {tensor} is missing", remedy=f"give an array of shape {_shape(tensor)}")
+        arrays[tensor.name] = _array(tensor, inputs[tensor.name])
+        _infer(tensor, arrays[tensor.name], inferred, origin)
+    bound = bind_sizes(cascade, inferred)
+    return Bound(
+        {name: _clean(cascade, declared[name], array, bound) for name, array in arrays.items()}, bound
+    )
+
+
+def _shape(tensor: TensorDecl) -> str:
+    return f"({', '.join(map(size_of, tensor.ranks))})"
+
+
+def _array(tensor: TensorDecl, given: ArrayLike) -> Array:
+    array = np.asarray(given)
+    if array.dtype.kind not in "fiub":
+        raise SpecError(f"input {tensor.name!r} holds {array.dtype}", remedy="give real numbers")
+    if array.ndim != len(tensor.ranks):
+        raise SpecError(
+            f"input {tensor} has {len(tensor.ranks)} dimensions, got an array of shape {array.shape}",
+            remedy=f"give an array of shape {_shape(tensor)}",
+        )
+    return array.astype(np.float64)
+
+
+def _infer(tensor: TensorDecl, array: Array, inferred: dict[str, int], origin: dict[str, str]) -> None:
+    for position, (rank, length) in enumerate(zip(tensor.ranks, array.shape, strict=True), start=1):
+        symbol = size_of(rank)
+        where = f"dimension {position} (rank {rank}) of input {tensor.name!r}"
+        if length == 0:
+            raise SpecError(f"{where} is empty", remedy=f"size {symbol} must be at least 1")
+        expected = inferred.setdefault(symbol, length)
+        if expected != length:
+            raise SpecError(
+                f"{where}: expected {symbol} = {expected} from {origin[symbol]}, got {length}",
+                remedy=f"give arrays that agree on {symbol}",
+            )
+        origin.setdefault(symbol, f"input {tensor.name!r}")
+
+
+def _clean(cascade: Cascade, tensor: TensorDecl, array: Array, sizes: Mapping[str, int]) -> Array:
+    """The array with 0 where an input given in tiles has elements beyond the rank's end."""
+    if len(set(tensor.ranks)) != len(tensor.ranks):
+        return array
+    mask = Space.of(tensor.ranks, sizes, {}).mask(cascade, sizes)
+    return array if mask is None else np.where(mask, array, 0.0)
+
+
+def check_reads(cascade: Cascade, sizes: Mapping[str, int]) -> None:
+    """Raise SpecError for an access that leaves its tensor at these sizes, or reads what a tile lacks."""
+    iterative = {einsum.name: iterative_rank(einsum) for einsum in cascade.einsums}
+    for statement in cascade.statements:
+        for access in accesses(statement.body):
+            dimensions = tensor_ranks(cascade, access.tensor)
+            over = iterative.get(access.tensor)
+            for position, (index, rank) in enumerate(zip(access.indices, dimensions, strict=True), start=1):
+                extent = sizes[size_of(rank)] + (rank == over)
+                least, greatest = numeric_reach(cascade, index, sizes)
+                if least < 0 or greatest >= extent:
+                    raise SpecError(
+                        f"index {str(index)!r} of dimension {position} of {access.tensor!r} reaches "
+                        f"{least if least < 0 else greatest}; rank {rank} has elements 0 to {extent - 1}",
+                        at=index.at,
+                        remedy=f"change the sizes ({size_of(rank)} = {sizes[size_of(rank)]}) or the index",
+                    )
+            _check_tiles(cascade, access, dimensions, over, sizes)
+
+
+def _check_tiles(
+    cascade: Cascade, access: Access, dimensions: tuple[str, ...], over: str | None, sizes: Mapping[str, int]
+) -> None:
+    """A tensor in tiles lacks elements of a partial last tile; only its own ranks walk round them."""
+    for bound in tile_bounds(cascade, dimensions):
+        read = Index()
+        for term in bound.index.terms:
+            position = dimensions.index(term.rank or "")
+            index = access.indices[position].plus(Index.constant(-int(term.rank == over)))
+            read = read.plus(index, term.factor, term.sizes)
+        if read == bound.index:
+            continue
+        size = sizes[size_of(bound.rank)]
+        greatest = numeric_reach(cascade, read, sizes)[1]
+        if greatest >= size:
+            raise SpecError(
+                f"{access} reads element {greatest} of rank {bound.rank}, which has {size}",
+                at=access.at,
+                remedy="the last tile is partial: give sizes that fill it, or read at the ranks of the tiles",
+            )

@@ -1,0 +1,220 @@
+"""The closed-form model: time, traffic and energy of a design from its counts.
+
+The arithmetic is the published evaluation's (Nayak et al., MICRO 2024, section VI): an Einsum takes its
+steps times its cycles per point; Einsums of a phase run side by side on their arrays; memory time hides
+behind the whole run or behind its phase. What this leaves out (fill, drain, hazards) is the cycle model's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import prod
+
+import numpy as np
+
+from einsim.errors import SpecError
+from einsim.model.costs import Costs, Energy, as_float
+from einsim.model.counts import Counts, LevelCount, count
+from einsim.schedule.environment import Columns
+from einsim.schedule.lower import lower
+from einsim.schedule.nest import Schedule
+from einsim.spec.configuration import Design
+from einsim.spec.expressions import Number, maximum
+from einsim.units import INT64_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the closed form says of a design, or (every number an array) of the points of a sweep.
+
+    Energies in pJ, times in seconds, traffic in bytes to and from the outermost memory; counts are totals
+    over all instances. `energy_by_part_pj` has one key a memory, register file and `array.operation`;
+    `energy_by_einsum_pj` the same total by Einsum.
+    """
+
+    schedule: Schedule
+    counts: Counts
+    feasible: Number
+    traffic_bytes: Number
+    latency_s: Number
+    compute_s: Number
+    memory_s: Number
+    energy_pj: Number
+    utilisation: dict[str, Number]
+    cycles: dict[str, Number]
+    cycles_by_array: dict[str, Number]
+    energy_by_part_pj: dict[str, Number]
+    energy_by_einsum_pj: dict[str, Number]
+    area_um2: Number
+
+
+def evaluate(design: Design) -> Evaluation:
+    """Evaluates one design exactly. Raises SpecError where its files are wrong."""
+    return _evaluate(design, {}, None)
+
+
+def evaluate_many(design: Design, columns: Columns) -> Evaluation:
+    """Evaluates many designs that differ in some numbers, given as equally long arrays.
+
+    Column names are those of mapping expressions (`array2d.rows`, `buffer.capacity_bytes`, `M`, `B`) and
+    of costs (`buffer.read_energy_pj`, `dram.bandwidth_bytes_per_s`, `clock_hz`). Raises SpecError for
+    an unknown name or a value out of range, OverflowError where 64 bits might not hold a count.
+    """
+    arrays = {name: np.atleast_1d(np.asarray(values)) for name, values in columns.items()}
+    lengths = {len(values) for values in arrays.values()}
+    if len(lengths) != 1:
+        raise SpecError(f"columns of {sorted(lengths)} values; they must be equally long")
+    return _evaluate(design, arrays, lengths.pop())
+
+
+def _evaluate(design: Design, columns: Columns, designs: int | None) -> Evaluation:
+    costs = Costs(design, columns)
+    schedule = lower(design, costs.sizes())
+    if designs is not None:
+        refuse_overflow(schedule)
+    counts = _spill(schedule, count(schedule, list(design.architecture.memories), designs), design)
+    cycles = {e.name: counts.einsums[e.name].steps * e.cycles_per_point for e in schedule.einsums}
+    times = _memory_times(costs, counts)
+    latency, compute, memory = _latency(costs, schedule, counts, cycles, times)
+    energy = Energy(costs, schedule, counts)
+    return Evaluation(
+        schedule=schedule,
+        counts=counts,
+        feasible=_feasible(schedule, designs),
+        traffic_bytes=_traffic(costs, counts),
+        latency_s=latency,
+        compute_s=compute,
+        memory_s=memory,
+        energy_pj=energy.total,
+        utilisation=_utilisation(costs, schedule, counts, latency),
+        cycles=cycles,
+        cycles_by_array=_by_array(schedule, cycles),
+        energy_by_part_pj=energy.by_part,
+        energy_by_einsum_pj=energy.by_einsum,
+        area_um2=costs.area(),
+    )
+
+
+def _feasible(schedule: Schedule, designs: int | None) -> Number:
+    if designs is None:
+        return not any(bool(shortfall.where) for shortfall in schedule.shortfalls)
+    fits = np.ones(designs, dtype=bool)
+    for shortfall in schedule.shortfalls:
+        fits &= ~np.broadcast_to(shortfall.where, designs)
+    return fits
+
+
+def refuse_overflow(schedule: Schedule) -> None:
+    """Raises OverflowError where a count might need more than 64 bits.
+
+    No count exceeds the cycles that its Einsum would take on one processing element, whole tiles counted.
+    """
+    for einsum in schedule.einsums:
+        bound = np.float64(einsum.cycles_per_point)
+        for dimension in einsum.dimensions:
+            size = schedule.sizes[dimension.rank]
+            tiles = [loop.tile for loop in einsum.loops if loop.rank == dimension.rank]
+            bound = bound * (np.asarray(size, float) + np.asarray(maximum(0, *tiles), float))
+        if np.any(bound > INT64_MAX / 4):
+            raise OverflowError(f"counts of {einsum.name} may exceed 64 bits; evaluate such points one by one")
+
+
+def _spill(schedule: Schedule, counts: Counts, design: Design) -> Counts:
+    """Moves the spilled proportion of tensors' buffer traffic to the outermost memory.
+
+    A spilled word is read and written there instead of being fetched for keeping, so that of the tensor's
+    own traffic to the outermost memory only the other proportion remains. Buffer counts stay.
+    """
+    rules = [rule for rule in schedule.spills if np.any(rule.proportion != 0)]
+    if not rules:
+        return counts
+    outermost = design.architecture.outermost
+    levels: list[LevelCount] = []
+    for row in counts.levels:
+        rule = next((r for r in rules if row.tensor in r.tensors and _passes(counts, row, r.level)), None)
+        if rule is None or row.level not in {outermost, rule.level}:
+            levels.append(row)
+        elif row.level == outermost:
+            keep = 1 - rule.proportion
+            levels.append(replace(row, reads=row.reads * keep, fills=row.fills * keep, updates=row.updates * keep))
+        else:
+            part = rule.proportion
+            levels.append(row)
+            levels.append(replace(row, level=outermost, reads=row.reads * part, fills=0, updates=row.updates * part))
+    return Counts(tuple(levels), counts.einsums)
+
+
+def _passes(counts: Counts, row: LevelCount, level: str) -> bool:
+    """Whether the access that a row belongs to goes through `level`."""
+    return any(r.level == level and r.einsum == row.einsum and r.label == row.label for r in counts.levels)
+
+
+def _traffic(costs: Costs, counts: Counts) -> Number:
+    """Bytes to and from the outermost memory."""
+    outermost = costs.design.architecture.outermost
+    words = sum((row.reads + row.updates for row in counts.levels if row.level == outermost), start=0)
+    traffic = words * costs["word_bytes"]
+    if isinstance(traffic, np.ndarray) and (np.asarray(traffic, float) < 0).any():
+        raise OverflowError("traffic exceeds 64 bits; evaluate such points one by one")
+    return int(traffic) if isinstance(traffic, Fraction) and traffic.denominator == 1 else traffic
+
+
+def _memory_times(costs: Costs, counts: Counts) -> dict[str, dict[str, Number]]:
+    """Memory with a bandwidth -> Einsum -> seconds that its words take to and from it."""
+    times: dict[str, dict[str, Number]] = {}
+    for name, memory in costs.design.architecture.memories.items():
+        if memory.bandwidth_bytes_per_s is None:
+            continue
+        scale = costs["word_bytes"] / costs[f"{name}.bandwidth_bytes_per_s"]
+        times[name] = {}
+        for row in counts.levels:
+            if row.level == name:
+                words = as_float(row.reads + row.fills + row.updates)
+                times[name][row.einsum] = times[name].get(row.einsum, 0.0) + words * scale
+    return times
+
+
+def _latency(
+    costs: Costs, schedule: Schedule, counts: Counts, cycles: dict[str, Number], times: dict[str, dict[str, Number]]
+) -> tuple[Number, Number, Number]:
+    """Latency, its compute part and its memory part, in seconds."""
+    total: Number = 0.0
+    compute: Number = 0.0
+    memory = _longest(times, list(cycles))
+    for phase in schedule.phases:
+        stall: Number = 0
+        if phase.stall_each is not None:
+            stall = counts.einsums[phase.stall_each].steps * phase.stall_cycles
+        sides = [sum((cycles[name] for name in names), start=0) for _, names in phase.run]
+        busy = as_float((maximum(*sides) if len(sides) > 1 else sum(sides)) + stall) / costs["clock_hz"]
+        compute = compute + busy
+        names = [name for _, side in phase.run for name in side]
+        total = total + (maximum(busy, _longest(times, names)) if schedule.per_phase_memory else busy)
+    return (total if schedule.per_phase_memory else maximum(compute, memory)), compute, memory
+
+
+def _longest(times: dict[str, dict[str, Number]], names: list[str]) -> Number:
+    """Seconds of the slowest memory over some Einsums."""
+    each = [sum((einsums.get(name, 0.0) for name in names), start=0.0) for einsums in times.values()]
+    return maximum(*each) if len(each) > 1 else sum(each, start=0.0)
+
+
+def _utilisation(costs: Costs, schedule: Schedule, counts: Counts, latency: Number) -> dict[str, Number]:
+    """Busy processing-element cycles over all of them, by array; points that exist, not whole tiles."""
+    shares: dict[str, Number] = {}
+    for array, parts in costs.design.architecture.arrays.items():
+        busy: Number = 0.0
+        for einsum in schedule.einsums:
+            if einsum.array == array:
+                busy = busy + as_float(counts.einsums[einsum.name].points) * einsum.cycles_per_point
+        elements = as_float(prod(costs[f"{array}.{axis}"] for axis in parts.axes))
+        shares[array] = busy / (elements * latency * costs["clock_hz"])
+    return shares
+
+
+def _by_array(schedule: Schedule, cycles: dict[str, Number]) -> dict[str, Number]:
+    totals: dict[str, Number] = {}
+    for einsum in schedule.einsums:
+        totals[einsum.array] = totals.get(einsum.array, 0) + cycles[einsum.name]
+    return totals

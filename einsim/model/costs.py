@@ -1,0 +1,145 @@
+"""Costs: what every action takes in energy and every part in area, and the sum over all actions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from einsim.errors import Location, SpecError, suggest
+from einsim.model.counts import Counts, LevelCount
+from einsim.schedule.environment import Columns, machine_fields
+from einsim.schedule.nest import EinsumSchedule, Schedule
+from einsim.spec.architecture import Architecture
+from einsim.spec.configuration import Accounting, Design
+from einsim.spec.expressions import Number
+
+
+def as_float(value: Number) -> Number:
+    """A count as a float (or float array), from integers of any size, fractions or arrays."""
+    return value.astype(np.float64) if isinstance(value, np.ndarray) else float(value)
+
+
+def cost_fields(machine: Architecture) -> dict[str, float]:
+    """Every cost, rate and area of a machine by its dotted name; operations as `array2d.mac.energy_pj`."""
+    fields: dict[str, float] = {"clock_hz": machine.clock_hz}
+    for name, memory in machine.memories.items():
+        fields[f"{name}.read_energy_pj"] = memory.read_energy_pj
+        fields[f"{name}.write_energy_pj"] = memory.write_energy_pj
+        fields[f"{name}.area_um2"] = memory.area_um2
+        if memory.bandwidth_bytes_per_s is not None:
+            fields[f"{name}.bandwidth_bytes_per_s"] = memory.bandwidth_bytes_per_s
+    for array_name, array in machine.arrays.items():
+        registers = array.registers
+        fields[f"{registers.name}.read_energy_pj"] = registers.read_energy_pj
+        fields[f"{registers.name}.write_energy_pj"] = registers.write_energy_pj
+        fields[f"{registers.name}.area_um2"] = registers.area_um2
+        for operation_name, operation in array.operations.items():
+            if operation.macro is None:
+                fields[f"{array_name}.{operation_name}.energy_pj"] = operation.energy_pj
+                fields[f"{array_name}.{operation_name}.area_um2"] = operation.area_um2
+    return fields
+
+
+class Costs(Mapping[str, Number]):
+    """The numbers of a design's machine by dotted name, some of them replaced by a sweep's columns.
+
+    Raises SpecError for a column that names nothing, or values out of range.
+    """
+
+    def __init__(self, design: Design, columns: Columns) -> None:
+        self.design = design
+        self._columns = columns
+        own: dict[str, Number] = {**machine_fields(design.architecture), **cost_fields(design.architecture)}
+        known = {*own, *(name for name, _ in design.workload.sizes)}
+        for name, values in columns.items():
+            if name not in known:
+                raise SpecError(f"no number {name!r} to sweep", at=Location("sweep"), remedy=suggest(name, known))
+            _check_column(name, values, whole=name not in cost_fields(design.architecture))
+        self._values = own | {name: values for name, values in columns.items() if name in own}
+
+    def __getitem__(self, name: str) -> Number:
+        """The number called `name`."""
+        return self._values[name]
+
+    def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
+        """All names."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._values)
+
+    def sizes(self) -> Columns:
+        """The columns that sizes depend on: integers."""
+        costs = cost_fields(self.design.architecture)
+        return {name: values for name, values in self._columns.items() if name not in costs}
+
+    def area(self) -> Number:
+        """Area of the machine, um^2: memories, register files, functional units."""
+        machine = self.design.architecture
+        total: Number = 0.0
+        for name in machine.memories:
+            total = total + self[f"{name}.area_um2"]
+        for name, array in machine.arrays.items():
+            element = self[f"{array.registers.name}.area_um2"]
+            for operation, unit in array.operations.items():
+                element = element + (self[f"{name}.{operation}.area_um2"] if unit.macro is None else 0.0)
+            for axis in array.axes:
+                element = element * self[f"{name}.{axis}"]
+            total = total + element
+        return total
+
+
+def _check_column(name: str, values: Number, *, whole: bool) -> None:
+    if values.dtype.kind not in ("iu" if whole else "iuf"):
+        raise SpecError(f"{name} takes {'integers' if whole else 'numbers'}", at=Location("sweep"))
+    least = 1 if whole or not name.endswith(("_pj", "_um2")) else 0
+    if (values < least).any() or not np.isfinite(values).all():
+        raise SpecError(f"{name} has a value that is out of range", at=Location("sweep"), remedy=f"least: {least}")
+
+
+class Energy:
+    """Energy of all actions, pJ.
+
+    `full` accounting charges every register file. `published` charges the register files of one *used*
+    processing element of each array for all of its Einsum's accesses, as the published figures do.
+    """
+
+    def __init__(self, costs: Costs, schedule: Schedule, counts: Counts) -> None:
+        self.costs = costs
+        self.one_instance = costs.design.accounting is Accounting.PUBLISHED
+        self.by_part: dict[str, Number] = {}
+        self.by_einsum: dict[str, Number] = {einsum.name: 0.0 for einsum in schedule.einsums}
+        einsums = {einsum.name: einsum for einsum in schedule.einsums}
+        for row in counts.levels:
+            if row.charged:
+                self._add(row.einsum, row.level, self._access(row, einsums[row.einsum], counts))
+        for einsum in schedule.einsums:
+            points = as_float(counts.einsums[einsum.name].points)
+            for operation, times in einsum.charged:
+                part = f"{einsum.array}.{operation}"
+                self._add(einsum.name, part, points * times * costs[f"{part}.energy_pj"])
+
+    @property
+    def total(self) -> Number:
+        """Energy of everything, pJ."""
+        return sum(self.by_part.values(), start=0.0)
+
+    def _add(self, einsum: str, part: str, energy: Number) -> None:
+        self.by_part[part] = self.by_part.get(part, 0.0) + energy
+        self.by_einsum[einsum] = self.by_einsum[einsum] + energy
+
+    def _access(self, row: LevelCount, einsum: EinsumSchedule, counts: Counts) -> Number:
+        """Energy of one access at one level: accesses are whole lines or rows, on average."""
+        machine = self.costs.design.architecture
+        width: Number = 1
+        if row.level in machine.memories:
+            width = self.costs[f"{row.level}.access_bytes"] / self.costs["word_bytes"]
+        elif self.one_instance and row.level == einsum.registers:
+            width = counts.einsums[row.einsum].elements
+        reads, writes = as_float(row.reads), as_float(row.fills + row.updates)
+        read_pj, write_pj = (self.costs[f"{row.level}.{kind}_energy_pj"] for kind in ("read", "write"))
+        return (reads * read_pj + writes * write_pj) / as_float(width)
+
+

@@ -1,0 +1,92 @@
+"""The sizes that mapping expressions read: rank sizes, architecture fields, choices, tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Table
+
+import numpy as np
+
+from einsim.cascade import known_ranks, size_of, size_parameters
+from einsim.errors import Location, SpecError, suggest
+from einsim.spec.architecture import Architecture
+from einsim.spec.configuration import Design
+from einsim.spec.expressions import Number, ceil_div, expression
+
+Columns = Table[str, Number]
+"""Values that vary over a sweep, by name (`array2d.rows`, `buffer.capacity_bytes`, `M`), as int64 arrays."""
+
+
+def machine_fields(machine: Architecture) -> dict[str, Number]:
+    """Every integer field of a machine by its dotted name."""
+    fields: dict[str, Number] = {"word_bytes": machine.word_bytes}
+    for name, memory in machine.memories.items():
+        fields[f"{name}.access_bytes"] = memory.access_bytes
+        if memory.capacity_bytes is not None:
+            fields[f"{name}.capacity_bytes"] = memory.capacity_bytes
+    for name, array in machine.arrays.items():
+        for axis, count in array.axes.items():
+            fields[f"{name}.{axis}"] = count
+        fields[f"{array.registers.name}.depth_words"] = array.registers.depth_words
+    return fields
+
+
+def environment(design: Design, columns: Columns) -> dict[str, Number]:
+    """All names but the tiles; `columns` replace the values of their names.
+
+    Raises SpecError for a rank without a size, or a size that nothing uses.
+    """
+    env: dict[str, Number] = dict(machine_fields(design.architecture))
+    env |= {name: value for name, value in design.choices if isinstance(value, int)}
+    given = dict(design.workload.sizes) | {name: columns[name] for name in columns if name in _needed(design)}
+    env |= {name: value for name, value in columns.items() if name in env}
+    env |= _rank_sizes(design, given, env)
+    return env
+
+
+def _needed(design: Design) -> list[str]:
+    """Sizes that the workload must give."""
+    own = [name for name in size_parameters(design.cascade) if name not in design.mapping.sizes]
+    return [*(size_of(rank) for rank in design.mapping.batch), *own]
+
+
+def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]) -> dict[str, Number]:
+    needed = _needed(design)
+    document = design.mapping_document
+    for rank in design.mapping.batch:
+        if rank in known_ranks(design.cascade):
+            raise SpecError(f"batch rank {rank!r} is a rank of the cascade already", at=document.locate(("batch",)))
+    missing = [name for name in needed if name not in given]
+    if missing:
+        raise SpecError(
+            f"the workload gives no size for {', '.join(missing)}",
+            at=Location("workload"),
+            remedy=f"add --shape {','.join(f'{name}=...' for name in missing)}",
+        )
+    if design.workload.model is None:
+        for name in given:
+            if name not in needed:
+                raise SpecError(f"nothing has a size {name!r}", at=Location("workload"), remedy=suggest(name, needed))
+    sizes = {name: given[name] for name in needed}
+    for name, text in design.mapping.sizes.items():
+        at = document.locate(("sizes", name))
+        if name not in size_parameters(design.cascade):
+            raise SpecError(
+                f"the cascade leaves no size {name!r} open", at=at, remedy=suggest(name, size_parameters(design.cascade))
+            )
+        sizes[name] = positive(expression(text, at).evaluate(env | sizes), text, at)
+    for split in design.cascade.splits:
+        sizes[size_of(split.outer)] = ceil_div(sizes[size_of(split.rank)], sizes[split.size])
+    return sizes
+
+
+def positive(value: Number, text: str, at: Location) -> Number:
+    """A size: a positive integer (at every point of a sweep); raises SpecError otherwise."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind != "i" or (value <= 0).any():
+            raise SpecError(f"{text!r} is not a positive integer at every point", at=at)
+        return value
+    if getattr(value, "denominator", 1) != 1:
+        raise SpecError(f"{text!r} is {value}, no integer", at=at, remedy="use // or ceil(a / b)")
+    if value <= 0:
+        raise SpecError(f"{text!r} is {value}, which is not positive", at=at)
+    return int(value)

@@ -1,0 +1,268 @@
+"""Lowering: from a design to the schedule that the models count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from einsim.cascade import (
+    Access,
+    Einsum,
+    Split,
+    iteration_ranks,
+    known_ranks,
+    operands,
+    operations,
+    size_of,
+    split_of,
+)
+from einsim.errors import SpecError, suggest
+from einsim.schedule.environment import Columns, environment, positive
+from einsim.schedule.legality import check_loops, check_mapping
+from einsim.schedule.nest import (
+    AccessPlan,
+    Dimension,
+    EinsumSchedule,
+    Loop,
+    PhaseSchedule,
+    Schedule,
+    Shortfall,
+    SpillRule,
+)
+from einsim.schedule.tiles import check_capacity, fit_tile, occupancy
+from einsim.spec.architecture import Array
+from einsim.spec.configuration import Design
+from einsim.spec.expressions import Number, ceil_div, expression, maximum, minimum
+from einsim.spec.mapping import Fitted
+
+
+def lower(design: Design, columns: Columns | None = None) -> Schedule:
+    """The schedule of a design, or with `columns` of many designs at once.
+
+    Raises SpecError where the mapping does not fit the cascade or the machine's parts; a design that
+    does not fit the machine's *sizes* comes back with shortfalls.
+    """
+    check_mapping(design)
+    lowering = _Lowering(design, environment(design, columns or {}))
+    lowering.make_tiles()
+    einsums = tuple(lowering.einsum(einsum) for einsum in lowering.mapped_einsums())
+    check_loops(design, einsums)
+    env = lowering.env
+    levels = occupancy(design, einsums, env)
+    return Schedule(
+        sizes={rank: env[size_of(rank)] for rank in lowering.base_ranks()},
+        einsums=einsums,
+        phases=tuple(lowering.phases()),
+        spills=tuple(lowering.spills()),
+        per_phase_memory=design.mapping.memory_time == "per-phase",
+        tiles={name: env[name] for name in design.mapping.tiles},
+        occupancy=levels,
+        shortfalls=(*lowering.shortfalls, *_axis_shortfalls(einsums, env), *check_capacity(design, levels, env)),
+    )
+
+
+@dataclass(slots=True)
+class _Lowering:
+    """The state of one lowering: the names known so far, and what did not fit."""
+
+    design: Design
+    env: dict[str, Number]
+    shortfalls: tuple[Shortfall, ...] = ()
+
+    def mapped_einsums(self) -> list[Einsum]:
+        views = self.design.mapping.views
+        return [einsum for einsum in self.design.cascade.einsums if einsum.name not in views]
+
+    def base_ranks(self) -> list[str]:
+        cascade = self.design.cascade
+        own = [rank for rank in known_ranks(cascade) if split_of(cascade, rank) is None]
+        return [*self.design.mapping.batch, *own]
+
+    def make_tiles(self) -> None:
+        """Evaluates the named tiles in order; fitted ones against the memory that they must fit."""
+        document = self.design.mapping_document
+        for name, tile in self.design.mapping.tiles.items():
+            at = document.locate(("tiles", name))
+            if not isinstance(tile, Fitted):
+                self.env[name] = expression(tile, at).evaluate(self.env)
+                continue
+            wanted = tile.among or [einsum.name for einsum in self.mapped_einsums()]
+            unknown = set(wanted) - {einsum.name for einsum in self.mapped_einsums()}
+            if unknown:
+                raise SpecError(f"tile {name}: no Einsum {min(unknown)!r} is mapped", at=at)
+
+            def trial(value: int, name: str = name, wanted: list[str] = wanted) -> tuple[EinsumSchedule, ...]:
+                self.env[name] = value
+                return tuple(self.einsum(einsum) for einsum in self.mapped_einsums() if einsum.name in wanted)
+
+            self.env[name], shortfall = fit_tile(self.design, name, tile, trial, self.env)
+            self.shortfalls = (*self.shortfalls, shortfall)
+
+    def einsum(self, einsum: Einsum) -> EinsumSchedule:
+        """One Einsum's nest, accesses and operations."""
+        mapping = self.design.mapping
+        plan = mapping.einsums[einsum.name]
+        nest = mapping.nests[plan.nest]
+        array = self.design.architecture.arrays[nest.array]
+        dimensions = self.dimensions(iteration_ranks(einsum), einsum.name)
+        counted = _operation_counts(operations(einsum), array)
+        charged = _operation_counts(
+            [name for name in operations(einsum) if name not in plan.uncharged_operations], array
+        )
+        return EinsumSchedule(
+            name=einsum.name,
+            array=nest.array,
+            registers=array.registers.name,
+            loops=tuple(self.loops(plan.nest, dimensions)),
+            dimensions=dimensions,
+            accesses=tuple(self.accesses(einsum)),
+            operations=tuple(counted.items()),
+            charged=tuple(charged.items()),
+            cycles_per_point=_cycles(operations(einsum), array, pipelined=plan.pipelined),
+        )
+
+    def dimensions(self, ranks: Iterable[str], what: str) -> tuple[Dimension, ...]:
+        """Batch ranks, then the base ranks of `ranks` in order, coarse where only a split's outer rank is there."""
+        present = list(ranks)
+        found = {rank: Dimension(rank) for rank in self.design.mapping.batch}
+        for rank in present:
+            split = split_of(self.design.cascade, rank)
+            if split is None:
+                found[rank] = Dimension(rank)
+                continue
+            self.refuse_unmappable(split, rank, present, what)
+            if split.inner not in present:
+                found[split.rank] = Dimension(split.rank, self.env[split.size], coarse=True)
+            else:
+                found[split.rank] = Dimension(split.rank)
+        return tuple(found.values())
+
+    def refuse_unmappable(self, split: Split, rank: str, present: list[str], what: str) -> None:
+        if split_of(self.design.cascade, split.rank) is not None:
+            raise SpecError(f"{what}: rank {rank!r} is split twice; mappings take one split of a rank", at=split.at)
+        if rank == split.inner and split.outer not in present:
+            raise SpecError(
+                f"{what} has rank {rank!r} without {split.outer!r}; mappings cannot place it yet", at=split.at
+            )
+
+    def loops(self, nest_name: str, dimensions: tuple[Dimension, ...]) -> Iterable[Loop]:
+        nest = self.design.mapping.nests[nest_name]
+        ranks = {dimension.rank: dimension for dimension in dimensions}
+        registers = self.design.architecture.arrays[nest.array].registers.name
+        shared = [(name, level, None) for level, names in nest.loops.items() if level != registers for name in names]
+        space = [(name, None, axis) for axis, name in nest.spatial.items()]
+        within = [(name, registers, None) for name in nest.loops.get(registers, ())]
+        for name, level, axis in [*shared, *space, *within]:
+            loop = self.loop(name, level, axis)
+            if loop.rank in ranks and not (loop.inner and ranks[loop.rank].coarse):
+                yield loop
+
+    def loop(self, name: str, level: str | None, axis: str | None) -> Loop:
+        """A loop by its name: a rank itself, or a part of a partitioned rank."""
+        for rank, parts in self.design.mapping.partition.items():
+            if name in parts:
+                at = self.design.mapping_document.locate(("partition", rank, name))
+                return self.over(rank, name, positive(expression(parts[name], at).evaluate(self.env), parts[name], at),
+                                 level, axis)  # fmt: skip
+        return self.over(name, name, 1, level, axis)
+
+    def over(self, rank: str, name: str, tile: Number, level: str | None, axis: str | None) -> Loop:
+        split = split_of(self.design.cascade, rank) if rank not in self.design.mapping.batch else None
+        if split is None:
+            return Loop(name, rank, tile, level, axis)
+        if rank == split.outer:
+            return Loop(name, split.rank, tile * self.env[split.size], level, axis)
+        return Loop(name, split.rank, tile, level, axis, inner=True)
+
+    def accesses(self, einsum: Einsum) -> Iterable[AccessPlan]:
+        plan = self.design.mapping.einsums[einsum.name]
+        for access in operands(einsum):
+            yield self.access(einsum.name, access, is_output=False)
+        made = self.access(einsum.name, einsum.output, is_output=True)
+        summed = {(split.rank if (split := split_of(self.design.cascade, r)) else r) for r in plan.accumulate}
+        kept = tuple(dimension for dimension in made.dimensions if dimension.rank not in summed)
+        yield AccessPlan(made.tensor, made.label, True, kept, made.path, made.free_levels)
+
+    def access(self, name: str, access: Access, *, is_output: bool) -> AccessPlan:
+        plan = self.design.mapping.einsums[name]
+        document = self.design.mapping_document
+        path = plan.keep.get(str(access), plan.keep.get(access.tensor))
+        if path is None:
+            raise SpecError(
+                f"{name}: nothing says where {access.tensor!r} is kept",
+                at=document.locate(("einsums", name, "keep")),
+                remedy=f"add {access.tensor}: [level, ...] to keep",
+            )
+        ranks: list[str] = []
+        for index in access.indices:
+            bases = {split.rank if (split := split_of(self.design.cascade, r)) else r for r in index.ranks}
+            if len(bases) > 1:
+                raise SpecError(f"{name}: index {index} of {access.tensor} mixes ranks; mappings cannot place it yet",
+                                at=index.at)  # fmt: skip
+            ranks.extend(index.ranks)
+        free = frozenset(plan.uncharged_levels.get(access.tensor, ()))
+        return AccessPlan(
+            access.tensor, str(access), is_output, self.dimensions(ranks, str(access)), tuple(path), free
+        )
+
+    def phases(self) -> Iterable[PhaseSchedule]:
+        document = self.design.mapping_document
+        for index, phase in enumerate(self.design.mapping.phases):
+            run = tuple((array, tuple(names)) for array, names in phase.run.items())
+            if phase.stall is None:
+                yield PhaseSchedule(run)
+                continue
+            at = document.locate(("phases", index, "stall", "cycles"))
+            cycles = expression(phase.stall.cycles, at).evaluate(self.env)
+            yield PhaseSchedule(run, cycles, phase.stall.each)
+
+    def spills(self) -> Iterable[SpillRule]:
+        document = self.design.mapping_document
+        for index, rule in enumerate(self.design.mapping.spill):
+            at = document.locate(("spill", index, "proportion"))
+            value = expression(rule.proportion, at).evaluate(self.env)
+            yield SpillRule(rule.level, frozenset(rule.tensors), minimum(1, maximum(0, value)))
+
+
+def _operation_counts(names: Iterable[str], array: Array) -> Counter[str]:
+    """Plain operations with macro-operations taken apart."""
+    counts: Counter[str] = Counter()
+    for name in names:
+        operation = array.operations.get(name)
+        if operation is None:
+            raise SpecError(f"the array has no operation {name!r}", remedy=suggest(name, array.operations))
+        for part, times in (operation.macro or {name: 1}).items():
+            counts[part] += times
+    return counts
+
+
+def _cycles(names: Iterable[str], array: Array, *, pipelined: bool) -> int:
+    """Cycles of one point: its operations one after another, or its slowest when they are pipelined."""
+    each = [
+        sum(array.operations[part].cycles * times for part, times in _operation_counts([name], array).items())
+        for name in names
+    ]
+    return max(each, default=1) if pipelined else max(1, sum(each))
+
+
+def _axis_shortfalls(einsums: tuple[EinsumSchedule, ...], env: dict[str, Number]) -> Iterable[Shortfall]:
+    """Loops laid along an axis that is too short for them."""
+    seen: set[tuple[str, str]] = set()
+    for einsum in einsums:
+        for loop in einsum.spatial:
+            available = env[f"{einsum.array}.{loop.axis}"]
+            needed = spatial_extent(einsum, loop, env)
+            if (f"{einsum.array}.{loop.axis}", loop.name) in seen:
+                continue
+            seen.add((f"{einsum.array}.{loop.axis}", loop.name))
+            yield Shortfall(
+                needed > available, f"loop {loop.name} over the {loop.axis} of {einsum.array}", needed, available, ""
+            )
+
+
+def spatial_extent(einsum: EinsumSchedule, loop: Loop, env: dict[str, Number]) -> Number:
+    """Processing elements that a spatial loop occupies when its tile is whole."""
+    above = [each.tile for each in einsum.temporal if each.rank == loop.rank and each.level != einsum.registers]
+    size = env[size_of(loop.rank)]
+    return ceil_div(minimum(size, *above) if above else size, loop.tile)

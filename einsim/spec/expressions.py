@@ -1,0 +1,172 @@
+"""Size expressions of mapping files: `min(P0, array1d.lanes)`, `ceil(P / P0)`.
+
+Integers stay integers: `/` is true division only where it has to be (inside `ceil` and `floor`, and in
+proportions). The same expression is evaluated on Python integers (one design), on NumPy arrays (a
+sweep) and on sympy symbols, so nothing here may branch on a value.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+import sympy
+
+from einsim.errors import Location, SpecError, suggest
+
+# int | Fraction for one design, NDArray for many, sympy.Expr for formulas; `Any` because the three
+# share operators, not a type.
+Number = Any
+
+
+def ceil_div(a: Number, b: Number) -> Number:
+    """ceil(a / b) without leaving the integers."""
+    if isinstance(a, sympy.Basic) or isinstance(b, sympy.Basic):
+        return sympy.ceiling(a / b)
+    return -(-a // b)
+
+
+def minimum(*values: Number) -> Number:
+    """Element-wise least of integers, arrays or symbols."""
+    return _fold(values, np.minimum, min, sympy.Min)
+
+
+def maximum(*values: Number) -> Number:
+    """Element-wise greatest of integers, arrays or symbols."""
+    return _fold(values, np.maximum, max, sympy.Max)
+
+
+def _fold(values: tuple[Number, ...], arrays: Any, numbers: Callable[..., Number], symbols: Any) -> Number:
+    if any(isinstance(value, sympy.Basic) for value in values):
+        return symbols(*values)
+    if any(isinstance(value, np.ndarray) for value in values):
+        result = values[0]
+        for value in values[1:]:
+            result = arrays(result, value)
+        return result
+    return numbers(values)
+
+
+def _divide(a: Number, b: Number) -> Number:
+    if isinstance(a, (int, Fraction)) and isinstance(b, (int, Fraction)):
+        return Fraction(a) / b
+    return a / b
+
+
+_OPERATORS: Final[dict[type[ast.operator], Callable[[Number, Number], Number]]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.FloorDiv: lambda a, b: a // b,
+    ast.Mod: lambda a, b: a % b,
+    ast.Div: _divide,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A parsed size expression; `str()` is its text.
+
+    `names` are the sizes and architecture fields that it reads, dotted paths included.
+    """
+
+    text: str
+    at: Location
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name the expression reads."""
+        tree = _parse(self.text, self.at)
+        return frozenset(name for node in ast.walk(tree) if (name := _dotted(node)) and not _is_part(node, tree))
+
+    def evaluate(self, env: Mapping[str, Number]) -> Number:
+        """The value under `env`; raises SpecError for an unknown name or a division by zero."""
+        return _Evaluator(env, self).visit(_parse(self.text, self.at))
+
+
+class _Evaluator:
+    def __init__(self, env: Mapping[str, Number], expression: Expression) -> None:
+        self.env = env
+        self.expression = expression
+
+    def fail(self, message: str, remedy: str | None = None) -> SpecError:
+        return SpecError(f"in {self.expression.text!r}: {message}", at=self.expression.at, remedy=remedy)
+
+    def visit(self, node: ast.expr) -> Number:
+        match node:
+            case ast.Constant(value=bool()) | ast.Constant(value=str()):
+                raise self.fail(f"{node.value!r} is no number")
+            case ast.Constant(value=int() as value):
+                return value
+            case ast.Constant(value=float() as number):
+                return Fraction(str(number))
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -self.visit(operand)
+            case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
+                try:
+                    return _OPERATORS[type(operator)](self.visit(left), self.visit(right))
+                except ZeroDivisionError:
+                    raise self.fail("division by zero") from None
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+                return self.call(name, arguments)
+        name = _dotted(node)
+        if name is None:
+            raise self.fail("only + - * / // %, ceil, floor, min and max are understood")
+        if name not in self.env:
+            raise self.fail(f"unknown name {name!r}", suggest(name, self.env))
+        return self.env[name]
+
+    def call(self, name: str, arguments: list[ast.expr]) -> Number:
+        match name, arguments:
+            case "ceil", [ast.BinOp(left=left, op=ast.Div(), right=right)]:
+                return ceil_div(self.visit(left), self.visit(right))
+            case "floor", [ast.BinOp(left=left, op=ast.Div(), right=right)]:
+                return self.visit(left) // self.visit(right)
+            case ("ceil" | "floor"), [_]:
+                raise self.fail(f"{name} takes one division", f"write {name}(a / b)")
+            case "min", [_, _, *_]:
+                return minimum(*(self.visit(argument) for argument in arguments))
+            case "max", [_, _, *_]:
+                return maximum(*(self.visit(argument) for argument in arguments))
+        raise self.fail(f"unknown function {name!r} of {len(arguments)} arguments", "known: ceil, floor, min, max")
+
+
+def expression(text: str | int, at: Location) -> Expression:
+    """Parses `text`; raises SpecError where it is no size expression."""
+    parsed = Expression(str(text), at)
+    _parse(parsed.text, at)
+    return parsed
+
+
+def _parse(text: str, at: Location) -> ast.expr:
+    if len(text) > 500:
+        raise SpecError("expression longer than 500 characters", at=at)
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise SpecError(f"{text!r} is no size expression", at=at, remedy="write something like ceil(P / P0)") from None
+
+
+def _dotted(node: ast.AST) -> str | None:
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=inner, attr=name) if (outer := _dotted(inner)) is not None:
+            return f"{outer}.{name}"
+    return None
+
+
+def _is_part(node: ast.AST, tree: ast.expr) -> bool:
+    """Whether a name is the head of a dotted name or of a call, and so no name of its own."""
+    return any(
+        (isinstance(parent, ast.Attribute) and parent.value is node)
+        or (isinstance(parent, ast.Call) and parent.func is node)
+        for parent in ast.walk(tree)
+    )

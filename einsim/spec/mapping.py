@@ -1,0 +1,129 @@
+"""Mappings: how a cascade is cut into tiles, ordered, kept in memories and bound to arrays.
+
+A mapping file names its cascade and its default architecture; together they are a *configuration*.
+See `docs/files.md` for a walk through one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from einsim.spec.fields import Count, Name, Record
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Size = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+"""A size expression over ranks' sizes, tiles and architecture fields: `min(P0, array1d.lanes)`."""
+
+
+class Fitted(Record):
+    """A tile count computed from capacity: the largest divisor whose tiles fit a memory."""
+
+    divides: Size = Field(description="The count it must divide, such as ceil(P / P0)")
+    fits: Name = Field(description="The memory whose capacity bounds it")
+    among: list[Name] | None = Field(None, description="Einsums whose tiles share the memory; all by default")
+    within_bytes: Size | None = Field(None, description="Bytes it may fill, when less than the capacity")
+
+
+class Nest(Record):
+    """A loop nest, shared by every Einsum that names it; an Einsum skips the ranks it does not have."""
+
+    array: Name = Field(description="The array that runs it")
+    loops: dict[Name, list[Name]] = Field(
+        description="Memory (or register) level -> the loops that walk over tiles held there, outermost first"
+    )
+    spatial: dict[Name, Name] = Field(
+        default_factory=dict, description="Axis of the array -> the loop laid out along it"
+    )
+
+
+class EinsumPlan(Record):
+    """How one Einsum runs."""
+
+    nest: Name = Field(description="The loop nest it runs in")
+    keep: dict[str, list[Name]] = Field(
+        description="Tensor -> the levels it passes through, from its home to the array's registers"
+    )
+    pipelined: bool = Field(
+        False, description="Its operations overlap: a point costs its slowest operation, not their sum"
+    )
+    uncharged_operations: list[Name] = Field(default_factory=list, description="Operations that cost no energy")
+    uncharged_levels: dict[str, list[Name]] = Field(
+        default_factory=dict, description="Tensor -> levels where its accesses cost no energy"
+    )
+    accumulate: list[Name] = Field(
+        default_factory=list, description="Ranks of the output that are summed in place instead of kept apart"
+    )
+
+
+class Stall(Record):
+    """Cycles in which nothing runs."""
+
+    cycles: Size = Field(description="Cycles of one stall")
+    each: Name = Field(description="The Einsum each of whose steps pays it")
+
+
+class Phase(Record):
+    """A stretch of time: Einsums side by side on the arrays, lasting as long as the busiest array."""
+
+    run: dict[Name, list[Name]] = Field(default_factory=dict, description="Array -> Einsums, one after another")
+    stall: Stall | None = Field(None, description="Or nothing at all, for a number of cycles")
+
+
+class Spill(Record):
+    """Tensors that overflow a memory: a proportion of their traffic goes to the outermost memory instead."""
+
+    level: Name = Field(description="The memory that overflows")
+    tensors: list[Name] = Field(description="Tensors that share the overflow")
+    proportion: Size = Field(description="The proportion that does not fit, between 0 and 1")
+
+
+class Choice(Record):
+    """A decision left to the user or to the record of a search."""
+
+    description: str = ""
+    options: list[str] | None = Field(None, description="The values it may take; none means a positive integer")
+    default: str | int | None = Field(None, description="Its value where nobody decides")
+
+
+class Recorded(Record):
+    """Choices that were made for published models, with their lengths."""
+
+    models: list[str]
+    seq_len: Count
+    choices: dict[Name, str | int]
+
+
+class Mapping(Record):
+    """A mapping with its binding, after choices are made."""
+
+    name: Name
+    description: str = ""
+    source: str = ""
+    cascade: str = Field(description="The cascade it maps: a library name or a file")
+    architecture: str = Field(description="The architecture it runs on by default: a shipped name or a file")
+    batch: list[Name] = Field(default_factory=list, description="Ranks that every tensor has besides its own")
+    sizes: dict[str, Size] = Field(
+        default_factory=dict, description="Sizes that the cascade leaves open, such as M0: array2d.rows"
+    )
+    tiles: dict[Name, Size | Fitted] = Field(default_factory=dict, description="Named tile sizes, in order")
+    partition: dict[Name, dict[Name, Size]] = Field(
+        default_factory=dict,
+        description="Rank -> its loops, outermost first, each with the elements of the rank that one iteration covers",
+    )
+    nests: dict[Name, Nest] = Field(min_length=1)
+    views: list[Name] = Field(default_factory=list, description="Copies that move nothing: tensors seen re-indexed")
+    einsums: dict[Name, EinsumPlan] = Field(min_length=1)
+    fusion: list[list[Name]] | None = Field(
+        None, description="Groups of Einsums whose tiles share the buffers at one time; one group of all by default"
+    )
+    spill: list[Spill] = Field(default_factory=list)
+    phases: list[Phase] = Field(min_length=1, description="The binding: what runs beside what, in order")
+    memory_time: Literal["overall", "per-phase"] = Field(
+        "overall", description="Whether DRAM time hides behind the whole run or behind its own phase"
+    )

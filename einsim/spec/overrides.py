@@ -1,0 +1,109 @@
+"""Changes to documents before they are validated: `--set arch.buffer.capacity_bytes=8 MiB`, axes of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from einsim.errors import Location, SpecError, suggest
+from einsim.spec.yamlfile import Document, Path, Value, parse_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One change: a dotted path below `arch`, `mapping` or `workload`, and its new value."""
+
+    target: str
+    path: tuple[str, ...]
+    value: Value
+    at: Location
+
+    @property
+    def name(self) -> str:
+        """The whole dotted path."""
+        return ".".join((self.target, *self.path))
+
+
+def parse_override(text: str) -> Override:
+    """`arch.array2d.rows=128`; raises SpecError where it is not of that form."""
+    path, equals, value = text.partition("=")
+    at = Location(f"--set {text}")
+    if not equals or not value.strip():
+        raise SpecError("not of the form PATH=VALUE", at=at, remedy="write --set arch.buffer.capacity_bytes=8388608")
+    return make_override(path.strip(), parse_yaml(value, f"--set {text}").value, at)
+
+
+def make_override(path: str, value: Value, at: Location) -> Override:
+    """A change from a dotted path; raises SpecError where the path starts wrongly."""
+    target, *rest = path.split(".")
+    if target not in {"arch", "mapping", "workload"} or not rest or not all(rest):
+        raise SpecError(
+            f"{path!r} is no field",
+            at=at,
+            remedy="a field starts with arch., mapping. or workload., such as arch.array2d.rows",
+        )
+    return Override(target, tuple(rest), value, at)
+
+
+def apply(document: Document, overrides: Iterable[Override], sections: tuple[str, ...]) -> Document:
+    """The document with changes made; the first part of a path may skip one of `sections`.
+
+    `arch.buffer.x` means `memories.buffer.x` where `memories` is a section that holds `buffer`.
+    """
+    for change in overrides:
+        path = _full_path(document, change, sections)
+        places = {place: at for place, at in document.places.items() if place[: len(path)] != path}
+        places[path] = change.at
+        document = Document(document.source, _replace(document.value, path, change), places)
+    return document
+
+
+def _full_path(document: Document, change: Override, sections: tuple[str, ...]) -> Path:
+    root = document.value
+    if isinstance(root, dict):
+        for section in sections:
+            inner = root.get(section)
+            if change.path[0] not in root and isinstance(inner, dict) and change.path[0] in inner:
+                return (section, *change.path)
+    return change.path
+
+
+def _replace(value: Value, path: Path, change: Override) -> Value:
+    if not path:
+        return change.value
+    head, *rest = path
+    if isinstance(value, list) and str(head).isdigit() and int(head) < len(value):
+        index = int(head)
+        return [*value[:index], _replace(value[index], tuple(rest), change), *value[index + 1 :]]
+    if not isinstance(value, dict):
+        raise SpecError(f"{change.name}: there is nothing below {head!r}'s parent", at=change.at)
+    if rest and head not in value:
+        raise SpecError(f"{change.name}: unknown part {head!r}", at=change.at, remedy=suggest(str(head), value))
+    return {**value, str(head): _replace(value.get(str(head)), tuple(rest), change)}
+
+
+def merge(document: Document, changes: Document | None, below: Path = ()) -> Document:
+    """Lays the mapping of `changes` over the document, key by key; lists and scalars are replaced whole.
+
+    `below` is the path inside `changes` where the overlay starts.
+    """
+    if changes is None:
+        return document
+    overlay: Any = changes.value
+    for part in below:
+        overlay = overlay[part]
+    places = dict(document.places)
+    for place, at in changes.places.items():
+        if place[: len(below)] == below and len(place) > len(below):
+            places[place[len(below) :]] = at
+    return Document(changes.source if not below else document.source, _overlay(document.value, overlay), places)
+
+
+def _overlay(value: Value, changes: Value) -> Value:
+    if isinstance(value, dict) and isinstance(changes, dict):
+        merged = dict(value)
+        for key, change in changes.items():
+            merged[key] = _overlay(merged[key], change) if key in merged else change
+        return merged
+    return changes
