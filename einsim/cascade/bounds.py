@@ -45,12 +45,10 @@ def always_positive(expression: Index) -> bool:
 
 
 def outside(cascade: Cascade, index: Index, slices: Index) -> str | None:
-    """Why an index surely leaves a dimension of `slices` elements, or None where that is not decided."""
+    """How an index surely leaves a dimension of `slices` elements, or None where that is not decided."""
     least, greatest = reach(cascade, index)
     if always_positive(Index().plus(least, -1)):
-        return f"starts at {least}, before 0"
-    beyond = greatest.plus(slices, -1).plus(Index.constant(1))
-    if always_positive(beyond):
-        last = slices.plus(Index.constant(-1))
-        return f"reaches {greatest}, beyond the last element {last}"
+        return f"starts at {least}"
+    if always_positive(greatest.plus(slices, -1).plus(Index.constant(1))):
+        return f"reaches {greatest}"
     return None

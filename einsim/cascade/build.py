@@ -181,8 +181,8 @@ class _Builder(Transformer_NonRecursive[Token, Cascade]):
             raise SpecError(
                 f"{_listed(forgotten)} is on the right only, but '{operator} over {_listed(over)}' leaves it",
                 at=self._at(operator),
-                remedy=f"write '{operator} over {_listed([*over, *forgotten])}:' or reduce {_listed(forgotten)} in an "
-                "Einsum before",
+                remedy=f"write '{operator} over {_listed([*over, *forgotten])}:' "
+                f"or reduce {_listed(forgotten)} in an Einsum before",
             )
 
     def binary(self, parts: list[Any]) -> Binary:

@@ -218,9 +218,9 @@ def _check_index(scope: _Scope, access: Access, position: int, index: Index, dim
     extent = Index((Term(1, (size_of(dimension),)), Term(int(iterates))))
     reason = outside(scope.cascade, merged, extent)
     if reason is not None:
-        remedy = f"write {dimension!r}"
+        remedy = f"elements go from 0 to {extent.plus(Index.constant(-1))}"
         if shift is not None and shift[1] > 0 and not iterates:
-            remedy += f", or make {access.tensor!r} iterative by writing it at '{dimension}+1'"
+            remedy += f"; only an iterative tensor, written at '{dimension}+1', has one more"
         raise SpecError(f"index {str(index)!r} of {where} {reason}", at=index.at, remedy=remedy)
 
 

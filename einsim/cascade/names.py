@@ -25,9 +25,8 @@ FUNCTIONS: Final[dict[str, int]] = {
 }
 """Every function and how many arguments it takes."""
 
-RESERVED: Final[frozenset[str]] = frozenset(
-    [*"cascade source input output rank split into by init over when inf".split(), *FUNCTIONS, *REDUCTIONS]
-)
+_KEYWORDS = ("cascade", "source", "input", "output", "rank", "split", "into", "by", "init", "over", "when")
+RESERVED: Final[frozenset[str]] = frozenset([*_KEYWORDS, "inf", *FUNCTIONS, *REDUCTIONS])
 """Words that may name neither a tensor nor a rank."""
 
 _RANK = re.compile(r"[a-z][a-z0-9_]*")
@@ -55,9 +54,9 @@ def require_rank(name: str, at: Location | None = None) -> None:
     """Raise SpecError unless the word may name a rank."""
     if not is_rank_name(name):
         raise SpecError(
-            f"{name!r} cannot name a rank",
+            f"'{name}' cannot name a rank",
             at=at,
-            remedy=f"a rank is a lower-case word such as {name.lower()!r}" if name.isidentifier() else None,
+            remedy=f"a rank is a lower-case word such as '{name.lower()}'" if name.isidentifier() else None,
         )
     _require_free(name, "rank", at)
 
@@ -66,7 +65,7 @@ def require_size(name: str, at: Location | None = None) -> None:
     """Raise SpecError unless the word may be a size symbol."""
     if not is_size_name(name):
         raise SpecError(
-            f"{name!r} is neither a rank nor a size",
+            f"'{name}' is neither a rank nor a size",
             at=at,
             remedy="a rank is lower case (m0), its size the same word in upper case (M0)",
         )
@@ -76,7 +75,7 @@ def require_tensor(name: str, at: Location | None = None) -> None:
     """Raise SpecError unless the word may name a tensor."""
     if _TENSOR.fullmatch(name) is None:
         raise SpecError(
-            f"{name!r} cannot name a tensor", at=at, remedy="use letters, digits and _, a letter first"
+            f"'{name}' cannot name a tensor", at=at, remedy="use letters, digits and _, a letter first"
         )
     _require_free(name, "tensor", at)
 
@@ -85,7 +84,7 @@ def require_cascade(name: str, at: Location | None = None) -> None:
     """Raise SpecError unless the word may name a cascade."""
     if _CASCADE.fullmatch(name) is None:
         raise SpecError(
-            f"{name!r} cannot name a cascade",
+            f"'{name}' cannot name a cascade",
             at=at,
             remedy="use words of letters and digits joined by '-', '_' or '.'",
         )
@@ -94,7 +93,7 @@ def require_cascade(name: str, at: Location | None = None) -> None:
 def _require_free(name: str, kind: str, at: Location | None) -> None:
     if name in RESERVED:
         raise SpecError(
-            f"{name!r} is a word of the notation and cannot name a {kind}",
+            f"'{name}' is a word of the notation and cannot name a {kind}",
             at=at,
             remedy="choose another name",
         )

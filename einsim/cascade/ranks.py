@@ -124,10 +124,15 @@ def tile_bounds(cascade: Cascade, ranks: tuple[str, ...]) -> tuple[TileBound, ..
     point exists if any element below it does.
     """
     bounds = []
+    joined: set[str] = set()  # parts of splits that bind this space
     for split in cascade.splits:
         outer, inner = _position(cascade, split.outer, ranks), _position(cascade, split.inner, ranks)
-        if outer is not None and inner is not None:
-            bounds.append(TileBound(inner.plus(outer, 1, [split.size]), split.rank))
+        both = outer is not None and inner is not None
+        if not both and (split.rank not in joined or split.rank in ranks):
+            continue
+        joined |= {split.outer, split.inner}
+        if inner is not None:  # an outer part alone keeps within its own size
+            bounds.append(TileBound(inner.plus(outer or Index(), 1, [split.size]), split.rank))
     return tuple(bounds)
 
 

@@ -8,29 +8,32 @@ from importlib import resources
 from typing import Final
 
 from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from einsim.errors import Location, SpecError
 
-# Checked in this order: each group of acceptable tokens is told as one thing.
-_GROUPS: Final[tuple[tuple[frozenset[str], str], ...]] = (
+# Checked in this order: where the parser accepts all of a group, the message names the group once and leaves
+# out the words that go with it.
+_GROUPS: Final[tuple[tuple[frozenset[str], str, frozenset[str]], ...]] = (
+    (frozenset({"CASCADE"}), "'cascade NAME'", frozenset({"_NL"})),
     (
-        frozenset({"NAME", "INPUT", "OUTPUT", "INIT"}),
+        frozenset({"NAME", "INPUT", "OUTPUT"}),
         "a statement (input, output, rank, split, init or an Einsum)",
+        frozenset({"INIT", "RANK", "SPLIT", "SOURCE", "STRING", "_NL", "$END"}),
     ),
-    (frozenset({"NAME", "NUMBER", "LPAR"}), "an expression"),
-    (frozenset({"NAME", "INT"}), "an index"),
-    (frozenset({"PLUS", "MINUS", "STAR", "SLASH"}), "an operator"),
-    (frozenset({"PLUS", "MINUS", "STAR"}), "an operator (+, -, *)"),
-    (frozenset({"PLUS", "MINUS"}), "'+' or '-'"),
+    (frozenset({"NAME", "NUMBER", "LPAR"}), "an expression", frozenset({"MINUS", "INF"})),
+    (frozenset({"NAME", "INT"}), "an index", frozenset({"MINUS"})),
+    (frozenset({"PLUS", "MINUS", "RSQB"}), "'+', '-', '*', ']'", frozenset({"STAR"})),
+    (frozenset({"PLUS", "MINUS"}), "an operator", frozenset({"STAR", "SLASH", "OVER", "LSQB", "LPAR"})),
 )
 _WORDS: Final[dict[str, str]] = {
     "_NL": "the end of the line",
     "$END": "the end of the text",
     "NAME": "a name",
     "CASCADE_NAME": "the cascade's name",
-    "STRING": "a title in double quotes",
+    "STRING": "a text in double quotes",
     "INT": "an integer",
+    "STAR": "'*'",
     "EQUAL": "'='",
     "COMMA": "','",
     "COLON": "':'",
@@ -39,8 +42,6 @@ _WORDS: Final[dict[str, str]] = {
     "LSQB": "'['",
     "RSQB": "']'",
 }
-# Tokens that go with an expression or a statement and add nothing to the message.
-_SILENT: Final = frozenset({"MINUS", "INF", "NAME", "NUMBER", "INT", "LPAR"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _LOOK_ALIKES: Final[dict[str, str]] = {
     "×": "*",
@@ -93,42 +94,39 @@ def _complaint(error: UnexpectedInput, text: str, source: str) -> SpecError:
     at = Location(source, error.line, error.column)
     match error:
         case UnexpectedToken():
-            return SpecError(f"{_found(error.token)}, expected {_expected(error.accepts)}", at=at)
+            return SpecError(_found(error.token), at=at, remedy=f"expected {_expected(error.accepts)}")
         case UnexpectedCharacters():
-            return _bad_character(error, text, at)
-        case UnexpectedEOF():
-            return SpecError("the text ends too early", at=at, remedy="finish the last statement")
+            return _bad_character((text + "\n"), error.pos_in_stream or 0, at)
         case _:
-            return SpecError("this cannot be read", at=at, remedy="see docs/notation.md")
+            return SpecError("the text ends too early", at=at, remedy="finish the last statement")
 
 
-def _bad_character(error: UnexpectedCharacters, text: str, at: Location) -> SpecError:
-    found = (text + "\n")[error.pos_in_stream or 0]
-    if found == '"' and "STRING" in (error.allowed or ()):
-        return SpecError("this title is not closed", at=at, remedy="end it with '\"' on the same line")
-    expected = _expected(error.allowed or set())
+def _bad_character(text: str, position: int, at: Location) -> SpecError:
+    parser = _lark().parse_interactive(text[:position])
+    parser.exhaust_lexer()
+    accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]  # lark leaves it without types
+    found = text[position]
+    if found == '"' and "STRING" in accepted:
+        return SpecError("this text is not closed", at=at, remedy="end it with '\"' on the same line")
     instead = _LOOK_ALIKES.get(found)
-    remedy = f"write {instead!r}" if instead else None
-    return SpecError(f"unexpected character {found!r}, expected {expected}", at=at, remedy=remedy)
+    remedy = f"write {instead!r}" if instead else f"expected {_expected(accepted)}"
+    return SpecError(f"unexpected character {found!r}", at=at, remedy=remedy)
 
 
 def _found(token: Token) -> str:
     if token.type == "_NL":
         return "the line ends here"
-    return "the text ends here" if token.type == "$END" else f"found {str(token)!r}"
+    return "the text ends here" if token.type == "$END" else f"unexpected {str(token)!r}"
 
 
 def _expected(accepted: set[str]) -> str:
-    """The acceptable tokens in words: 'an operator, ')' or the end of the line'."""
-    left = set(accepted) - {"BLANK", "COMMENT"}
+    """The acceptable tokens in words: "an operator, ')' or the end of the line"."""
+    left = set(accepted)
     words = []
-    for group, word in _GROUPS:
+    for group, word, implied in _GROUPS:
         if group <= left:
             words.append(word)
-            left -= group | _SILENT
-            if "statement" in word:
-                left -= {"RANK", "SPLIT", "_NL", "$END"}
+            left -= group | implied
     words += [_WORDS.get(name, repr(name.lower())) for name in sorted(left - {"_NL"})]
-    if "_NL" in left:
-        words.append(_WORDS["_NL"])
-    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "nothing more"
+    words += [_WORDS[name] for name in left & {"_NL"}]
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -14,13 +14,14 @@ from math import prod
 import numpy as np
 
 from einsim.errors import SpecError
-from einsim.model.costs import Costs, Energy, as_float
-from einsim.model.counts import Counts, LevelCount, count
+from einsim.model import symbolic
+from einsim.model.costs import Costs, Energy, as_float, check_column
+from einsim.model.counts import Counts, LevelCount, Runner, compiled, count, exactly
 from einsim.schedule.environment import Columns
 from einsim.schedule.lower import lower
 from einsim.schedule.nest import Schedule
 from einsim.spec.configuration import Design
-from einsim.spec.expressions import Number, maximum
+from einsim.spec.expressions import Number, maximum, negation
 from einsim.units import INT64_MAX
 
 
@@ -51,7 +52,22 @@ class Evaluation:
 
 def evaluate(design: Design) -> Evaluation:
     """Evaluates one design exactly. Raises SpecError where its files are wrong."""
-    return _evaluate(design, {}, None)
+    costs = Costs(design, {})
+    return _evaluate(costs, lower(design), exactly)
+
+
+def evaluate_symbolic(design: Design) -> Evaluation:
+    """The same as sympy formulas in rank sizes, machine fields, costs and fitted tiles.
+
+    They hold for designs in which the same loops run more than once and the same tensors spill, and whose
+    tiles divide evenly.
+    """
+    numeric = lower(design)
+    costs = Costs(design, symbolic.symbols(design))
+    schedule = lower(design, costs.sizes())
+    spilling = [rule for rule, number in zip(schedule.spills, numeric.spills, strict=True) if number.proportion]
+    schedule = replace(schedule, spills=tuple(spilling))
+    return _evaluate(costs, schedule, symbolic.formulas(symbolic.single_loops(numeric)))
 
 
 def evaluate_many(design: Design, columns: Columns) -> Evaluation:
@@ -65,15 +81,17 @@ def evaluate_many(design: Design, columns: Columns) -> Evaluation:
     lengths = {len(values) for values in arrays.values()}
     if len(lengths) != 1:
         raise SpecError(f"columns of {sorted(lengths)} values; they must be equally long")
-    return _evaluate(design, arrays, lengths.pop())
-
-
-def _evaluate(design: Design, columns: Columns, designs: int | None) -> Evaluation:
-    costs = Costs(design, columns)
+    for name, values in arrays.items():
+        check_column(design, name, values)
+    costs = Costs(design, arrays)
     schedule = lower(design, costs.sizes())
-    if designs is not None:
-        refuse_overflow(schedule)
-    counts = _spill(schedule, count(schedule, list(design.architecture.memories), designs), design)
+    refuse_overflow(schedule)
+    return _evaluate(costs, schedule, compiled(lengths.pop()))
+
+
+def _evaluate(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
+    design = costs.design
+    counts = _spill(schedule, count(schedule, list(design.architecture.memories), run), design)
     cycles = {e.name: counts.einsums[e.name].steps * e.cycles_per_point for e in schedule.einsums}
     times = _memory_times(costs, counts)
     latency, compute, memory = _latency(costs, schedule, counts, cycles, times)
@@ -81,7 +99,7 @@ def _evaluate(design: Design, columns: Columns, designs: int | None) -> Evaluati
     return Evaluation(
         schedule=schedule,
         counts=counts,
-        feasible=_feasible(schedule, designs),
+        feasible=_feasible(schedule),
         traffic_bytes=_traffic(costs, counts),
         latency_s=latency,
         compute_s=compute,
@@ -96,12 +114,11 @@ def _evaluate(design: Design, columns: Columns, designs: int | None) -> Evaluati
     )
 
 
-def _feasible(schedule: Schedule, designs: int | None) -> Number:
-    if designs is None:
-        return not any(bool(shortfall.where) for shortfall in schedule.shortfalls)
-    fits = np.ones(designs, dtype=bool)
+def _feasible(schedule: Schedule) -> Number:
+    """Whether nothing falls short: a truth value, an array of them, or a formula."""
+    fits: Number = True
     for shortfall in schedule.shortfalls:
-        fits &= ~np.broadcast_to(shortfall.where, designs)
+        fits = negation(shortfall.where) & fits
     return fits
 
 

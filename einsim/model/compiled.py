@@ -7,6 +7,7 @@ dispatcher, so that calls between kernels are compiled calls; machine code is ca
 from __future__ import annotations
 
 import importlib.util
+import sys
 from functools import lru_cache
 from types import FunctionType, ModuleType
 
@@ -22,6 +23,7 @@ def compiled_kernels() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # numba's cache finds a function's globals by its module's name
     spec.loader.exec_module(module)
     for name, function in list(vars(module).items()):
         if isinstance(function, FunctionType):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+import sympy
 
 from einsim.errors import Location, SpecError, suggest
 from einsim.model.counts import Counts, LevelCount
@@ -16,7 +17,9 @@ from einsim.spec.expressions import Number
 
 
 def as_float(value: Number) -> Number:
-    """A count as a float (or float array), from integers of any size, fractions or arrays."""
+    """A count as a float (or float array), from integers of any size, fractions or arrays; formulas stay."""
+    if isinstance(value, sympy.Basic):
+        return value
     return value.astype(np.float64) if isinstance(value, np.ndarray) else float(value)
 
 
@@ -52,17 +55,16 @@ class Costs(Mapping[str, Number]):
         self._columns = columns
         own: dict[str, Number] = {**machine_fields(design.architecture), **cost_fields(design.architecture)}
         known = {*own, *(name for name, _ in design.workload.sizes)}
-        for name, values in columns.items():
+        for name in columns:
             if name not in known:
                 raise SpecError(f"no number {name!r} to sweep", at=Location("sweep"), remedy=suggest(name, known))
-            _check_column(name, values, whole=name not in cost_fields(design.architecture))
         self._values = own | {name: values for name, values in columns.items() if name in own}
 
     def __getitem__(self, name: str) -> Number:
         """The number called `name`."""
         return self._values[name]
 
-    def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
+    def __iter__(self) -> Iterator[str]:
         """All names."""
         return iter(self._values)
 
@@ -91,12 +93,15 @@ class Costs(Mapping[str, Number]):
         return total
 
 
-def _check_column(name: str, values: Number, *, whole: bool) -> None:
+def check_column(design: Design, name: str, values: Number) -> None:
+    """Raises SpecError for values of a column that no machine or workload can have."""
+    whole = name not in cost_fields(design.architecture)
     if values.dtype.kind not in ("iu" if whole else "iuf"):
         raise SpecError(f"{name} takes {'integers' if whole else 'numbers'}", at=Location("sweep"))
-    least = 1 if whole or not name.endswith(("_pj", "_um2")) else 0
-    if (values < least).any() or not np.isfinite(values).all():
-        raise SpecError(f"{name} has a value that is out of range", at=Location("sweep"), remedy=f"least: {least}")
+    zero_is_fine = name.endswith(("_pj", "_um2"))
+    if not np.isfinite(values).all() or (values < 0 if zero_is_fine else values <= 0).any():
+        raise SpecError(f"{name} has a value that is out of range", at=Location("sweep"),
+                        remedy="give " + ("no negative" if zero_is_fine else "only positive") + " numbers")  # fmt: skip
 
 
 class Energy:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from einsim.model import kernels as interpreted
 from einsim.model.compiled import compiled_kernels
+from einsim.model.parallel import in_chunks
 from einsim.schedule.nest import AccessPlan, EinsumSchedule, Schedule
 from einsim.spec.expressions import Number
 
@@ -91,17 +92,15 @@ class QueryTables:
         return self.queries.setdefault((first, last, int(at_pe), *modes), len(self.queries))
 
 
-def count(schedule: Schedule, memories: list[str], designs: int | None = None) -> Counts:
-    """Counts of one schedule; with `designs`, of that many at once (sizes and tiles are then arrays).
+Runner = Callable[[QueryTables, list[Number], list[Number]], tuple[Any, Any]]
+"""(tables, size of each rank, grain of each rank) -> (query x 4 results, steps of each nest)."""
 
-    One schedule is counted with Python integers, which have no width; many with compiled int64, after a
-    check that nothing can overflow (raises OverflowError).
-    """
+
+def count(schedule: Schedule, memories: list[str], run: Runner) -> Counts:
+    """Counts of a schedule: of one design (`exactly`), of many (`compiled`), or as formulas (`symbolic`)."""
     tables = QueryTables(list(schedule.sizes))
     plans = [(einsum, _plan(tables, einsum, memories)) for einsum in schedule.einsums]
-    grains = _grains(schedule)
-    run = _run_one if designs is None else _run_many(designs)
-    results, steps = run(tables, list(schedule.sizes.values()), grains)
+    results, steps = run(tables, list(schedule.sizes.values()), _grains(schedule))
     levels: list[LevelCount] = []
     work: dict[str, EinsumCount] = {}
     for index, (einsum, plan) in enumerate(plans):
@@ -185,7 +184,8 @@ def _structure(tables: QueryTables) -> tuple[Table, Table, Table, int]:
     return queries, nests, loops, int((nests[:, 1] - nests[:, 0]).max(initial=0)) + 2
 
 
-def _run_one(tables: QueryTables, sizes: list[Number], grains: list[Number]) -> tuple[Any, Any]:
+def exactly(tables: QueryTables, sizes: list[Number], grains: list[Number]) -> tuple[Any, Any]:
+    """Counts one design with Python integers, which have no width."""
     queries, nests, loops, depth = _structure(tables)
     arrays = [_integers(values) for values in (sizes, tables.tiles, grains)]
     out, steps = np.zeros((len(queries), 4), object), np.zeros(len(nests), object)
@@ -201,10 +201,10 @@ def _integers(values: list[Number]) -> Any:
     return array
 
 
-def _run_many(designs: int) -> Callable[[QueryTables, list[Number], list[Number]], tuple[Any, Any]]:
-    def run(tables: QueryTables, sizes: list[Number], grains: list[Number]) -> tuple[Any, Any]:
-        from einsim.model.parallel import in_chunks  # noqa: PLC0415
+def compiled(designs: int) -> Runner:
+    """Counts many designs at once with compiled int64; the caller has made sure that it is wide enough."""
 
+    def run(tables: QueryTables, sizes: list[Number], grains: list[Number]) -> tuple[Any, Any]:
         queries, nests, loops, depth = _structure(tables)
         columns = [_columns(values, designs) for values in (sizes, tables.tiles, grains)]
         out = np.zeros((designs, len(queries), 4), np.int64)

@@ -303,23 +303,23 @@ def distinct(
     return total
 
 
-def steps(
-    first: int, last: int, loops: Array, sizes: Array, tiles: Array, grains: Array, values: Array, counts: Array
-) -> Any:
-    """Steps in time of the nest: partial tiles count whole, and so does the inside of every grain."""
+def steps(first: int, last: int, loops: Array, sizes: Array, tiles: Array, values: Array, counts: Array) -> Any:
+    """Steps in time of the nest: a grain that loops walk inside counts whole, other partial tiles as they are."""
     total = 1 + 0 * tiles[0]
     for rank in range(len(sizes)):
         values[rank, 0] = sizes[rank]
         counts[rank, 0] = 1 + 0 * sizes[rank]
         length = 1
+        grain = sizes[rank]
         for i in range(first, last):
             if loops[i, RANK] != rank:
                 continue
             if loops[i, INNER] == 1:
                 counts[rank, 0] = tiles_in(counts[rank], length)
-                values[rank, 0] = grains[rank]
+                values[rank, 0] = grain
                 length = 1
                 break
+            grain = tiles[loops[i, SLOT]]
             length = narrow(values[rank], counts[rank], length, loops[i, KIND], tiles[loops[i, SLOT]])
         for i in range(first, last):
             if loops[i, RANK] == rank and loops[i, INNER] == 1:
@@ -353,7 +353,7 @@ def count_all(
             queries[q], loops, sizes, tiles, grains, values, counts, lengths, factors, scratch, out[q]
         )
     for n in range(len(nests)):
-        out_steps[n] = steps(nests[n, 0], nests[n, 1], loops, sizes, tiles, grains, values, counts)
+        out_steps[n] = steps(nests[n, 0], nests[n, 1], loops, sizes, tiles, values, counts)
 
 
 def count_many(

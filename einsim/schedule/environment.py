@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as Table
 
 import numpy as np
+import sympy
 
 from einsim.cascade import known_ranks, size_of, size_parameters
 from einsim.errors import Location, SpecError, suggest
@@ -81,6 +82,8 @@ def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]
 
 def positive(value: Number, text: str, at: Location) -> Number:
     """A size: a positive integer (at every point of a sweep); raises SpecError otherwise."""
+    if isinstance(value, sympy.Basic):
+        return value
     if isinstance(value, np.ndarray):
         if value.dtype.kind != "i" or (value <= 0).any():
             raise SpecError(f"{text!r} is not a positive integer at every point", at=at)

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from einsim.cascade import is_copy, known_ranks, operands, operations
+from einsim.cascade import Einsum, is_copy, known_ranks, operands, operations
 from einsim.errors import SpecError, suggest
 from einsim.schedule.nest import EinsumSchedule, Loop
 from einsim.spec.architecture import Array
 from einsim.spec.configuration import Design
+from einsim.spec.expressions import Number
 from einsim.spec.yamlfile import Path
 
 
@@ -132,10 +133,31 @@ def _check_keep(design: Design, name: str) -> None:
         ranks = [order.index(level) for level in path]
         if ranks != sorted(set(ranks)):
             raise _error(design, at, f"{name}: {tensor}'s levels must stand outermost first", ", ".join(order))
-    for tensor in plan.uncharged_levels:
-        if tensor not in known:
-            raise _error(design, ("einsums", name, "uncharged_levels", tensor), f"{name} does not touch {tensor!r}",
-                         suggest(tensor, known))  # fmt: skip
+    _check_accounts(design, name, einsum)
+
+
+def _check_accounts(design: Design, name: str, einsum: Einsum) -> None:
+    """What `uncharged_levels`, `uncharged_operations` and `accumulate` name is there."""
+    plan = design.mapping.einsums[name]
+    paths: dict[str, list[str]] = {}
+    for access in (*operands(einsum), einsum.output):
+        path = plan.keep.get(str(access), plan.keep.get(access.tensor, []))
+        paths.setdefault(access.tensor, []).extend(path)
+    for tensor, levels in plan.uncharged_levels.items():
+        at: Path = ("einsums", name, "uncharged_levels", tensor)
+        if tensor not in paths:
+            raise _error(design, at, f"{name} does not touch {tensor!r}", suggest(tensor, paths))
+        for level in levels:
+            if level not in paths[tensor]:
+                message = f"{name}: {tensor} does not pass through {level!r}"
+                raise _error(design, at, message, suggest(level, paths[tensor]))
+    for key, listed, known in (
+        ("uncharged_operations", plan.uncharged_operations, operations(einsum)),
+        ("accumulate", plan.accumulate, einsum.output.ranks),
+    ):
+        for each in listed:
+            if each not in known:
+                raise _error(design, ("einsums", name, key), f"{name} has no {each!r}", suggest(each, known))
 
 
 def _check_operations(design: Design, name: str) -> None:
@@ -194,6 +216,10 @@ def _check_groups(design: Design) -> None:
         if rule.level not in list(machine.memories)[1:]:
             raise _error(design, ("spill", index, "level"), f"{rule.level!r} is no on-chip memory",
                          suggest(rule.level, list(machine.memories)[1:]))  # fmt: skip
+        made = [tensor.name for tensor in design.cascade.tensors]
+        for name in rule.tensors:
+            if name not in made:
+                raise _error(design, ("spill", index, "tensors"), f"unknown tensor {name!r}", suggest(name, made))
 
 
 def _check_homes(design: Design) -> None:
@@ -202,10 +228,10 @@ def _check_homes(design: Design) -> None:
     started = {init.name for init in cascade.inits}
     views = {einsum.name for einsum in cascade.einsums if einsum.name in mapping.views}
     held: dict[str, set[str]] = {tensor.name: {outermost} for tensor in cascade.inputs}
-    held |= {name: {outermost} for name in views}
     later = {einsum.name for einsum in cascade.einsums}
     for einsum in cascade.einsums:
         if einsum.name in views:
+            held[einsum.name] = set(held.get(operands(einsum)[0].tensor, ()))
             continue
         keep = mapping.einsums[einsum.name].keep
         for access in operands(einsum):
@@ -225,7 +251,7 @@ def _check_homes(design: Design) -> None:
                          f"output {einsum.name} never reaches {outermost}", f"start its path with {outermost}")  # fmt: skip
 
 
-def check_loops(design: Design, einsums: tuple[EinsumSchedule, ...]) -> None:
+def check_loops(design: Design, einsums: tuple[EinsumSchedule, ...], env: dict[str, Number]) -> None:
     """Every rank of every Einsum is walked down to single elements, in nested order, along at most one axis."""
     for einsum in einsums:
         nest = design.mapping.einsums[einsum.name].nest
@@ -236,6 +262,7 @@ def check_loops(design: Design, einsums: tuple[EinsumSchedule, ...]) -> None:
                 raise _error(design, at, f"{einsum.name}: its nest does not walk rank {dimension.rank!r} to its end",
                              "add a loop whose tile is one element, innermost")  # fmt: skip
             _check_chain(design, at, einsum, chain)
+            _check_grains(design, at, einsum, chain, env)
     _check_complete(design, {einsum.name: einsum for einsum in einsums})
 
 
@@ -248,11 +275,23 @@ def _check_chain(design: Design, at: Path, einsum: EinsumSchedule, chain: list[L
     if inner != sorted(inner) or (split is not None and inner[0]):
         outer, part = (split.outer, split.inner) if split else ("", "")
         raise _error(design, at, f"{einsum.name}: the loops over {part!r} must stand inside those over {outer!r}")
-    if any(inner):
-        last_outer = chain[inner.index(True) - 1]
-        part = split.inner if split else ""
-        if last_outer.name != (split.outer if split else "") and last_outer.axis is not None:
-            raise _error(design, at, f"{einsum.name}: a loop over {part!r} cannot follow an axis of the same rank")
+
+
+def _check_grains(
+    design: Design, at: Path, einsum: EinsumSchedule, chain: list[Loop], env: dict[str, Number]
+) -> None:
+    """Where tiles of a split rank matter, the loops outside take whole tiles, the last of them one by one."""
+    rank = chain[0].rank
+    split = next((s for s in design.cascade.splits if s.rank == rank), None)
+    seen = [*einsum.dimensions, *(dimension for access in einsum.accesses for dimension in access.dimensions)]
+    coarse = any(dimension.coarse for dimension in seen if dimension.rank == rank)
+    if split is None or not (coarse or any(loop.inner for loop in chain)):
+        return
+    grain = env[split.size]
+    tiles = [loop.tile for loop in chain if not loop.inner]
+    if any(np.any(tile % grain != 0) for tile in tiles) or np.any(tiles[-1] != grain):
+        message = f"{einsum.name}: the loops over {rank!r} cut through its tiles of {split.size}"
+        raise _error(design, at, message, f"walk {split.outer!r} to its end, then {split.inner!r}")
 
 
 def _check_complete(design: Design, einsums: dict[str, EinsumSchedule]) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+
+import sympy
 
 from einsim.cascade import (
     Access,
@@ -47,7 +50,7 @@ def lower(design: Design, columns: Columns | None = None) -> Schedule:
     lowering = _Lowering(design, environment(design, columns or {}))
     lowering.make_tiles()
     einsums = tuple(lowering.einsum(einsum) for einsum in lowering.mapped_einsums())
-    check_loops(design, einsums)
+    check_loops(design, einsums, lowering.env)
     env = lowering.env
     levels = occupancy(design, einsums, env)
     return Schedule(
@@ -86,6 +89,9 @@ class _Lowering:
             at = document.locate(("tiles", name))
             if not isinstance(tile, Fitted):
                 self.env[name] = expression(tile, at).evaluate(self.env)
+                continue
+            if isinstance(self.env["word_bytes"], sympy.Basic):
+                self.env[name] = sympy.Symbol(name, integer=True, positive=True)
                 continue
             wanted = tile.among or [einsum.name for einsum in self.mapped_einsums()]
             unknown = set(wanted) - {einsum.name for einsum in self.mapped_einsums()}
@@ -145,6 +151,11 @@ class _Lowering:
             raise SpecError(
                 f"{what} has rank {rank!r} without {split.outer!r}; mappings cannot place it yet", at=split.at
             )
+        if split.rank in present:
+            raise SpecError(
+                f"{what} has rank {split.rank!r} beside its part {rank!r}; mappings cannot place it yet",
+                at=split.at,
+            )
 
     def loops(self, nest_name: str, dimensions: tuple[Dimension, ...]) -> Iterable[Loop]:
         nest = self.design.mapping.nests[nest_name]
@@ -187,7 +198,8 @@ class _Lowering:
     def access(self, name: str, access: Access, *, is_output: bool) -> AccessPlan:
         plan = self.design.mapping.einsums[name]
         document = self.design.mapping_document
-        path = plan.keep.get(str(access), plan.keep.get(access.tensor))
+        label = _label(access)
+        path = plan.keep.get(label, plan.keep.get(access.tensor))
         if path is None:
             raise SpecError(
                 f"{name}: nothing says where {access.tensor!r} is kept",
@@ -203,7 +215,7 @@ class _Lowering:
             ranks.extend(index.ranks)
         free = frozenset(plan.uncharged_levels.get(access.tensor, ()))
         return AccessPlan(
-            access.tensor, str(access), is_output, self.dimensions(ranks, str(access)), tuple(path), free
+            access.tensor, label, is_output, self.dimensions(ranks, label), tuple(path), free
         )
 
     def phases(self) -> Iterable[PhaseSchedule]:
@@ -223,6 +235,12 @@ class _Lowering:
             at = document.locate(("spill", index, "proportion"))
             value = expression(rule.proportion, at).evaluate(self.env)
             yield SpillRule(rule.level, frozenset(rule.tensors), minimum(1, maximum(0, value)))
+
+
+@lru_cache(maxsize=4096)
+def _label(access: Access) -> str:
+    """The text of an access, as `keep` may name it."""
+    return str(access)
 
 
 def _operation_counts(names: Iterable[str], array: Array) -> Counter[str]:

@@ -63,8 +63,7 @@ def load_design(
     """
     path = library.find("mapping", configuration, at=at or Location("configuration"))
     document = _inherit(library.load_document(path), path)
-    changes = [change for change in overrides if change.target == "mapping"]
-    decided, rest = _split_decisions(document, changes)
+    decided, rest = _split_decisions(document, [change for change in overrides if change.target == "mapping"])
     document = apply(document, rest, ())
     choices = _decide(document, decided, workload)
     resolved = _resolve(document, dict(choices), accounting)
@@ -79,6 +78,19 @@ def load_design(
     sized = _workload(workload, [o for o in overrides if o.target == "workload"])
     machine = validate(Architecture, arch_document)
     return Design(cascade, machine, mapping, sized, accounting, choices, resolved, arch_document)
+
+
+def load_mapping(name: str, workload: Workload | None = None) -> tuple[Mapping, tuple[tuple[str, str | int], ...]]:
+    """A mapping to look at, with its choices made for the workload (without one: as first recorded, or offered)."""
+    path = library.find("mapping", name)
+    document = _inherit(library.load_document(path), path)
+    table = _table(document)
+    if workload is not None:
+        choices = _decide(document, {}, workload)
+    else:
+        recorded = table.recorded[0].choices if table.recorded else {}
+        choices = tuple((n, recorded.get(n, c.default or (c.options or [1])[0])) for n, c in table.choices.items())
+    return validate(Mapping, _resolve(document, dict(choices), Accounting.FULL)), choices
 
 
 def load_architecture(name: str) -> Architecture:

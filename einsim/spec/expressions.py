@@ -11,6 +11,7 @@ import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -38,6 +39,13 @@ def minimum(*values: Number) -> Number:
 def maximum(*values: Number) -> Number:
     """Element-wise greatest of integers, arrays or symbols."""
     return _fold(values, np.maximum, max, sympy.Max)
+
+
+def negation(value: Number) -> Number:
+    """Logical not of a truth value, an array of them or a relation between symbols."""
+    if isinstance(value, sympy.Basic):
+        return sympy.Not(value)
+    return ~value if isinstance(value, np.ndarray) else not value
 
 
 def _fold(values: tuple[Number, ...], arrays: Any, numbers: Callable[..., Number], symbols: Any) -> Number:
@@ -145,11 +153,16 @@ def expression(text: str | int, at: Location) -> Expression:
     return parsed
 
 
+@lru_cache(maxsize=1024)
+def _tree(text: str) -> ast.expr:
+    return ast.parse(text.strip(), mode="eval").body
+
+
 def _parse(text: str, at: Location) -> ast.expr:
     if len(text) > 500:
         raise SpecError("expression longer than 500 characters", at=at)
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        return _tree(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise SpecError(f"{text!r} is no size expression", at=at, remedy="write something like ceil(P / P0)") from None
 

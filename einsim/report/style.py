@@ -1,0 +1,304 @@
+"""How figures look: colours, words, tick values, sizes, and the settings to save them with.
+
+Lengths are in points (1/72 inch), as in print. Colours are safe for colour-blind readers (Paul Tol's muted
+scheme, ColorBrewer's PuOr) and told apart in grey by lightness or hatching.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+from einsim.units import show_bytes, show_count, show_si
+
+COLUMN_PT: Final = 252.0  # one column of a two-column page
+PAGE_PT: Final = 516.0  # both
+TITLE_PT: Final = 8.0
+LABEL_PT: Final = 7.0
+TICK_PT: Final = 6.3
+SMALL_PT: Final = 5.4
+RIGHT: Final = 6.0
+COLUMN_GAP: Final = 8.0
+ROW_GAP: Final = 7.0
+STRIP_GAP: Final = 7.0
+COMFORTABLE_PT: Final = 9.0  # a bar that is easy to see
+INK: Final = "#222222"
+GRID: Final = "#DCDCDC"
+
+METADATA: Final[Mapping[str, Mapping[str, str | None]]] = {
+    "svg": {"Creator": "einsim", "Date": None},
+    "png": {"Software": "einsim"},
+    "pdf": {"Creator": "einsim", "CreationDate": None},
+}
+"""What to pass to `savefig(metadata=...)` by format, so that equal figures are equal files."""
+
+_RC: Final[dict[Any, Any]] = {
+    "svg.hashsalt": "einsim",
+    "svg.fonttype": "none",
+    "savefig.bbox": None,
+    "savefig.dpi": "figure",
+}
+_UNITS: Final = {"_bytes_per_s": "", "_bytes": "", "_hz": "", "_pj": " (pJ)", "_um2": " (µm²)", "_s": " (s)"}
+_RC_LOCK: Final = threading.Lock()
+
+
+@contextmanager
+def saving() -> Iterator[None]:
+    """The settings under which to call `savefig`: equal figures give equal bytes, SVG text stays text.
+
+    The settings are global to the process, so that one thread at a time saves.
+    """
+    with _RC_LOCK, mpl.rc_context(_RC):
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one series or one part of a stack is drawn."""
+
+    colour: str
+    hatch: str = ""
+    marker: str = "o"
+
+    @property
+    def hatch_colour(self) -> str:
+        """Light on dark colours, dark on light ones."""
+        return "#FFFFFF" if _lightness(self.colour) < 0.5 else "#444444"
+
+
+_SERIES: Final = (
+    Look("#332288", "", "o"),
+    Look("#88CCEE", "/////", "s"),
+    Look("#CC6677", "", "^"),
+    Look("#DDCC77", "", "D"),
+    Look("#117733", "\\\\\\\\\\", "v"),
+    Look("#44AA99", ".....", "P"),
+    Look("#882255", "xxxxx", "X"),
+    Look("#AA4499", "-----", "<"),
+)
+_BLUES: Final[tuple[str, ...]] = ("#2B5C8A", "#8FC1EA", "#4F8FC6", "#CFE3F5")
+_GREYS: Final[tuple[str, ...]] = ("#8C8C8C", "#D4D4D4", "#B0B0B0", "#666666")
+_ARRAYS: Final[tuple[tuple[str, ...], ...]] = (
+    ("#F1A340", "#B35806", "#FEE0B6", "#7F3B08", "#D98A2B"),
+    ("#542788", "#B2ABD2", "#8073AC", "#DDDAEE", "#3A1A60"),
+    ("#1B7837", "#A6DBA0", "#5AAE61", "#D9F0D3", "#0B4A20"),
+)
+_ARRAY_HATCH: Final = ("", "/////", ".....")
+
+
+def series_looks(values: Sequence[object]) -> tuple[Look, ...]:
+    """One look a series: categories in the order given, quantities (all numbers) from dark to light."""
+    if len(values) > 1 and all(is_number(value) for value in values):
+        ramp = mpl.colormaps["viridis"]
+        shades = [mpl.colors.to_hex(ramp(0.92 * i / (len(values) - 1))) for i in range(len(values))]
+        return tuple(Look(shade, "", _SERIES[i % len(_SERIES)].marker) for i, shade in enumerate(shades))
+    again = len(_SERIES)
+    return tuple(
+        Look(look.colour, look.hatch if i < again else "ooo" if i < 2 * again else "***", look.marker)
+        for i, look in ((i, _SERIES[i % again]) for i in range(len(values)))
+    )
+
+
+def part_groups(parts: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Parts of a machine by kind, bottom of the stack first: memories, register files, operations by array.
+
+    An operation is written `array.operation`; of the other parts, those called reg... are register files.
+    """
+    plain = [part for part in parts if "." not in part]
+    groups = {
+        "Memories": [part for part in plain if not part.lower().startswith("reg")],
+        "Register files": [part for part in plain if part.lower().startswith("reg")],
+    }
+    for part in parts:
+        if "." in part:
+            groups.setdefault(part.partition(".")[0], []).append(part)
+    return [(title, members) for title, members in groups.items() if members]
+
+
+def part_looks(groups: Sequence[tuple[str, Sequence[str]]]) -> dict[str, Look]:
+    """One look a part: a family of colours and a hatching for each group of `part_groups`."""
+    looks: dict[str, Look] = {}
+    arrays = 0
+    for _, members in groups:
+        ramp, hatch = (_GREYS if members[0].lower().startswith("reg") else _BLUES), ""
+        if "." in members[0]:
+            ramp, hatch = _ARRAYS[arrays % len(_ARRAYS)], _ARRAY_HATCH[arrays % len(_ARRAYS)]
+            arrays += 1
+        for i, part in enumerate(members):
+            looks[part] = Look(ramp[i % len(ramp)], hatch if i < len(ramp) else "ooo")
+    return looks
+
+
+def _lightness(colour: str) -> float:
+    red, green, blue = mpl.colors.to_rgb(colour)
+    return float(0.299 * red + 0.587 * green + 0.114 * blue)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of an axis is a quantity (True and False are not)."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def axis_label(axis: str) -> str:
+    """An axis in words, `arch.array2d.rows` -> `array2d rows`, with the unit unless values show it."""
+    if axis == "seq_len":
+        return "Sequence length (tokens)"
+    words = " ".join(axis.split(".")[-2:]) if axis.count(".") > 1 else axis.rpartition(".")[2]
+    for suffix, unit in _UNITS.items():
+        if words.endswith(suffix):
+            words = words.removesuffix(suffix) + unit
+            break
+    return words.replace("_", " ")
+
+
+def show_value(axis: str, value: object) -> str:
+    """A value of an axis: 4096 tokens -> `4K`, 16777216 of `capacity_bytes` -> `16 MiB`; cuts long names."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if axis.endswith("_bytes"):
+            return show_bytes(value)
+        if axis.endswith("_bytes_per_s"):
+            return f"{show_bytes(value)}/s"
+        if axis.endswith("_hz"):
+            return show_si(value, "Hz")
+        return show_count(value) if isinstance(value, int) and value < 2**40 else show_number(value)
+    text = " ".join(str(value).split()) if value is not None else "none"
+    return text if len(text) <= 24 else f"…{text[-23:]}"
+
+
+def show_number(value: float) -> str:
+    """A number for a tick, at most three digits: 0.25, 1500, 2×10⁻⁷."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.4g}" if abs(value) >= 1000 else f"{value:.3g}"
+    digits, _, power = f"{value:.2e}".partition("e")
+    digits = digits.rstrip("0").rstrip(".")
+    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"10{raised}" if digits == "1" else f"{digits}×10{raised}"
+
+
+def show_ratio(value: float) -> str:
+    """A ratio beside a bar: 6.7×, 0.82×, 15×."""
+    if not math.isfinite(value):
+        return ""
+    if value < 0.01 or value >= 1e4:
+        return f"{show_number(value)}×"
+    return f"{value:.{0 if value >= 9.95 else 1 if value >= 0.995 else 2}f}×"
+
+
+def linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """At most `most` round values between two limits, 1, 2, 2.5 or 5 times a power of ten apart."""
+    rough = max(high - low, 1e-300) / max(most - 1, 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10, 20) if power * factor >= rough * 0.9999)
+    first = math.ceil(low / step - 1e-9)
+    return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """At most `most` values between two positive limits: 1, 2 and 5 times powers of ten, or fewer of them."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        every = [factor * 10.0**decade for decade in decades for factor in factors]
+        ticks = [tick for tick in every if low * 0.9999 <= tick <= high * 1.0001]
+        if len(ticks) <= most:
+            return ticks
+    return ticks[:: math.ceil(len(ticks) / most)]
+
+
+@lru_cache(maxsize=4096)
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """The width of one line of text, in points."""
+    font = FontProperties(size=size, weight=weight)
+    return float(text_to_path.get_text_width_height_descent(text, font, False)[0])
+
+
+def wrap(text: str, width: float, size: float, weight: str = "normal") -> list[str]:
+    """Text broken at spaces into lines at most `width` points wide (longer words stay whole)."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, size, weight) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where panels go on a page: facets in rows, each with `strips` panels above one another.
+
+    `head` is the height of title and legend, `left` and `bottom` hold tick and axis labels.
+    """
+
+    facets: int
+    strips: int
+    columns: int
+    panel_width: float
+    panel_height: float
+    left: float
+    bottom: float = 0.0
+    head: float = 0.0
+    named: bool = True
+
+    @property
+    def rows(self) -> int:
+        """Rows of facets."""
+        return -(-self.facets // self.columns)
+
+    @property
+    def width(self) -> float:
+        """Of the figure."""
+        return self.left + self.columns * (self.panel_width + COLUMN_GAP) - COLUMN_GAP + RIGHT
+
+    @property
+    def height(self) -> float:
+        """Of the figure."""
+        return self.head + self.rows * self._row - ROW_GAP + self.bottom
+
+    @property
+    def _row(self) -> float:
+        title = TITLE_PT + 3.0 if self.named else 3.0
+        return title + self.strips * (self.panel_height + STRIP_GAP) - STRIP_GAP + ROW_GAP
+
+    def box(self, facet: int, strip: int) -> tuple[float, float, float, float]:
+        """Left, bottom, width and height of a panel, in fractions of the figure."""
+        row, column = divmod(facet, self.columns)
+        right_end = self.left + column * (self.panel_width + COLUMN_GAP)
+        below = self.height - self.head - (row + 1) * self._row + ROW_GAP
+        below += (self.strips - 1 - strip) * (self.panel_height + STRIP_GAP)
+        wide, high = self.width, self.height
+        return right_end / wide, below / high, self.panel_width / wide, self.panel_height / high
+
+    def is_lowest(self, facet: int, strip: int) -> bool:
+        """Whether no panel stands below, so that this one carries the labels of x."""
+        return strip == self.strips - 1 and facet + self.columns >= self.facets
+
+
+def lay_out(facets: int, strips: int, units: float, least: float, left: float, named: bool) -> Layout:
+    """The layout with the fewest rows whose bars are `least` points wide, if there is one of up to four rows.
+
+    A panel is `units` bars wide, gaps counted. The figure is one column of a page wide, or as much more as
+    its bars need, up to the whole page.
+    """
+    choices = []
+    for columns in range(min(facets, 4), 0, -1):
+        rows = -(-facets // columns)
+        if choices and rows * strips > 4:
+            break
+        even = -(-facets // rows)
+        room = (PAGE_PT - left - RIGHT - (even - 1) * COLUMN_GAP) / even
+        choices.append((even, room))
+    columns, room = next((c for c in choices if c[1] >= least * units), choices[-1])
+    narrowest = (COLUMN_PT - left - RIGHT - (columns - 1) * COLUMN_GAP) / columns
+    width = max(min(room, units * COMFORTABLE_PT), narrowest)
+    panels_high = -(-facets // columns) * strips
+    return Layout(facets, strips, columns, width, 112.0 if panels_high == 1 else 86.0, left, named=named)

@@ -1,0 +1,183 @@
+"""Tables for the terminal: one result, a sweep's summary, a comparison with published figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from einsim.units import show_bytes, show_count, show_si
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Record = dict[str, Any]
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> Table:
+    """A plain table; the first `left` columns are text, the others numbers."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for position, name in enumerate(columns):
+        made.add_column(name, justify="left" if position < left else "right", no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def run_report(record: Record) -> RenderableType:
+    """Everything about one result: headline, Einsums, energy by part, words moved."""
+    head = _headline(record)
+    if not record["feasible"]:
+        return Group(head, Text(f"infeasible: {record['reason']}", style="bold red"))
+    return Group(head, Text(), _einsum_table(record), Text(), _energy_table(record), Text(), _movement_table(record))
+
+
+def _headline(record: Record) -> RenderableType:
+    sizes = ", ".join(f"{name}={show_count(size)}" for name, size in record["sizes"].items())
+    where = f"{record['configuration']}: {record['cascade']} on {record['architecture']}"
+    what = f"{record['model']} at {show_count(record['seq_len'])} tokens" if record["model"] else "custom shape"
+    lines = [Text(f"{where}, {what} ({sizes}), {record['accounting']} accounting", style="bold")]
+    if record["feasible"]:
+        utilisation = ", ".join(
+            f"{name} array {share:.1%}"
+            for name, share in (("2D", record["util_2d"]), ("1D", record["util_1d"]))
+            if share is not None
+        )
+        tiles = ", ".join(f"{name}={_tile(value)}" for name, value in record["tiles"].items())
+        rows = [
+            ("latency", f"{show_si(record['latency_s'], 's')} ({record['bound_by']}-bound)"),
+            ("compute, memory", f"{show_si(record['compute_s'], 's')}, {show_si(record['memory_s'], 's')}"),
+            ("energy", show_si(record["energy_pj"] * 1e-12, "J")),
+            ("off-chip traffic", show_bytes(record["traffic_bytes"])),
+            ("utilisation", utilisation),
+            ("area", f"{record['area_um2'] / 1e6:.4g} mm²"),
+            ("tiles", tiles or "-"),
+            *((f"held in {level}", show_bytes(held)) for level, held in record["occupancy_bytes"].items()),
+        ]
+        grid = Table.grid(padding=(0, 2))
+        for name, value in rows:
+            grid.add_row(Text(name, style="dim"), value)
+        return Group(*lines, grid)
+    return Group(*lines)
+
+
+def _tile(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
+
+
+def _einsum_table(record: Record) -> Table:
+    total = sum(entry["energy_pj"] for entry in record["einsums"].values()) or 1.0
+    rows = (
+        (
+            name,
+            entry["array"],
+            f"{entry['operations']:,}",
+            f"{entry['cycles_per_point']}",
+            f"{entry['elements']:,}",
+            f"{entry['cycles']:,}",
+            show_si(entry["energy_pj"] * 1e-12, "J"),
+            f"{entry['energy_pj'] / total:.1%}",
+        )
+        for name, entry in record["einsums"].items()
+    )
+    columns = ("Einsum", "array", "points", "cycles/point", "elements used", "cycles", "energy", "share")
+    return table("Einsums", columns, rows, left=2)
+
+
+def _energy_table(record: Record) -> Table:
+    parts = record["energy_by_part_pj"]
+    total = sum(parts.values()) or 1.0
+    ordered = sorted(parts.items(), key=lambda item: -item[1])
+    rows = ((name, show_si(energy * 1e-12, "J"), f"{energy / total:.1%}") for name, energy in ordered)
+    return table("Energy by part", ("part", "energy", "share"), rows)
+
+
+def _movement_table(record: Record) -> Table:
+    rows = (
+        (name, level, tensor, *(f"{moved[kind]:,.0f}" for kind in ("reads", "fills", "updates")))
+        for name, entry in record["einsums"].items()
+        for level, tensors in entry["levels"].items()
+        for tensor, moved in tensors.items()
+    )
+    title = "Words moved (all instances)"
+    return table(title, ("Einsum", "level", "tensor", "reads", "fills", "updates"), rows, left=3)
+
+
+def sweep_summary(frame: pl.DataFrame, fields: Sequence[str], baseline: Record | None) -> RenderableType:
+    """Per value of the first axis: points, speed-up and energy against the baseline, utilisation."""
+    import polars as pl  # noqa: PLC0415
+
+    first = fields[0]
+    rows = []
+    for value in frame[first].unique(maintain_order=True):
+        group = frame.filter(pl.col(first) == value)
+        fits = group.filter("feasible")
+        row = [_cell(first, value), str(len(group)), str(len(group) - len(fits))]
+        if baseline is not None:
+            row += [_means(fits["speedup"], "x"), _means(fits["energy_ratio"], "")]
+        for name in ("util_2d", "util_1d"):
+            known = fits[name].drop_nulls() if name in fits.columns else []
+            row.append(f"{_mean(list(known)):.1%}" if len(known) else "-")
+        rows.append(row)
+    columns = [first, "points", "infeasible"]
+    if baseline is not None:
+        columns += ["speed-up, arith. / geom. mean", "energy ratio, arith. / geom. mean"]
+    title = "Summary"
+    if baseline is not None:
+        title += " against " + ", ".join(f"{field} {value}" for field, value in baseline.items())
+    return table(title, [*columns, "2D util.", "1D util."], rows)
+
+
+def _cell(field: str, value: Any) -> str:
+    return show_count(value) if field in {"seq_len", "batch"} else str(value)
+
+
+def _means(values: pl.Series, unit: str) -> str:
+    known = [value for value in values.to_list() if value is not None]
+    if not known:
+        return "-"
+    return f"{_mean(known):.3f}{unit} / {math.exp(_mean([math.log(v) for v in known])):.3f}{unit}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
+
+
+def comparison_table(comparison: pl.DataFrame, keys: Sequence[str], metrics: Sequence[str], *, wide: bool) -> Table:
+    """Published, ours and relative difference, a row a point; without `wide` only the differences."""
+    columns = [*keys]
+    for metric in metrics:
+        columns += [f"{metric} published", "ours", "diff."] if wide else [f"{metric} diff."]
+    rows = []
+    for entry in comparison.iter_rows(named=True):
+        row = [_cell(key, entry[key]) for key in keys]
+        for metric in metrics:
+            published, ours, difference = (entry[f"{metric}/{part}"] for part in ("published", "ours", "difference"))
+            shown = _difference(difference)
+            row += [_number(published), _number(ours), shown] if wide else [shown]
+        rows.append(row)
+    return table("Published, ours, and relative difference", columns, rows, left=len(keys))
+
+
+def worst_table(comparison: pl.DataFrame, key: str, metrics: Sequence[str]) -> Table:
+    """The largest relative difference of every metric, by value of one key."""
+    import polars as pl  # noqa: PLC0415
+
+    rows = []
+    for value in comparison[key].unique(maintain_order=True):
+        group = comparison.filter(pl.col(key) == value)
+        worst = [group[f"{metric}/difference"].abs().max() for metric in metrics]
+        rows.append([_cell(key, value), str(len(group)), *(_difference(w) for w in worst)])
+    return table("Largest relative difference from the published rows", [key, "rows", *metrics], rows)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.7g}"
+
+
+def _difference(value: Any) -> str:
+    return "-" if value is None else ("0" if value == 0 else f"{value:+.1e}")
