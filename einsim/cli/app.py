@@ -32,7 +32,7 @@ app.register_install_completion_command()
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 a bug of einsim's, 2 bad input, 3 infeasible, 130 interrupted."""
     try:
-        code = app(exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         code = fail(str(error) or type(error).__name__, 2)
     except EinsimError as error:

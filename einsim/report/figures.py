@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Self, assert_never
+from typing import Any, Final, Self, assert_never
 
 import numpy as np
 import polars as pl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -23,15 +23,16 @@ from numpy.typing import NDArray
 
 from einsim.errors import SpecError
 from einsim.report import style
-from einsim.report.style import Layout, Look
+from einsim.report.style import Layout, Look, XAxis, YAxis
 
 Cube = NDArray[np.float64]
 """Numbers by facet, series and x; NaN where there is none."""
 
-_MOST: Final = {"facets": 24, "series": 24, "xs": 96}  # more cannot be told apart
+_MOST: Final = {"panels": 24, "series": 24, "values of x": 96}  # more cannot be told apart
 _LINES_FROM: Final = 13  # values of a numeric x axis
 _LOG_FROM: Final = 20.0  # ratio of the largest to the smallest number
 _FINE, _INFEASIBLE, _ALONE = 0, 1, 2
+_MARKS: Final = {_INFEASIBLE: ("x", "does not fit"), _ALONE: ("o", "no baseline to compare with")}
 
 
 class FigureKind(StrEnum):
@@ -152,9 +153,27 @@ def draw(
     strips = [strip for strip in _strips(kind, grid, baseline) if np.isfinite(strip.values).any()]
     if not strips:
         return _notice(grid, title)
-    overall = _overall(strips[0], len(grid.facets))
-    grid, strips, note = _thinned(grid, strips, kind is FigureKind.BREAKDOWN)
-    return _paint(grid, strips, overall, note, title)
+    lines = kind is not FigureKind.BREAKDOWN and grid.x_is_numeric and len(grid.xs) >= _LINES_FROM
+    overall = _overall(strips[0], len(grid.facets) > 1 or lines)
+    grid, strips, note = _thinned(grid, strips, lines)
+    return _paint(grid, strips, lines, overall, note, title)
+
+
+def _notice(grid: Grid, title: str) -> Figure:
+    """What stands in place of a figure without numbers: how many points do not fit, and the first reason."""
+    frame = grid.frame
+    misfits = frame.filter(~pl.col("feasible"))
+    said = f"{len(misfits)} of {len(frame)} points do not fit their machine." if len(misfits) else ""
+    said = said or "No point has this number, or a baseline to compare with."
+    reasons = misfits["reason"].drop_nulls().to_list() if "reason" in frame.columns else []
+    lines = ["Nothing to draw", *style.wrap(said, 230.0, style.LABEL_PT)]
+    lines += style.wrap(f"First: {reasons[0]}", 230.0, style.LABEL_PT) if reasons else []
+    figure = Figure(figsize=(style.COLUMN_PT / 72, 1.4), dpi=200, facecolor="white")
+    heading = style.wrap(title, 230.0, style.TITLE_PT, "bold")
+    place = {"ha": "center", "color": style.INK, "parse_math": False}
+    figure.text(0.5, 0.95, "\n".join(heading), fontsize=style.TITLE_PT, weight="bold", va="top", **place)
+    figure.text(0.5, 0.42, "\n".join(lines), fontsize=style.LABEL_PT, va="center", **place)
+    return figure
 
 
 def _strips(kind: FigureKind, grid: Grid, baseline: Mapping[str, object] | None) -> list[Strip]:
@@ -256,12 +275,353 @@ def _spread(values: Cube, *also: float) -> float:
     return max(positive, default=1.0) / min(positive, default=1.0)
 
 
-def _overall(strip: Strip, facets: int) -> list[str]:
-    """Means over all facets, by series, where the panels have means or could not show them."""
+def _overall(strip: Strip, wanted: bool) -> list[str]:
+    """Means over all facets, by series, in words."""
     shape = strip.values.shape
-    if not strip.means or facets == 1:
+    if not (strip.means and wanted):
         return [""] * shape[1]
     flat = strip.values[..., : -strip.means].swapaxes(0, 1).reshape(shape[1], -1)
     partial = (strip.marks != _FINE).any(axis=(0, 2))
     pairs = zip(*_means(flat), partial, strict=True)
-    return [f"  {style.show_ratio(a)} / {style.show_ratio(g)}{'*' if some else ''}" for a, g, some in pairs]
+    return [f"{style.show_ratio(a)} / {style.show_ratio(g)}{'*' if some else ''}" for a, g, some in pairs]
+
+
+def _thinned(grid: Grid, strips: list[Strip], lines: bool) -> tuple[Grid, list[Strip], str]:
+    """As many facets, series and bars as can be told apart, evenly chosen, and a note of what is left out."""
+    takes, notes = [], []
+    for name, values in (("panels", grid.facets), ("series", grid.series), ("values of x", grid.xs)):
+        most = len(values) if lines and values is grid.xs else _MOST[name]
+        takes.append(np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)))
+        if len(takes[-1]) < len(values):
+            notes.append(f"{len(takes[-1])} of {len(values)} {name}")
+    facets, series, xs = takes
+    means = np.arange(len(grid.xs), strips[0].values.shape[-1])
+    cut, wide = np.ix_(*takes), np.ix_(facets, series, np.concatenate([xs, [] if lines else means]).astype(int))
+    thin = [
+        replace(
+            strip,
+            values=strip.values[wide],
+            captions=strip.captions[wide],
+            marks=strip.marks[cut],
+            stack={part: values[cut] for part, values in strip.stack.items()},
+            means=0 if lines else strip.means,
+        )
+        for strip in strips
+    ]
+    kept = replace(
+        grid,
+        facets=tuple(grid.facets[i] for i in facets),
+        series=tuple(grid.series[i] for i in series),
+        xs=tuple(grid.xs[i] for i in xs),
+    )
+    return kept, thin, f"Shown: {', '.join(notes)}" if notes else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What all panels of a figure share."""
+
+    grid: Grid
+    x: XAxis
+    layout: Layout
+    looks: tuple[Look, ...]
+    parts: Mapping[str, Look]
+    upright: bool
+
+    @property
+    def lines(self) -> bool:
+        """Whether numbers are points of lines instead of bars."""
+        return self.x.bar == 0.0
+
+    @property
+    def bar(self) -> float:
+        """Points from one bar to the next."""
+        return self.x.points(self.x.low + self.x.bar, self.layout.panel_width)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the bars of a group have numbers below: a stack does not show its series by colour."""
+        return bool(self.parts) and len(self.grid.series) > 1 and self.grid.x_axis is not None
+
+
+def _sheet(grid: Grid, strips: list[Strip], ys: list[YAxis], lines: bool) -> Sheet:
+    """Axes, looks and panel sizes; the heights above and below the panels are still 0."""
+    if lines:
+        x = style.line_axis(str(grid.x_axis), [x for x in grid.xs if isinstance(x, int | float)])
+    elif grid.x_axis is None:
+        x = style.bar_axis(_names(grid), 1, 0)
+    else:
+        labels = [style.show_value(grid.x_axis, value) for value in grid.xs]
+        x = style.bar_axis(labels, len(grid.series), strips[0].means)
+    captioned = any((strip.captions != "").any() for strip in strips)
+    numbered = bool(strips[0].stack) and len(grid.series) > 1
+    least = 4.5 if captioned or numbered else 2.4
+    units = 30.0 if lines else (x.high - x.low) / x.bar
+    widest = max(style.text_width(style.show_number(tick), style.TICK_PT) for y in ys for tick in y.ticks)
+    layout = style.lay_out(len(grid.facets), len(strips), units, least, widest + 19.0, bool(grid.facet_axes))
+    loose = all(style.fit_labels(x, layout.panel_width, upright=False))
+    parts = style.part_looks(style.part_groups(list(strips[0].stack)))
+    return Sheet(grid, x, layout, style.series_looks(grid.series), parts, not (loose or grid.x_is_numeric))
+
+
+def _paint(grid: Grid, strips: list[Strip], lines: bool, overall: list[str], note: str, title: str) -> Figure:
+    ys = [_y(strip) for strip in strips]
+    sheet = _sheet(grid, strips, ys, lines)
+    room = sheet.layout.width - 12.0
+    below = [note, "Beside the names: mean / geomean over all points" if any(overall) else ""]
+    if sheet.numbered:
+        below.append("Bars of a group: " + ", ".join(f"{i} {name}" for i, name in enumerate(_names(grid), 1)))
+    text = [line for part in below for line in style.wrap(part, room, style.TICK_PT)]
+    heading = style.wrap(title, room, style.TITLE_PT, "bold")
+    legend = _legend(sheet, strips, overall)
+    shown = style.fit_labels(sheet.x, sheet.layout.panel_width, sheet.upright)
+    tall = max(style.text_width(label, style.TICK_PT) for label in shown) if sheet.upright else style.TICK_PT
+    head = 5.0 + style.HEADING_ROW_PT * len(heading) + style.TEXT_ROW_PT * len(text) + 3.0
+    head += style.LEGEND_ROW_PT * max((len(column) for column in legend), default=0)
+    bottom = tall + 17.0 + (7.0 if sheet.numbered else 0.0)
+    layout = replace(sheet.layout, head=head, bottom=bottom)
+    figure = Figure(figsize=(layout.width / 72, layout.height / 72), dpi=200, facecolor="white")
+    for row, (strip, y) in enumerate(zip(strips, ys, strict=True)):
+        for facet in range(len(grid.facets)):
+            axes = figure.add_axes(layout.box(facet, row), facecolor="none")
+            _frame(axes, sheet, y, shown, layout.is_lowest(facet, row), facet % layout.columns == 0)
+            _content(axes, sheet, y, strip, facet)
+    _words(figure, replace(sheet, layout=layout), strips, heading, text)
+    _place_legend(figure, layout, legend, 1 - (5.0 + style.HEADING_ROW_PT * len(heading)) / layout.height)
+    return figure
+
+
+def _names(grid: Grid) -> list[str]:
+    """The series in words."""
+    axis = grid.series_axis
+    return [style.show_value(axis, value) if axis else "" for value in grid.series]
+
+
+def _y(strip: Strip) -> YAxis:
+    """Limits that hold the values, the baseline and the captions; logarithmic where values are too unlike."""
+    there = np.isfinite(strip.values)
+    numbers = [*strip.values[there], *([] if strip.reference is None else [strip.reference])]
+    captioned = strip.values[there & (strip.captions != "")].max(initial=0.0)
+    room = max(style.text_width(text, style.SMALL_PT) for text in set(strip.captions.flat))
+    plain = strip.limit is not None or bool(strip.stack) or min(numbers) <= 0
+    log = not plain and max(numbers) / min(numbers) > style.LOG_FROM
+    return style.y_axis(numbers, float(captioned), room, strip.limit, (strip.reference or 0.0) if log else None)
+
+
+def _frame(axes: Axes, sheet: Sheet, y: YAxis, shown: list[str], lowest: bool, leftmost: bool) -> None:
+    """Limits, ticks, labels of ticks, and the lines of a grid."""
+    axes.set_xlim(sheet.x.low, sheet.x.high)
+    axes.set_ylim(y.low, y.high)
+    if sheet.x.log:
+        axes.set_xscale("log")
+    if y.log:
+        axes.set_yscale("log")
+    axes.minorticks_off()
+    pad = 9.0 if sheet.numbered else 2.0
+    axes.tick_params("x", length=2.0 if sheet.lines else 0.0, width=0.5, pad=pad, labelsize=style.TICK_PT)
+    axes.tick_params("y", length=2.0, width=0.5, pad=2.0, labelsize=style.TICK_PT, colors=style.INK)
+    axes.set_xticks(sheet.x.centres if lowest else [], shown if lowest else [], parse_math=False, color=style.INK)
+    if lowest and sheet.upright:
+        axes.tick_params("x", rotation=90.0)
+    axes.set_yticks(y.ticks, [style.show_number(tick) for tick in y.ticks] if leftmost else [""] * len(y.ticks))
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in {"left", "bottom"})
+        spine.set_linewidth(0.5)
+    ends = [[(0.0, tick), (1.0, tick)] for tick in y.ticks]
+    rules = LineCollection(ends, colors=style.GRID, linewidths=0.4, zorder=0.5, transform=axes.get_yaxis_transform())
+    axes.add_collection(rules, autolim=False)
+
+
+def _content(axes: Axes, sheet: Sheet, y: YAxis, strip: Strip, facet: int) -> None:
+    """The numbers of a facet: bars, stacks or lines, the line of the baseline, captions and marks."""
+    if strip.reference is not None:
+        axes.axhline(strip.reference, color=style.INK, linewidth=0.7, linestyle=(0, (4, 2)), zorder=3)
+    if strip.means:
+        edge = sheet.x.centres[-strip.means] - 0.65
+        axes.axvline(edge, color="#999999", linewidth=0.5, linestyle=(0, (1, 2)), zorder=0.6)
+    if sheet.lines:
+        _lines(axes, sheet, strip, facet)
+        return
+    places = _places(sheet)
+    if strip.stack:
+        bottom = np.zeros(places.shape)
+        for part, cube in strip.stack.items():
+            top = bottom + np.nan_to_num(cube[facet])
+            _bars(axes, sheet, part, (places, bottom, top), sheet.parts[part])
+            bottom = top
+    else:
+        base = np.full(places.shape, y.base)
+        for i, (name, look) in enumerate(zip(_names(sheet.grid), sheet.looks, strict=True)):
+            _bars(axes, sheet, name, (places[i], base[i], strip.values[facet, i]), look)
+    _captions(axes, sheet, y, places, strip.values[facet], strip.captions[facet])
+    for mark, (shape, _) in _MARKS.items():
+        at = places[:, : strip.marks.shape[-1]][strip.marks[facet] == mark]
+        _mark(axes, shape, style.INK, at, 0.035)
+
+
+def _places(sheet: Sheet) -> Cube:
+    """The centres of bars by series and x."""
+    if sheet.grid.x_axis is None:
+        return np.array(sheet.x.centres)[:, None]
+    return np.array(sheet.x.offsets)[:, None] + np.array(sheet.x.centres)[None, :]
+
+
+def _bars(axes: Axes, sheet: Sheet, name: str, bars: tuple[Cube, Cube, Cube], look: Look) -> None:
+    """One artist for all bars of one look: centres, bottoms and tops."""
+    centre, bottom, top = (numbers.ravel() for numbers in bars)
+    drawn = np.isfinite(top) & (top != bottom)
+    if not drawn.any():
+        return
+    centre, bottom, top, half = centre[drawn], bottom[drawn], top[drawn], sheet.x.bar / 2
+    left, right = centre - half, centre + half
+    corners = np.stack([left, bottom, left, top, right, top, right, bottom], axis=-1).reshape(-1, 4, 2)
+    edge = 0.3 if sheet.bar > 3 else 0.0
+    axes.add_collection(
+        PolyCollection(
+            corners, facecolors=look.colour, edgecolors="white", linewidths=edge, hatch=look.hatch or None,
+            hatchcolors=look.hatch_colour, label=name, zorder=2,
+        ),
+        autolim=False,
+    )  # fmt: skip
+
+
+def _mark(axes: Axes, shape: str, colour: str, x: NDArray[np.float64], height: float) -> None:
+    """Marks of missing numbers near the lower end of a panel (`height`: of the panel's)."""
+    if x.size:
+        place = axes.get_xaxis_transform()
+        axes.add_line(_dots(shape, colour, x, np.full(x.size, height), transform=place, clip_on=False))
+
+
+def _dots(shape: str, colour: str, x: Cube, y: Cube, **kept: Any) -> Line2D:
+    return Line2D(
+        x, y, linestyle="none", marker=shape, markersize=3.2, markeredgewidth=0.7, markeredgecolor=colour,
+        markerfacecolor="none", zorder=4, **kept,
+    )  # fmt: skip
+
+
+def _lines(axes: Axes, sheet: Sheet, strip: Strip, facet: int) -> None:
+    """A line a series with its markers; points without a number break it and are marked at the bottom."""
+    xs = np.array(sheet.grid.xs, np.float64)
+    for i, (name, look) in enumerate(zip(_names(sheet.grid), sheet.looks, strict=True)):
+        axes.add_line(
+            Line2D(xs, strip.values[facet, i], label=name, markevery=max(1, len(xs) // 24), **_stroke(look))
+        )  # fmt: skip
+        for mark, (shape, _) in _MARKS.items():
+            _mark(axes, shape, look.colour, xs[strip.marks[facet, i] == mark], 0.03 + 0.04 * i)
+
+
+def _stroke(look: Look) -> dict[str, Any]:
+    """How a line is drawn."""
+    return {
+        "color": look.colour, "linewidth": 1.0, "marker": look.marker, "markersize": 3.0,
+        "markeredgecolor": "white", "markeredgewidth": 0.3,
+    }  # fmt: skip
+
+
+def _captions(axes: Axes, sheet: Sheet, y: YAxis, places: Cube, values: Cube, captions: NDArray[np.object_]) -> None:
+    """Text at the ends of bars, and the numbers of the bars of a group, where bars are wide enough."""
+    size = min(style.SMALL_PT, sheet.bar * 1.25)
+    if size < 4.5:
+        return
+    flat = all(style.text_width(text, size) < sheet.bar for text in set(captions.flat))
+    for at in zip(*np.nonzero((captions != "") & np.isfinite(values)), strict=True):
+        value, text = float(values[at]), str(captions[at])
+        down = y.log and value < y.base
+        step = (y.high / y.low) ** 0.015 if y.log else (y.high - y.low) * 0.015
+        end = (value / step if down else value * step) if y.log else value + step
+        axes.text(
+            places[at], end, text, fontsize=size, rotation=0.0 if flat else 90.0, ha="center",
+            va="top" if down else "bottom", color=style.INK, parse_math=False, zorder=4,
+        )  # fmt: skip
+    if sheet.numbered:
+        low = -5.5 / sheet.layout.panel_height
+        for i, row in enumerate(places[:, : len(sheet.grid.xs)], 1):
+            for x in row:
+                axes.text(
+                    x, low, str(i), fontsize=size, ha="center", va="center", color=style.INK, parse_math=False,
+                    transform=axes.get_xaxis_transform(),
+                )  # fmt: skip
+
+
+def _words(figure: Figure, sheet: Sheet, strips: list[Strip], heading: list[str], text: list[str]) -> None:
+    """The title, the lines under the legend, the names of facets and axes."""
+    layout, grid = sheet.layout, sheet.grid
+    middle = layout.left + (layout.width - layout.left - style.RIGHT) / 2
+
+    def write(x: float, y: float, line: str, size: float = style.LABEL_PT, **kept: Any) -> None:
+        place = {"ha": "center", "va": "center", "color": style.INK, "parse_math": False, **kept}
+        figure.text(x / layout.width, y / layout.height, line, fontsize=size, **place)
+
+    for i, line in enumerate(heading):
+        write(layout.width / 2, layout.height - 5.0 - style.HEADING_ROW_PT * (i + 0.5), line, style.TITLE_PT, weight="bold")
+    for i, line in enumerate(reversed(text)):
+        write(middle, layout.height - layout.head + 3.0 + style.TEXT_ROW_PT * (i + 0.5), line, style.TICK_PT)
+    write(middle, 6.0, style.axis_label(str(grid.x_axis or grid.series_axis)))
+    for facet, values in enumerate(grid.facets):
+        left, bottom, width, height = layout.box(facet, 0)
+        name = ", ".join(_named(axis, value) for axis, value in zip(grid.facet_axes, values, strict=True))
+        write((left + width / 2) * layout.width, (bottom + height) * layout.height + 5.5, name, weight="bold")
+    for row, strip in enumerate(strips):
+        for first in range(0, layout.facets, layout.columns):
+            _, bottom, _, height = layout.box(first, row)
+            if len(strips) == 1:
+                bottom, top = layout.bottom / layout.height, 1 - layout.head / layout.height
+            else:
+                top = bottom + height
+            lines = style.wrap(strip.label, (top - bottom) * layout.height, style.LABEL_PT)
+            write(1.0 + 4.5 * len(lines), (bottom + top) / 2 * layout.height, "\n".join(lines), rotation=90.0, linespacing=1.1)
+            if len(strips) == 1:
+                break
+
+
+def _legend(sheet: Sheet, strips: list[Strip], overall: list[str]) -> list[list[tuple[Artist, str]]]:
+    """Handles and labels by column: the series, or the parts of stacks by kind; then the marks that occur."""
+    blank = Patch(alpha=0.0)
+    marks: list[tuple[Artist, str]] = [
+        (_dots(shape, style.INK, np.zeros(1), np.zeros(1)), said)
+        for mark, (shape, said) in _MARKS.items()
+        if any((strip.marks == mark).any() for strip in strips)
+    ]
+    if any("*" in text for strip in strips for text in set(strip.captions.flat)) or any("*" in t for t in overall):
+        marks.append((_dots("$*$", style.INK, np.zeros(1), np.zeros(1)), "mean of the points that have a number"))
+    if sheet.parts:
+        groups = style.part_groups(list(sheet.parts))
+        columns = [
+            [(blank, title), *((_swatch(sheet.parts[part]), part.rpartition(".")[2]) for part in members)]
+            for title, members in groups
+        ]
+        return [*columns, [(blank, ""), *marks]] if marks else columns
+    entries: list[tuple[Artist, str]] = []
+    if sheet.grid.x_axis is not None and sheet.grid.series_axis is not None:
+        names = zip(_names(sheet.grid), overall, sheet.looks, strict=True)
+        for name, mean, look in names:
+            handle = Line2D([], [], **_stroke(look)) if sheet.lines else _swatch(look)
+            entries.append((handle, f"{name}  {mean}" if mean else name))
+    entries += marks
+    widest = max((style.text_width(label, style.LABEL_PT) for _, label in entries), default=0.0) + 26.0
+    most = max(1, int((sheet.layout.width - 8.0) / widest))
+    rows = -(-len(entries) // most)
+    across = -(-len(entries) // rows) if rows else 0
+    return [entries[i::across] for i in range(across)]
+
+
+def _swatch(look: Look) -> Patch:
+    return Patch(facecolor=look.colour, edgecolor="white", linewidth=0.3, hatch=look.hatch, hatchcolor=look.hatch_colour)
+
+
+def _place_legend(figure: Figure, layout: Layout, columns: list[list[tuple[Artist, str]]], top: float) -> None:
+    """Outside the panels, centred below the title."""
+    if not columns:
+        return
+    tall = max(len(column) for column in columns)
+    entries = [entry for column in columns for entry in [*column, *[(Patch(alpha=0.0), "")] * (tall - len(column))]]
+    middle = (layout.left + layout.width - style.RIGHT) / 2 / layout.width
+    legend = figure.legend(
+        [handle for handle, _ in entries], [" "] * len(entries), ncols=len(columns), loc="upper center",
+        bbox_to_anchor=(middle, top), fontsize=style.LABEL_PT, frameon=False, handlelength=1.7, handleheight=0.8,
+        handletextpad=0.5, columnspacing=1.3, labelspacing=0.3, borderpad=0.0, borderaxespad=0.0,
+    )  # fmt: skip
+    for text, (handle, label) in zip(legend.get_texts(), entries, strict=True):
+        text.set_parse_math(False)
+        text.set_text(label)
+        text.set_color(style.INK)

@@ -31,6 +31,11 @@ COLUMN_GAP: Final = 8.0
 ROW_GAP: Final = 7.0
 STRIP_GAP: Final = 7.0
 COMFORTABLE_PT: Final = 9.0  # a bar that is easy to see
+LOW_PANEL_PT: Final = 86.0
+LEGEND_ROW_PT: Final = 9.6
+HEADING_ROW_PT: Final = 10.5
+TEXT_ROW_PT: Final = 8.5
+LOG_FROM: Final = 20.0  # ratio of the largest to the smallest number from which an axis is logarithmic
 INK: Final = "#222222"
 GRID: Final = "#DCDCDC"
 
@@ -193,6 +198,11 @@ def show_ratio(value: float) -> str:
     return f"{value:.{0 if value >= 9.95 else 1 if value >= 0.995 else 2}f}×"
 
 
+def show_joules(value: float) -> str:
+    """An energy above a bar, in two digits: 1.9 J, 54 kJ."""
+    return show_si(float(f"{value:.2g}"), "J")
+
+
 def linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
     """At most `most` round values between two limits, 1, 2, 2.5 or 5 times a power of ten apart."""
     rough = max(high - low, 1e-300) / max(most - 1, 1)
@@ -232,6 +242,9 @@ def wrap(text: str, width: float, size: float, weight: str = "normal") -> list[s
     return lines
 
 
+# Where things go on the page.
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where panels go on a page: facets in rows, each with `strips` panels above one another.
@@ -245,14 +258,9 @@ class Layout:
     panel_width: float
     panel_height: float
     left: float
-    bottom: float = 0.0
+    named: bool
     head: float = 0.0
-    named: bool = True
-
-    @property
-    def rows(self) -> int:
-        """Rows of facets."""
-        return -(-self.facets // self.columns)
+    bottom: float = 0.0
 
     @property
     def width(self) -> float:
@@ -262,7 +270,7 @@ class Layout:
     @property
     def height(self) -> float:
         """Of the figure."""
-        return self.head + self.rows * self._row - ROW_GAP + self.bottom
+        return self.head + -(-self.facets // self.columns) * self._row - ROW_GAP + self.bottom
 
     @property
     def _row(self) -> float:
@@ -272,11 +280,10 @@ class Layout:
     def box(self, facet: int, strip: int) -> tuple[float, float, float, float]:
         """Left, bottom, width and height of a panel, in fractions of the figure."""
         row, column = divmod(facet, self.columns)
-        right_end = self.left + column * (self.panel_width + COLUMN_GAP)
+        left = self.left + column * (self.panel_width + COLUMN_GAP)
         below = self.height - self.head - (row + 1) * self._row + ROW_GAP
         below += (self.strips - 1 - strip) * (self.panel_height + STRIP_GAP)
-        wide, high = self.width, self.height
-        return right_end / wide, below / high, self.panel_width / wide, self.panel_height / high
+        return left / self.width, below / self.height, self.panel_width / self.width, self.panel_height / self.height
 
     def is_lowest(self, facet: int, strip: int) -> bool:
         """Whether no panel stands below, so that this one carries the labels of x."""
@@ -289,16 +296,100 @@ def lay_out(facets: int, strips: int, units: float, least: float, left: float, n
     A panel is `units` bars wide, gaps counted. The figure is one column of a page wide, or as much more as
     its bars need, up to the whole page.
     """
-    choices = []
-    for columns in range(min(facets, 4), 0, -1):
-        rows = -(-facets // columns)
+    choices: list[tuple[int, float]] = []
+    for most in range(min(facets, 4), 0, -1):
+        rows = -(-facets // most)
         if choices and rows * strips > 4:
             break
-        even = -(-facets // rows)
-        room = (PAGE_PT - left - RIGHT - (even - 1) * COLUMN_GAP) / even
-        choices.append((even, room))
-    columns, room = next((c for c in choices if c[1] >= least * units), choices[-1])
+        columns = -(-facets // rows)
+        choices.append((columns, (PAGE_PT - left - RIGHT - (columns - 1) * COLUMN_GAP) / columns))
+    columns, room = next((choice for choice in choices if choice[1] >= least * units), choices[-1])
     narrowest = (COLUMN_PT - left - RIGHT - (columns - 1) * COLUMN_GAP) / columns
     width = max(min(room, units * COMFORTABLE_PT), narrowest)
-    panels_high = -(-facets // columns) * strips
-    return Layout(facets, strips, columns, width, 112.0 if panels_high == 1 else 86.0, left, named=named)
+    single = columns >= facets and strips == 1
+    return Layout(facets, strips, columns, width, 112.0 if single else LOW_PANEL_PT, left, named)
+
+
+@dataclass(frozen=True, slots=True)
+class XAxis:
+    """Where labels (of groups of bars, or ticks) stand along x, and where the bars are about the centre.
+
+    The last `means` labels are of means. Bars are `bar` wide in units of x, 0 for lines.
+    """
+
+    centres: tuple[float, ...]
+    labels: tuple[str, ...]
+    offsets: tuple[float, ...]
+    bar: float
+    low: float
+    high: float
+    log: bool = False
+    means: int = 0
+
+    def points(self, x: float, width: float) -> float:
+        """How far a place is from the left end of a panel that is `width` points wide."""
+        part, whole = (math.log(x / self.low), math.log(self.high / self.low)) if self.log else (x - self.low, 0.0)
+        return width * part / (whole or self.high - self.low)
+
+
+def bar_axis(labels: Sequence[str], series: int, means: int) -> XAxis:
+    """Groups of bars one apart, the means a little apart from the others."""
+    bar = 1.0 / (series + 0.9) if series > 1 else 0.66
+    offsets = tuple((i - (series - 1) / 2) * bar for i in range(series))
+    centres = [float(i) for i in range(len(labels))] + [len(labels) + 0.3 + i for i in range(means)]
+    shown = (*labels, *("mean", "geomean")[:means])
+    return XAxis(tuple(centres), shown, offsets, bar, -0.55, centres[-1] + 0.55, means=means)
+
+
+def line_axis(axis: str, values: Sequence[float]) -> XAxis:
+    """A numeric axis with ticks at round values; logarithmic where the (ascending) values span much."""
+    low, high = float(values[0]), float(values[-1])
+    log = low > 0 and high / low >= LOG_FROM
+    if log and all(isinstance(value, int) for value in values):
+        ticks = [2.0**power for power in range(64) if low <= 2.0**power <= high]
+    else:
+        ticks = log_ticks(low, high) if log else linear_ticks(low, high)
+    labels = tuple(show_value(axis, int(tick) if tick.is_integer() else tick) for tick in ticks)
+    pad = (high / low) ** 0.03 if log else 0.03 * (high - low)
+    ends = (low / pad, high * pad) if log else (low - pad, high + pad)
+    return XAxis(tuple(ticks), labels, (), 0.0, *ends, log)
+
+
+def fit_labels(axis: XAxis, width: float, upright: bool) -> list[str]:
+    """The labels of x that do not touch each other (the others empty), means before all; `upright`: turned."""
+    shown = [""] * len(axis.labels)
+    taken: list[tuple[float, float]] = []
+    first = len(axis.labels) - axis.means
+    for i in (*range(first, len(axis.labels)), *range(first)):
+        half = (TICK_PT if upright else text_width(axis.labels[i], TICK_PT) + 3.0) / 2
+        centre = axis.points(axis.centres[i], width)
+        if all(centre + half <= low or centre - half >= high for low, high in taken):
+            shown[i] = axis.labels[i]
+            taken.append((centre - half, centre + half))
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class YAxis:
+    """Limits and ticks along y; bars start at `base`."""
+
+    low: float
+    high: float
+    base: float
+    log: bool
+    ticks: tuple[float, ...]
+
+
+def y_axis(numbers: Sequence[float], captioned: float, room: float, limit: float | None, base: float | None) -> YAxis:
+    """An axis for numbers, the highest of those with captions being `captioned`, `room` points long.
+
+    `limit` is the largest possible number. The axis is logarithmic if `base` is given, where bars start;
+    0 means the lower end.
+    """
+    share = (room + 5.0) / LOW_PANEL_PT if room else 0.0
+    low, high = min(numbers), max(numbers)
+    if base is not None:
+        more = (high / low) ** (share / (1 - 2 * share) + 0.04)
+        return YAxis(low / more, high * more, base or low / more, True, tuple(log_ticks(low / more, high * more)))
+    high = max((limit or high) * 1.05, captioned / (1 - share)) or 1.0
+    return YAxis(0.0, high, 0.0, False, tuple(linear_ticks(0.0, limit or high, 6)))

@@ -96,7 +96,12 @@ class Expression:
 
     def evaluate(self, env: Mapping[str, Number]) -> Number:
         """The value under `env`; raises SpecError for an unknown name or a division by zero."""
-        return _Evaluator(env, self).visit(_parse(self.text, self.at))
+        evaluator = _Evaluator(env, self)
+        try:
+            with np.errstate(divide="raise", invalid="raise", over="raise"):
+                return evaluator.visit(_parse(self.text, self.at))
+        except (ZeroDivisionError, FloatingPointError):
+            raise evaluator.fail("division by zero") from None
 
 
 class _Evaluator:
@@ -118,10 +123,7 @@ class _Evaluator:
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -self.visit(operand)
             case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
-                try:
-                    return _OPERATORS[type(operator)](self.visit(left), self.visit(right))
-                except ZeroDivisionError:
-                    raise self.fail("division by zero") from None
+                return _OPERATORS[type(operator)](self.visit(left), self.visit(right))
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 return self.call(name, arguments)
         name = _dotted(node)

@@ -55,8 +55,23 @@ def apply(document: Document, overrides: Iterable[Override], sections: tuple[str
         path = _full_path(document, change, sections)
         places = {place: at for place, at in document.places.items() if place[: len(path)] != path}
         places[path] = change.at
+        if path == change.path:
+            _check_start(document, change, sections)
         document = Document(document.source, _replace(document.value, path, change), places)
     return document
+
+
+def _check_start(document: Document, change: Override, sections: tuple[str, ...]) -> None:
+    """Raises SpecError where a path of several parts starts at nothing, with the nearest part of any section."""
+    root = document.value
+    if len(change.path) == 1 or not isinstance(root, dict) or change.path[0] in root:
+        return
+    known = [*root, *(name for section in sections for name in _keys(root.get(section)))]
+    raise SpecError(f"{change.name}: unknown part {change.path[0]!r}", at=change.at, remedy=suggest(change.path[0], known))
+
+
+def _keys(value: Value) -> list[str]:
+    return list(value) if isinstance(value, dict) else []
 
 
 def _full_path(document: Document, change: Override, sections: tuple[str, ...]) -> Path:

@@ -20,7 +20,8 @@ Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 MAX_BYTES: Final = 1 << 20
 MAX_NODES: Final = 50_000
 MAX_DEPTH: Final = 40
-_PLAIN_TAGS: Final = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
+_PLAIN: Final = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
+_PLAIN_TAGS: Final = {f"tag:yaml.org,2002:{name}" for name in _PLAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,10 @@ def parse_yaml(text: str | bytes, source: str) -> Document:
         raise _syntax_error(error, source) from None
     except RecursionError:
         raise SpecError("nested too deeply", at=Location(source), remedy="flatten the file") from None
-    if node is None:
-        raise SpecError("the file is empty", at=Location(source), remedy="write a YAML mapping in it")
     reader = _Reader(source)
-    value = reader.read(node, (), 0)
+    value = None if node is None else reader.read(node, (), 0)
+    if value is None:
+        raise SpecError("the file is empty", at=Location(source), remedy="write a YAML mapping in it")
     return Document(source, value, reader.places)
 
 

@@ -299,7 +299,7 @@ class Maker:
         numbers = {name: st.integers(1, most[name]) for name in names}
         numbers |= {f"{GRID}.rows": st.integers(1, 4), f"{GRID}.columns": st.integers(1, 4)}
         numbers |= {f"{LINE}.lanes": st.integers(1, 4)}
-        points = self.draw(st.lists(st.fixed_dictionaries(numbers), min_size=1, max_size=3))
+        points = self.draw(st.lists(st.fixed_dictionaries(numbers), min_size=2, max_size=4))
         return Sweep("\n".join([*text, *self.inits, *self.lines]) + "\n", mapping, machine(self.memories), tuple(points))
 
 

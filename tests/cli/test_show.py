@@ -1,0 +1,54 @@
+import pytest
+
+from einsim.cascade import parse
+from einsim.spec import library
+from tests.cli.commands import einsim, refused
+
+
+def test_lists_what_ships():
+    outcome = einsim("show")
+    for name in ("attention-1pass", "fusemax", "unfused", "BERT"):
+        assert name in outcome.out
+    assert einsim("show", "--json").json["mapping"] == ["architecture", "cascade", "flat", "fusemax", "unfused"]
+
+
+@pytest.mark.parametrize("kind", ["cascade", "architecture", "mapping"])
+def test_everything_shipped_can_be_shown(kind):
+    for name in library.names(kind):
+        outcome = einsim("show", name, "--kind", kind)
+        assert outcome.code == 0, outcome.err
+        assert name in outcome.out
+        assert einsim("show", name, "--kind", kind, "--json").json[kind]["name"] == name
+
+
+def test_a_shown_cascade_parses_again():
+    text = einsim("show", "attention-1pass", "--json").json["cascade"]["text"]
+    assert str(parse(text)) == text
+
+
+def test_a_name_of_two_kinds_shows_both():
+    outcome = einsim("show", "fusemax")
+    assert "architecture fusemax" in outcome.out
+    assert "mapping fusemax" in outcome.out
+
+
+def test_files():
+    outcome = einsim("show", "mappings/flat.yaml", "--model", "BERT", "--seq-len", "256K")
+    assert "weight" in outcome.out
+    assert "architecture flat" in einsim("show", "arch/flat.yaml").out
+    assert "iteration space" in einsim("show", str(library.folder("cascade") / "softmax.cascade")).out
+
+
+def test_formulas():
+    record = einsim("show", "fusemax", "--symbolic", "--model", "BERT", "--seq-len", "256K", "--json").json
+    assert record["einsums"]["BQK"]["operations"] == "B*E*H*M*P"
+    assert "P1" in record["traffic_bytes"]
+    assert "latency_s = " in einsim("show", "fusemax", "--symbolic", "--model", "BERT", "--seq-len", "256K").out
+
+
+def test_refused():
+    refused("show", "fusmax", parts=("did you mean 'fusemax'",))
+    refused("show", "fusemax", "--kind", "cascade", parts=("unknown cascade",))
+    refused("show", "fusemax", "--shape", "B=1", parts=("--symbolic",))
+    refused("show", "missing.cascade", parts=("there is no file",))
+    refused("show", "fusemax", "--symbolic", parts=("--model",))

@@ -1,0 +1,87 @@
+"""What the tests of counts share: how many examples to run, and evaluations taken apart number by number."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from math import isclose
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+
+from einsim.model.counts import Counts, count, exactly
+from einsim.schedule.nest import Schedule
+
+from .walk import walk
+
+EXHAUSTIVE = os.environ.get("EINSIM_EXHAUSTIVE") == "1"
+
+
+def examples(number: int):
+    """Settings of a property test: the same examples every run; many times as many where all are asked for."""
+    return settings(
+        max_examples=number * (50 if EXHAUSTIVE else 1),
+        deadline=None,
+        derandomize=not EXHAUSTIVE,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+
+
+def differences(schedule: Schedule, memories: list[str]) -> list[str]:
+    """Where the closed form's counts of a schedule are not those of a walk of its nests."""
+    counts = count(schedule, memories, exactly)
+    levels = iter(counts.levels)
+    found = []
+    for einsum in schedule.einsums:
+        walked = walk(einsum, schedule.sizes, memories)
+        work = counts.einsums[einsum.name]
+        if (work.points, work.steps, work.elements) != (walked.points, walked.steps, walked.elements):
+            found.append(f"{einsum.name}: {work}, walked {walked.points, walked.steps, walked.elements}")
+        for label, level, *numbers in walked.rows:
+            row = next(levels)
+            assert (row.einsum, row.label, row.level) == (einsum.name, label, level)
+            if [row.reads, row.fills, row.updates] != numbers:
+                found.append(f"{einsum.name}: {row}, walked {numbers}")
+    assert next(levels, None) is None
+    return found
+
+
+def numbers(value, path: str = "") -> dict[str, object]:
+    """Every number inside an evaluation by its path; rows of counts of one access and level are added up."""
+    if isinstance(value, Counts):
+        rows: dict[str, object] = {}
+        for row in value.levels:
+            for name in ("reads", "fills", "updates"):
+                key = f"{path}.{row.einsum}.{row.label}.{row.level}.{name}"
+                rows[key] = rows.get(key, 0) + getattr(row, name)
+        return rows | numbers(value.einsums, path)
+    if is_dataclass(value):
+        parts = [(each.name, getattr(value, each.name)) for each in fields(value)]
+    elif isinstance(value, dict):
+        parts = list(value.items())
+    elif isinstance(value, (tuple, list)):
+        parts = list(enumerate(value))
+    elif isinstance(value, (int, float, Fraction, np.ndarray, np.generic)):
+        return {path: value}
+    else:
+        return {}
+    return {key: number for name, part in parts for key, number in numbers(part, f"{path}.{name}").items()}
+
+
+def disagreements(one, many, index: int, points: int) -> list[str]:
+    """Where an evaluation of one design differs from a point of a sweep: integers exactly, others to rounding.
+
+    A point without spills has no rows of them, where a sweep has rows of zeros.
+    """
+    single, swept = numbers(one), numbers(many)
+    found = [f"{path} is only in one design" for path in single.keys() - swept.keys()]
+    for path, column in swept.items():
+        value = np.broadcast_to(np.asarray(column), (points,))[index].item()
+        expected = single.get(path, 0)
+        whole = isinstance(value, int) and isinstance(expected, int)
+        same = value == expected if whole else isclose(value, expected, rel_tol=1e-12, abs_tol=1e-300)
+        if not same:
+            found.append(f"{path}: {expected} alone, {value} in a sweep")
+    return found
