@@ -17,7 +17,7 @@ from einsim.explore import store
 from einsim.explore.space import Space, load_space
 from einsim.explore.sweep import Engine, finish, run_sweep
 from einsim.report.comparison import compare, read_published
-from einsim.report.tables import comparison_table, sweep_summary, worst_table
+from einsim.report.tables import comparison_tables, sweep_summary, worst_table
 from einsim.spec import library
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def sweep(
     Example: einsim sweep experiments/fusemax/attention.yaml --out results/attention
     """
     space = load_space(library.find("experiment", file, at=Location("sweep")))
+    published = _published(space)
     folder = store.prepare(out or Path("results") / space.file.name)
     started = time.perf_counter()
     tables, interrupted = _evaluate(space, engine)
@@ -49,7 +50,7 @@ def sweep(
     files = store.write_table(folder, "results", frame)
     if figures and not interrupted:
         files += _draw(space, frame, folder)
-    report = _Report(space, frame)
+    report = _Report(space, frame, published)
     if report.comparison is not None:
         files += store.write_table(folder, "comparison", report.comparison)
     inputs = store.write_inputs(folder, space, frame)
@@ -88,18 +89,24 @@ def _draw(space: Space, frame: pl.DataFrame, folder: Path) -> list[Path]:
     return draw_files(space.file.figures, frame, space.fields, space.file.baseline, folder)
 
 
+def _published(space: Space) -> tuple[pl.DataFrame, str] | None:
+    """The published results that the sweep file names, and their file."""
+    if space.file.published is None:
+        return None
+    at = space.document.locate(("published",))
+    path = library.find("experiment", space.file.published, at=at, beside=space.folder)
+    return read_published(library.read(path), str(path)), str(path)
+
+
 class _Report:
     """What is printed at the end."""
 
-    def __init__(self, space: Space, frame: pl.DataFrame) -> None:
+    def __init__(self, space: Space, frame: pl.DataFrame, published: tuple[pl.DataFrame, str] | None) -> None:
         self.space = space
         self.frame = frame
         self.comparison: pl.DataFrame | None = None
-        if space.file.published is not None:
-            at = space.document.locate(("published",))
-            path = library.find("experiment", space.file.published, at=at, beside=space.folder)
-            published = read_published(library.read(path), str(path))
-            self.comparison, self.keys, self.metrics = compare(frame, published, space.fields, str(path))
+        if published is not None:
+            self.comparison, self.keys, self.metrics = compare(frame, published[0], space.fields, published[1])
 
     def summary(self) -> list[dict[str, object]]:
         """Means by value of the first axis, for scripts."""
@@ -120,9 +127,9 @@ class _Report:
         """The summary, the comparison row by row, and where everything is."""
         out = console()
         if self.comparison is not None:
-            wide = out.width >= 170
-            out.print(comparison_table(self.comparison, self.keys, self.metrics, wide=wide))
-            out.print()
+            for part in comparison_tables(self.comparison, self.keys, self.metrics, width=out.width):
+                out.print(part)
+                out.print()
             out.print(worst_table(self.comparison, self.keys[0], self.metrics))
             out.print()
         out.print(sweep_summary(self.frame, self.space.fields, self.space.file.baseline))

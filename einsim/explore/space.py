@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -110,7 +111,7 @@ class Point:
         if self.architecture:
             words += ["--arch", self.architecture]
         words += [word for change in self.overrides for word in ("--set", f"{change.name}={change.value}")]
-        return " ".join([*words, "--accounting", str(self.accounting)])
+        return shlex.join([*words, "--accounting", str(self.accounting)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +209,11 @@ def make_workload(
     """
     sizes = dict(shape)
     if model is None:
+        if seq_len is not None:
+            raise SpecError("a sequence length needs a model", at=Location("workload"), remedy="add --model")
         if not sizes:
             raise SpecError("nothing says what to run", at=Location("workload"),
                             remedy="give --model and --seq-len, or --shape B=2,H=4,E=32,F=32,M=2K,P=2K")  # fmt: skip
-        if seq_len is not None:
-            raise SpecError("a sequence length needs a model", at=Location("workload"), remedy="add --model")
         return Workload(tuple({**({"B": batch} if batch is not None else {}), **sizes}.items()))
     if seq_len is None:
         raise SpecError(f"no sequence length for {model}", at=Location("workload"), remedy="add --seq-len 16K")

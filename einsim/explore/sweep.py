@@ -135,7 +135,7 @@ def _evaluate_batch(batch: Batch) -> pl.DataFrame:
     """One table for points that share a structure; falls back to exact counts where 64 bits are too few."""
     points = batch.points
     design = points[0].design()
-    columns = {name: np.array([dict(p.workload.sizes)[name] for p in points]) for name, _ in design.workload.sizes}
+    columns = {name: np.array([dict(p.workload.sizes)[name] for p in points]) for name, _ in points[0].workload.sizes}
     for position, change in enumerate(points[0].overrides):
         if _is_number(change):
             name = column_name(change, design.architecture)

@@ -168,7 +168,7 @@ def _notice(grid: Grid, title: str) -> Figure:
     reasons = misfits["reason"].drop_nulls().to_list() if "reason" in frame.columns else []
     lines = ["Nothing to draw", *style.wrap(said, 230.0, style.LABEL_PT)]
     lines += style.wrap(f"First: {reasons[0]}", 230.0, style.LABEL_PT) if reasons else []
-    figure = Figure(figsize=(style.COLUMN_PT / 72, 1.4), dpi=200, facecolor="white")
+    figure = Figure(figsize=(style.COLUMN_PT / 72, 1.4), dpi=style.DPI, facecolor="white")
     heading = style.wrap(title, 230.0, style.TITLE_PT, "bold")
     place = {"ha": "center", "color": style.INK, "parse_math": False}
     figure.text(0.5, 0.95, "\n".join(heading), fontsize=style.TITLE_PT, weight="bold", va="top", **place)
@@ -380,7 +380,7 @@ def _paint(grid: Grid, strips: list[Strip], lines: bool, overall: list[str], not
     head += style.LEGEND_ROW_PT * max((len(column) for column in legend), default=0)
     bottom = tall + 17.0 + (7.0 if sheet.numbered else 0.0)
     layout = replace(sheet.layout, head=head, bottom=bottom)
-    figure = Figure(figsize=(layout.width / 72, layout.height / 72), dpi=200, facecolor="white")
+    figure = Figure(figsize=(layout.width / 72, layout.height / 72), dpi=style.DPI, facecolor="white")
     for row, (strip, y) in enumerate(zip(strips, ys, strict=True)):
         for facet in range(len(grid.facets)):
             axes = figure.add_axes(layout.box(facet, row), facecolor="none")
@@ -416,14 +416,15 @@ def _frame(axes: Axes, sheet: Sheet, y: YAxis, shown: list[str], lowest: bool, l
         axes.set_xscale("log")
     if y.log:
         axes.set_yscale("log")
-    axes.minorticks_off()
+    if sheet.x.log or y.log:
+        axes.minorticks_off()
     pad = 9.0 if sheet.numbered else 2.0
     axes.tick_params("x", length=2.0 if sheet.lines else 0.0, width=0.5, pad=pad, labelsize=style.TICK_PT)
     axes.tick_params("y", length=2.0, width=0.5, pad=2.0, labelsize=style.TICK_PT, colors=style.INK)
     axes.set_xticks(sheet.x.centres if lowest else [], shown if lowest else [], parse_math=False, color=style.INK)
     if lowest and sheet.upright:
         axes.tick_params("x", rotation=90.0)
-    axes.set_yticks(y.ticks, [style.show_number(tick) for tick in y.ticks] if leftmost else [""] * len(y.ticks))
+    axes.set_yticks(y.ticks if leftmost else [], [style.show_number(t) for t in y.ticks] if leftmost else [])
     for side, spine in axes.spines.items():
         spine.set_visible(side in {"left", "bottom"})
         spine.set_linewidth(0.5)

@@ -26,6 +26,7 @@ TITLE_PT: Final = 8.0
 LABEL_PT: Final = 7.0
 TICK_PT: Final = 6.3
 SMALL_PT: Final = 5.4
+DPI: Final = 150
 RIGHT: Final = 6.0
 COLUMN_GAP: Final = 8.0
 ROW_GAP: Final = 7.0
@@ -203,7 +204,7 @@ def show_joules(value: float) -> str:
     return show_si(float(f"{value:.2g}"), "J")
 
 
-def linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
+def linear_ticks(low: float, high: float, most: int = 7) -> list[float]:
     """At most `most` round values between two limits, 1, 2, 2.5 or 5 times a power of ten apart."""
     rough = max(high - low, 1e-300) / max(most - 1, 1)
     power = 10.0 ** math.floor(math.log10(rough))
@@ -392,4 +393,4 @@ def y_axis(numbers: Sequence[float], captioned: float, room: float, limit: float
         more = (high / low) ** (share / (1 - 2 * share) + 0.04)
         return YAxis(low / more, high * more, base or low / more, True, tuple(log_ticks(low / more, high * more)))
     high = max((limit or high) * 1.05, captioned / (1 - share)) or 1.0
-    return YAxis(0.0, high, 0.0, False, tuple(linear_ticks(0.0, limit or high, 6)))
+    return YAxis(0.0, high, 0.0, False, tuple(linear_ticks(0.0, limit or high)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 Record = dict[str, Any]
+
+_ROUNDING: Final = 1e-14  # relative differences below are of floating-point sums taken in another order
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> Table:
@@ -147,18 +149,27 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
-def comparison_table(comparison: pl.DataFrame, keys: Sequence[str], metrics: Sequence[str], *, wide: bool) -> Table:
-    """Published, ours and relative difference, a row a point; without `wide` only the differences."""
+def comparison_tables(
+    comparison: pl.DataFrame, keys: Sequence[str], metrics: Sequence[str], *, width: int
+) -> list[Table]:
+    """Published, ours and relative difference, a row a point; as many metrics side by side as fit `width`."""
+    several = max(1, (width - 14 * len(keys)) // 40)
+    return [
+        _comparison_table(comparison, keys, metrics[first : first + several])
+        for first in range(0, len(metrics), several)
+    ]
+
+
+def _comparison_table(comparison: pl.DataFrame, keys: Sequence[str], metrics: Sequence[str]) -> Table:
     columns = [*keys]
     for metric in metrics:
-        columns += [f"{metric} published", "ours", "diff."] if wide else [f"{metric} diff."]
+        columns += [metric, "ours", "diff."]
     rows = []
     for entry in comparison.iter_rows(named=True):
         row = [_cell(key, entry[key]) for key in keys]
         for metric in metrics:
             published, ours, difference = (entry[f"{metric}/{part}"] for part in ("published", "ours", "difference"))
-            shown = _difference(difference)
-            row += [_number(published), _number(ours), shown] if wide else [shown]
+            row += [_number(published), _number(ours), _difference(difference)]
         rows.append(row)
     return table("Published, ours, and relative difference", columns, rows, left=len(keys))
 
@@ -180,4 +191,6 @@ def _number(value: float | None) -> str:
 
 
 def _difference(value: Any) -> str:
-    return "-" if value is None else ("0" if value == 0 else f"{value:+.1e}")
+    if value is None:
+        return "-"
+    return f"{value:+.1e}" if abs(value) >= _ROUNDING else "0" if value == 0 else "rounding"

@@ -54,7 +54,8 @@ def validate(kind: type[R], document: Document) -> R:
 
 def _spec_error(kind: type[Record], document: Document, error: ValidationError) -> SpecError:
     problems = error.errors()
-    first = problems[0]
+    # A misspelt key explains the key that is missing, not the other way round.
+    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
     path: Path = tuple(part for part in first["loc"] if part != "[key]")
     name = ".".join(str(part) for part in path)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

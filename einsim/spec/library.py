@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from einsim.cascade import Cascade, parse
@@ -42,7 +42,7 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
     at = at or Location(kind)
     if not name or "\0" in name:
         raise SpecError(f"{name!r} names no {kind}", at=at, remedy=f"known: {', '.join(names(kind))}")
-    is_path = "/" in name or name.endswith((".yaml", ".yml", ".cascade"))
+    is_path = "/" in name or PurePath(name).suffix != ""
     if not is_path:
         if name in names(kind):
             return folder(kind) / f"{name}{_SUFFIX[kind]}"
@@ -55,7 +55,8 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    raise SpecError(f"there is no file {name!r}", at=at, remedy=f"give a file or one of {', '.join(names(kind))}")
+    shipped = names(kind)
+    raise SpecError(f"there is no file {name!r}", at=at, remedy=f"or name one of {', '.join(shipped)}" if shipped else None)
 
 
 def read(path: Path) -> bytes:

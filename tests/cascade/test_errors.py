@@ -116,6 +116,7 @@ SLICES = [
     (START + "Z[e+1,p] = Z[§e+2,p] + Q[e,p]", "index 'e+2' of dimension 1 of 'Z' reaches E+1", "0 to E"),
     (START + "Z[e+1,p] = Z[§e-1,p] + Q[e,p]", "'e-1' of dimension 1 of 'Z' starts at -1", "0 to E"),
     (START + "Z[e+1,p] = Q[e,p]\nY[m] = Z[§m,p] * K[e,m]", "has rank 'e', read with 'm'", "write 'e'"),
+    (START + "Z[e+1,p] = Q[e,p]\nY[m] = Z[§m+1,p] * K[e,m]", "has rank 'e', read with 'm+1'", "write 'e'"),
     (HEAD + "§Z[e+1,p] = Z[e,p] + Q[e,p]", "iterative tensor 'Z' has no first slice", "'init Z[0,p] = ...'"),
     (HEAD + "§Z[e+1,p+1] = Q[e,p]", "'Z' iterates over two ranks", "only one index"),
     (HEAD + "init §Z[0] = 0\n" + PLAIN, "init of 'Z', which is not iterative", "next slice ('r+1')"),

@@ -139,6 +139,19 @@ def test_a_divisor_along_the_sum_divides_inside_it():
     assert evaluate(parse(text), {"A": [1, 9], "B": [2, 3]})["Z"] == 1.75
 
 
+def test_a_divisor_of_a_divisor_multiplies():
+    text = "cascade c\ninput A[m], b, c, d\noutput Z\nZ = -(A[m] / (b / c) / d)"
+    found = evaluate(parse(text), {"A": [1, 2], "b": 4, "c": 8, "d": 3})["Z"]
+    np.testing.assert_allclose(found, -2)
+
+
+def test_a_diagonal_and_a_trace():
+    a = np.arange(9.0).reshape(3, 3)
+    found = evaluate(parse("cascade c\ninput A[k,k]\noutput D, T\nD[k] = A[k,k]\nT = A[k,k]"), {"A": a})
+    assert found["D"].tolist() == [0, 4, 8]
+    assert found["T"] == 12
+
+
 @pytest.mark.parametrize("x", [-1e4, -30.0, 0.0, 2.0, 1e4])
 def test_functions(x):
     text = """
@@ -230,4 +243,26 @@ Z[m1] = T[m1,M0-1]
 """
     assert evaluate(parse(text), {"A": np.arange(6)}, {"M0": 3})["Z"].tolist() == [2, 5]
     with pytest.raises(SpecError, match="reads element 5 of rank m, which has 5; the last tile is partial"):
+        evaluate(parse(text), {"A": np.arange(5)}, {"M0": 3})
+
+
+def test_an_index_below_zero_at_these_sizes_is_refused():
+    cascade = parse("cascade c\ninput A[m], D[w]\noutput Z\nrank p\nZ[p] = A[p-w] * D[w]")
+    assert evaluate(cascade, {"A": [1, 2], "D": [3]}, {"P": 2})["Z"].tolist() == [3, 6]
+    with pytest.raises(SpecError, match="index 'p-w' of dimension 1 of 'A' reaches -1"):
+        evaluate(cascade, {"A": [1, 2], "D": [3, 4]}, {"P": 2})
+
+
+def test_the_last_slice_of_a_sum_over_tiles():
+    text = """
+cascade c
+input A[m]
+output Z
+split m into m1, m0 by M0
+init S[0,m0] = 0
+S[m1+1,m0] = S[m1,m0] + A[m1*M0+m0]
+Z[m0] = S[M1,m0]
+"""
+    assert evaluate(parse(text), {"A": np.arange(6)}, {"M0": 3})["Z"].tolist() == [3, 5, 7]
+    with pytest.raises(SpecError, match=r"S\[M1,m0\] reads element 5 of rank m, which has 5"):
         evaluate(parse(text), {"A": np.arange(5)}, {"M0": 3})

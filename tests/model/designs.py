@@ -82,7 +82,7 @@ class Maker:
 
     def __init__(self, draw):
         self.draw = draw
-        self.split = draw(st.booleans())
+        self.split = not self.chance(4)
         self.batch = ["z"] if draw(st.integers(0, 3)) == 0 else []
         self.memories = ["dram", "buffer", "near"][: draw(st.integers(1, 3))]
         self.tensors: dict[str, tuple[str, ...]] = {}
@@ -140,7 +140,7 @@ class Maker:
         return list(self.tensors) if tiled else [*plain, *self.carried]
 
     def einsum(self, name: str) -> None:
-        tiled = self.split and self.draw(st.booleans())
+        tiled = self.split and not self.chance(4)
         operands, brought = [], []
         for tensor in self.draw(st.lists(st.sampled_from(self.readable(tiled)), min_size=1, max_size=2)):
             text, ranks = self.access(tensor, tiled)
@@ -157,7 +157,7 @@ class Maker:
             self.inits.append(f"init {name}[{','.join(('0', *kept))}] = 0")
             operands.append((name, ""))
         else:
-            parts = self.choose([(), ("m1",), ("m1", "m0")]) if "m1" in brought else ()
+            parts = self.choose([(), ("m1",), ("m1",), ("m1", "m0")]) if "m1" in brought else ()
             left = (*(part for part in parts if part in brought), *kept)
         if carries and any(rank not in left for rank in brought):  # reduce first, then carry
             self.carried.discard(name)

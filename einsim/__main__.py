@@ -1,0 +1,5 @@
+"""`python -m einsim`."""
+
+from einsim.cli.app import main
+
+main()
