@@ -22,6 +22,7 @@ app = App(
     version=__version__,
     help="Which attention algorithm, mapped how, on which spatial array, is fastest and cheapest?",
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 app.command(run)
 app.command(sweep)

@@ -20,7 +20,7 @@ TENSORS = {"QK": "BQK", "RM0": "RM", "RD0": "RD", "RNV0": "RNV"}
 ARRAYS = {"2d": "array2d", "1d": "array1d"}
 LEVELS = {"DRAM": "dram", "L3": "buffer", "reg_file_1d": "registers1d"}
 OPERATIONS = {"exponentiatial": "exp"}
-CONFIGURATIONS = {"+cascade": "cascade"}
+SHIPPED = {"+cascade": "cascade", "+architecture": "architecture", "+binding": "fusemax"}
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -101,8 +101,7 @@ def charged(configuration: str) -> dict[tuple[str, str], list[float]]:
 
 @pytest.mark.parametrize("configuration", sorted({row["configuration"] for row in CHARGED}))
 def test_charged_actions_are_the_published_ones(configuration):
-    name = {"binding": "fusemax", **CONFIGURATIONS}.get(configuration, configuration)
-    found = charged(name)
+    found = charged(SHIPPED.get(configuration, configuration))
     expected: dict[tuple[str, str], list[float]] = {}
     for row in CHARGED:
         if row["configuration"] != configuration:
