@@ -16,7 +16,8 @@ import numpy as np
 from einsim.errors import SpecError
 from einsim.model import symbolic
 from einsim.model.costs import Costs, Energy, as_float, check_column
-from einsim.model.counts import Counts, LevelCount, Runner, compiled, count, exactly
+from einsim.model.counts import Counts, LevelCount, count
+from einsim.model.tables import Runner, compiled, exactly
 from einsim.schedule.environment import Columns
 from einsim.schedule.lower import lower
 from einsim.schedule.nest import Schedule

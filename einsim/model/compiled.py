@@ -27,5 +27,5 @@ def compiled_kernels() -> ModuleType:
     spec.loader.exec_module(module)
     for name, function in list(vars(module).items()):
         if isinstance(function, FunctionType):
-            setattr(module, name, njit(cache=True, nogil=True)(function))
+            setattr(module, name, njit(cache=True, nogil=True, error_model="numpy")(function))
     return module

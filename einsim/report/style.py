@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -25,20 +26,26 @@ PAGE_PT: Final = 516.0  # both
 TITLE_PT: Final = 8.0
 LABEL_PT: Final = 7.0
 TICK_PT: Final = 6.3
-SMALL_PT: Final = 5.4
+SMALL_PT: Final = 5.2
 DPI: Final = 150
-RIGHT: Final = 6.0
-COLUMN_GAP: Final = 8.0
-ROW_GAP: Final = 7.0
-STRIP_GAP: Final = 7.0
-COMFORTABLE_PT: Final = 9.0  # a bar that is easy to see
-LOW_PANEL_PT: Final = 86.0
 LEGEND_ROW_PT: Final = 9.6
 HEADING_ROW_PT: Final = 10.5
 TEXT_ROW_PT: Final = 8.5
 LOG_FROM: Final = 20.0  # ratio of the largest to the smallest number from which an axis is logarithmic
+SMALLEST_PT: Final = 4.2  # what can still be read
+HATCH_PT: Final = 0.5
+RIGHT: Final = 6.0
+COLUMN_GAP: Final = 8.0
+ROW_GAP: Final = 7.0
+STRIP_GAP: Final = 7.0
+MEAN_STRETCH: Final = 1.3  # how much wider than others the bars of means are
+COMFORTABLE_PT: Final = 6.5  # a bar that is easy to see
+PANEL_PT: Final = 112.0  # the height of a panel that stands alone
+LOW_PANEL_PT: Final = 86.0
 INK: Final = "#222222"
 GRID: Final = "#DCDCDC"
+WRITTEN: Final[dict[str, Any]] = {"ha": "center", "va": "center", "color": INK, "parse_math": False}
+"""How text stands; names of files must not be read as formulas."""
 
 METADATA: Final[Mapping[str, Mapping[str, str | None]]] = {
     "svg": {"Creator": "einsim", "Date": None},
@@ -80,25 +87,32 @@ class Look:
         """Light on dark colours, dark on light ones."""
         return "#FFFFFF" if _lightness(self.colour) < 0.5 else "#444444"
 
+    @property
+    def line_colour(self) -> str:
+        """The colour, darker where a thin line of it would be faint."""
+        red, green, blue = mpl.colors.to_rgb(self.colour)
+        shade = 0.75 if _lightness(self.colour) > 0.65 else 1.0
+        return str(mpl.colors.to_hex((red * shade, green * shade, blue * shade)))
+
 
 _SERIES: Final = (
     Look("#332288", "", "o"),
-    Look("#88CCEE", "/////", "s"),
+    Look("#88CCEE", "///////", "s"),
     Look("#CC6677", "", "^"),
     Look("#DDCC77", "", "D"),
-    Look("#117733", "\\\\\\\\\\", "v"),
-    Look("#44AA99", ".....", "P"),
-    Look("#882255", "xxxxx", "X"),
-    Look("#AA4499", "-----", "<"),
+    Look("#117733", "\\\\\\\\\\\\\\", "v"),
+    Look("#44AA99", "......", "P"),
+    Look("#882255", "xxxxxx", "X"),
+    Look("#AA4499", "-------", "<"),
 )
 _BLUES: Final[tuple[str, ...]] = ("#2B5C8A", "#8FC1EA", "#4F8FC6", "#CFE3F5")
-_GREYS: Final[tuple[str, ...]] = ("#8C8C8C", "#D4D4D4", "#B0B0B0", "#666666")
+_GREYS: Final[tuple[str, ...]] = ("#6E6E6E", "#CFCFCF", "#9A9A9A", "#4A4A4A")
 _ARRAYS: Final[tuple[tuple[str, ...], ...]] = (
     ("#F1A340", "#B35806", "#FEE0B6", "#7F3B08", "#D98A2B"),
     ("#542788", "#B2ABD2", "#8073AC", "#DDDAEE", "#3A1A60"),
     ("#1B7837", "#A6DBA0", "#5AAE61", "#D9F0D3", "#0B4A20"),
 )
-_ARRAY_HATCH: Final = ("", "/////", ".....")
+_ARRAY_HATCH: Final = ("", "///////", "......")
 
 
 def series_looks(values: Sequence[object]) -> tuple[Look, ...]:
@@ -159,6 +173,7 @@ def axis_label(axis: str) -> str:
     if axis == "seq_len":
         return "Sequence length (tokens)"
     words = " ".join(axis.split(".")[-2:]) if axis.count(".") > 1 else axis.rpartition(".")[2]
+    words = words.capitalize() if words == axis.lower() else words
     for suffix, unit in _UNITS.items():
         if words.endswith(suffix):
             words = words.removesuffix(suffix) + unit
@@ -180,10 +195,16 @@ def show_value(axis: str, value: object) -> str:
     return text if len(text) <= 24 else f"…{text[-23:]}"
 
 
+def show_named(axis: str, value: object) -> str:
+    """A value where nothing else says of which axis: names as they are, `array2d rows = 256` (one word)."""
+    shown = show_value(axis, value)
+    return f"{axis_label(axis)}\u00a0=\u00a0{shown}" if is_number(value) else shown
+
+
 def show_number(value: float) -> str:
-    """A number for a tick, at most three digits: 0.25, 1500, 2×10⁻⁷."""
+    """A number for a tick, at most three digits, or a whole one of five: 0.25, 1500, 2×10⁻⁷."""
     if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.4g}" if abs(value) >= 1000 else f"{value:.3g}"
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     digits, _, power = f"{value:.2e}".partition("e")
     digits = digits.rstrip("0").rstrip(".")
     raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
@@ -191,12 +212,12 @@ def show_number(value: float) -> str:
 
 
 def show_ratio(value: float) -> str:
-    """A ratio beside a bar: 6.7×, 0.82×, 15×."""
+    """A ratio beside a bar: 6.7×, 0.82×, 1.04×, 15×."""
     if not math.isfinite(value):
         return ""
-    if value < 0.01 or value >= 1e4:
-        return f"{show_number(value)}×"
-    return f"{value:.{0 if value >= 9.95 else 1 if value >= 0.995 else 2}f}×"
+    if value < 0.1 or value >= 1e4:
+        return f"{show_number(float(f'{value:.2g}'))}×"
+    return f"{value:.{0 if value >= 9.95 else 1 if value >= 1.995 else 2}f}×"
 
 
 def show_joules(value: float) -> str:
@@ -232,9 +253,9 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 
 def wrap(text: str, width: float, size: float, weight: str = "normal") -> list[str]:
-    """Text broken at spaces into lines at most `width` points wide (longer words stay whole)."""
+    """Text broken at plain spaces into lines at most `width` points wide (longer words stay whole)."""
     lines: list[str] = []
-    for word in text.split():
+    for word in filter(None, text.split(" ")):
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and text_width(longer, size, weight) <= width:
             lines[-1] = longer
@@ -243,7 +264,7 @@ def wrap(text: str, width: float, size: float, weight: str = "normal") -> list[s
     return lines
 
 
-# Where things go on the page.
+# Where things go: panels on the page, groups and ticks along the axes.
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,27 +296,41 @@ class Layout:
 
     @property
     def _row(self) -> float:
-        title = TITLE_PT + 3.0 if self.named else 3.0
-        return title + self.strips * (self.panel_height + STRIP_GAP) - STRIP_GAP + ROW_GAP
+        name = TITLE_PT + 3.0 if self.named else 3.0
+        return name + self.strips * (self.panel_height + STRIP_GAP) - STRIP_GAP + ROW_GAP
+
+    def box_points(self, facet: int, strip: int) -> tuple[float, float, float, float]:
+        """Left, bottom, width and height of a panel."""
+        row, column = divmod(facet, self.columns)
+        left = self.left + column * (self.panel_width + COLUMN_GAP)
+        bottom = self.height - self.head - (row + 1) * self._row + ROW_GAP
+        bottom += (self.strips - 1 - strip) * (self.panel_height + STRIP_GAP)
+        return left, bottom, self.panel_width, self.panel_height
 
     def box(self, facet: int, strip: int) -> tuple[float, float, float, float]:
         """Left, bottom, width and height of a panel, in fractions of the figure."""
-        row, column = divmod(facet, self.columns)
-        left = self.left + column * (self.panel_width + COLUMN_GAP)
-        below = self.height - self.head - (row + 1) * self._row + ROW_GAP
-        below += (self.strips - 1 - strip) * (self.panel_height + STRIP_GAP)
-        return left / self.width, below / self.height, self.panel_width / self.width, self.panel_height / self.height
+        left, bottom, width, height = self.box_points(facet, strip)
+        return left / self.width, bottom / self.height, width / self.width, height / self.height
+
+    def spans(self, strip: int) -> list[tuple[float, float]]:
+        """Between which heights labels of y stand: a single strip has one for all rows."""
+        if self.strips == 1:
+            return [(self.bottom, self.height - self.head)]
+        lows = [self.box_points(facet, strip)[1] for facet in range(0, self.facets, self.columns)]
+        return [(low, low + self.panel_height) for low in lows]
 
     def is_lowest(self, facet: int, strip: int) -> bool:
         """Whether no panel stands below, so that this one carries the labels of x."""
         return strip == self.strips - 1 and facet + self.columns >= self.facets
 
 
-def lay_out(facets: int, strips: int, units: float, least: float, left: float, named: bool) -> Layout:
+def lay_out(
+    facets: int, strips: int, *, units: float, least: float, left: float, legend: float, named: bool
+) -> Layout:
     """The layout with the fewest rows whose bars are `least` points wide, if there is one of up to four rows.
 
     A panel is `units` bars wide, gaps counted. The figure is one column of a page wide, or as much more as
-    its bars need, up to the whole page.
+    its bars and its legend need, up to the whole page.
     """
     choices: list[tuple[int, float]] = []
     for most in range(min(facets, 4), 0, -1):
@@ -305,23 +340,25 @@ def lay_out(facets: int, strips: int, units: float, least: float, left: float, n
         columns = -(-facets // rows)
         choices.append((columns, (PAGE_PT - left - RIGHT - (columns - 1) * COLUMN_GAP) / columns))
     columns, room = next((choice for choice in choices if choice[1] >= least * units), choices[-1])
-    narrowest = (COLUMN_PT - left - RIGHT - (columns - 1) * COLUMN_GAP) / columns
+    narrowest = (max(COLUMN_PT, min(legend, PAGE_PT)) - left - RIGHT - (columns - 1) * COLUMN_GAP) / columns
     width = max(min(room, units * COMFORTABLE_PT), narrowest)
     single = columns >= facets and strips == 1
-    return Layout(facets, strips, columns, width, 112.0 if single else LOW_PANEL_PT, left, named)
+    return Layout(facets, strips, columns, width, PANEL_PT if single else LOW_PANEL_PT, left, named)
 
 
 @dataclass(frozen=True, slots=True)
 class XAxis:
     """Where labels (of groups of bars, or ticks) stand along x, and where the bars are about the centre.
 
-    The last `means` labels are of means. Bars are `bar` wide in units of x, 0 for lines.
+    The last `means` labels are of means. Bars are `bar` wide in units of x (0 for lines), in each group as
+    `widths` says.
     """
 
     centres: tuple[float, ...]
     labels: tuple[str, ...]
     offsets: tuple[float, ...]
     bar: float
+    widths: tuple[float, ...]
     low: float
     high: float
     log: bool = False
@@ -329,35 +366,47 @@ class XAxis:
 
     def points(self, x: float, width: float) -> float:
         """How far a place is from the left end of a panel that is `width` points wide."""
-        part, whole = (math.log(x / self.low), math.log(self.high / self.low)) if self.log else (x - self.low, 0.0)
-        return width * part / (whole or self.high - self.low)
+        if self.log:
+            return width * math.log(x / self.low) / math.log(self.high / self.low)
+        return width * (x - self.low) / (self.high - self.low)
 
 
 def bar_axis(labels: Sequence[str], series: int, means: int) -> XAxis:
-    """Groups of bars one apart, the means a little apart from the others."""
+    """Groups of bars one apart, those of means a little apart from the others and wider, to be written on."""
     bar = 1.0 / (series + 0.9) if series > 1 else 0.66
     offsets = tuple((i - (series - 1) / 2) * bar for i in range(series))
-    centres = [float(i) for i in range(len(labels))] + [len(labels) + 0.3 + i for i in range(means)]
+    centres = [float(i) for i in range(len(labels))]
+    centres += [len(labels) - 0.3 + (i + 0.5) * MEAN_STRETCH for i in range(means)]
+    widths = [bar] * len(labels) + [bar * MEAN_STRETCH] * means
     shown = (*labels, *("mean", "geomean")[:means])
-    return XAxis(tuple(centres), shown, offsets, bar, -0.55, centres[-1] + 0.55, means=means)
+    end = centres[-1] + 0.5 * (MEAN_STRETCH if means else 1.0) + 0.05
+    return XAxis(tuple(centres), shown, offsets, bar, tuple(widths), -0.55, end, means=means)
 
 
 def line_axis(axis: str, values: Sequence[float]) -> XAxis:
-    """A numeric axis with ticks at round values; logarithmic where the (ascending) values span much."""
+    """A numeric axis with ticks at round values; logarithmic where the steps of the ascending values grow."""
     low, high = float(values[0]), float(values[-1])
-    log = low > 0 and high / low >= LOG_FROM
-    if log and all(isinstance(value, int) for value in values):
+    steps = [after - before for before, after in pairwise(values)]
+    log = low > 0 and max(steps) >= LOG_FROM * min(steps)
+    whole = all(isinstance(value, int) for value in values)
+    if log and whole:
         ticks = [2.0**power for power in range(64) if low <= 2.0**power <= high]
+    elif log:
+        ticks = log_ticks(low, high)
     else:
-        ticks = log_ticks(low, high) if log else linear_ticks(low, high)
+        binary = axis.endswith(("_bytes", "_bytes_per_s")) or (
+            whole and all(value % 1024 == 0 for value in values)
+        )
+        unit = 1024.0 ** int(math.log(high, 1024)) if binary and high > 1 else 1.0
+        ticks = [tick * unit for tick in linear_ticks(low / unit, high / unit)]
     labels = tuple(show_value(axis, int(tick) if tick.is_integer() else tick) for tick in ticks)
     pad = (high / low) ** 0.03 if log else 0.03 * (high - low)
     ends = (low / pad, high * pad) if log else (low - pad, high + pad)
-    return XAxis(tuple(ticks), labels, (), 0.0, *ends, log)
+    return XAxis(tuple(ticks), labels, (), 0.0, (), *ends, log)
 
 
-def fit_labels(axis: XAxis, width: float, upright: bool) -> list[str]:
-    """The labels of x that do not touch each other (the others empty), means before all; `upright`: turned."""
+def fit_labels(axis: XAxis, width: float, *, upright: bool) -> list[str]:
+    """The labels of x that do not touch each other (the others empty), those of means first."""
     shown = [""] * len(axis.labels)
     taken: list[tuple[float, float]] = []
     first = len(axis.labels) - axis.means
@@ -380,17 +429,27 @@ class YAxis:
     log: bool
     ticks: tuple[float, ...]
 
+    def points(self, y: float, height: float) -> float:
+        """How far a place is from the lower end of a panel that is `height` points high."""
+        if self.log:
+            return height * math.log(y / self.low) / math.log(self.high / self.low)
+        return height * (y - self.low) / (self.high - self.low)
 
-def y_axis(numbers: Sequence[float], captioned: float, room: float, limit: float | None, base: float | None) -> YAxis:
-    """An axis for numbers, the highest of those with captions being `captioned`, `room` points long.
+
+def y_axis(
+    numbers: Sequence[float], *, captioned: float, room: float, limit: float | None, base: float | None
+) -> YAxis:
+    """An axis for numbers, with `room` points for the captions that start at `captioned` or lower.
 
     `limit` is the largest possible number. The axis is logarithmic if `base` is given, where bars start;
     0 means the lower end.
     """
-    share = (room + 5.0) / LOW_PANEL_PT if room else 0.0
+    below = 1 - (room + 5.0) / LOW_PANEL_PT if room else 1.0
     low, high = min(numbers), max(numbers)
     if base is not None:
-        more = (high / low) ** (share / (1 - 2 * share) + 0.04)
-        return YAxis(low / more, high * more, base or low / more, True, tuple(log_ticks(low / more, high * more)))
-    high = max((limit or high) * 1.05, captioned / (1 - share)) or 1.0
+        margin = (high / low) ** 0.05
+        low, high = low / margin, high * margin
+        high = max(high, low * (captioned / low) ** (1 / below)) if room else high
+        return YAxis(low, high, base or low, True, tuple(log_ticks(low, high)))
+    high = max((limit or high) * 1.05, captioned / below) or 1.0
     return YAxis(0.0, high, 0.0, False, tuple(linear_ticks(0.0, limit or high)))

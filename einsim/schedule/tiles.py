@@ -74,9 +74,10 @@ def largest_divisor(count: Number, bound: Number) -> Number:
     if not isinstance(count, np.ndarray) and not isinstance(bound, np.ndarray):
         return max(divisor for divisor in divisors(int(count)) if divisor <= max(1, int(bound)))
     counts, bounds = np.broadcast_arrays(count, bound)
+    order = np.argsort(counts, kind="stable")
+    values, starts = np.unique(counts[order], return_index=True)
     result = np.ones(counts.shape, dtype=np.int64)
-    for value in np.unique(counts):
-        here = counts == value
+    for value, here in zip(values, np.split(order, starts[1:]), strict=True):
         known = np.array(divisors(int(value)), dtype=np.int64)
         result[here] = known[np.maximum(np.searchsorted(known, bounds[here], side="right") - 1, 0)]
     return result

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
 from math import isclose
 
 import numpy as np
 from hypothesis import HealthCheck, settings
 
-from einsim.model.counts import Counts, count, exactly
-from einsim.schedule.nest import Schedule
+from einsim.model.closed_form import evaluate
+from einsim.model.counts import Counts
+from einsim.spec.configuration import Design
 
 from .walk import walk
 
@@ -19,7 +20,7 @@ EXHAUSTIVE = os.environ.get("EINSIM_EXHAUSTIVE") == "1"
 
 
 def examples(number: int):
-    """Settings of a property test: the same examples every run; many times as many where all are asked for."""
+    """Settings of a property test: the same examples every run, or with EINSIM_EXHAUSTIVE many new ones."""
     return settings(
         max_examples=number * (50 if EXHAUSTIVE else 1),
         deadline=None,
@@ -29,13 +30,14 @@ def examples(number: int):
     )
 
 
-def differences(schedule: Schedule, memories: list[str]) -> list[str]:
-    """Where the closed form's counts of a schedule are not those of a walk of its nests."""
-    counts = count(schedule, memories, exactly)
-    levels = iter(counts.levels)
+def differences(design: Design) -> list[str]:
+    """Where the closed form's counts of a design, before anything spills, are not those of a walk."""
     found = []
+    evaluation = evaluate(replace(design, mapping=design.mapping.model_copy(update={"spill": []})))
+    schedule, counts = evaluation.schedule, evaluation.counts
+    levels = iter(counts.levels)
     for einsum in schedule.einsums:
-        walked = walk(einsum, schedule.sizes, memories)
+        walked = walk(einsum, schedule.sizes, list(design.architecture.memories))
         work = counts.einsums[einsum.name]
         if (work.points, work.steps, work.elements) != (walked.points, walked.steps, walked.elements):
             found.append(f"{einsum.name}: {work}, walked {walked.points, walked.steps, walked.elements}")
@@ -71,9 +73,9 @@ def numbers(value, path: str = "") -> dict[str, object]:
 
 
 def disagreements(one, many, index: int, points: int) -> list[str]:
-    """Where an evaluation of one design differs from a point of a sweep: integers exactly, others to rounding.
+    """Where one design's evaluation differs from a point of a sweep: integers at all, others beyond rounding.
 
-    A point without spills has no rows of them, where a sweep has rows of zeros.
+    A design that spills nothing has no rows of spills, where a sweep has rows of zeros.
     """
     single, swept = numbers(one), numbers(many)
     found = [f"{path} is only in one design" for path in single.keys() - swept.keys()]

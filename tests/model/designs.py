@@ -52,23 +52,21 @@ class Sweep:
                 machine["arrays"][array] = {**machine["arrays"][array], axis: value}
             else:
                 sizes.append((name, value))
-        documents = Document("mapping", self.mapping), Document("arch", machine)
-        return Design(
-            cascade, validate(Architecture, documents[1]), validate(Mapping, documents[0]), Workload(tuple(sizes)),
-            Accounting.FULL, (), *documents,
-        )  # fmt: skip
+        plan, parts = Document("mapping", self.mapping), Document("arch", machine)
+        records = validate(Architecture, parts), validate(Mapping, plan)
+        return Design(cascade, *records, Workload(tuple(sizes)), Accounting.FULL, (), plan, parts)
 
 
 def machine(memories: list[str]) -> dict:
     """A machine whose memories hold everything; its arrays' sizes come with the points."""
 
     def memory(index: int) -> dict:
-        costs = {"access_bytes": 2 << index, "read_energy_pj": 100.0 - index, "write_energy_pj": 110.5 - index}
-        return costs | ({"capacity_bytes": 1 << 40} if index else {"bandwidth_bytes_per_s": 10**9})
+        limit = {"capacity_bytes": 1 << 40} if index else {"bandwidth_bytes_per_s": 10**9}
+        return {"access_bytes": 2 << index, "read_energy_pj": 9.0, "write_energy_pj": 9.5} | limit
 
     def array(name: str) -> dict:
-        registers = {"name": REGISTERS[name], "depth_words": 8, "read_energy_pj": 2.25, "write_energy_pj": 1.75}
-        return {"registers": registers, "operations": OPERATIONS}
+        costs = {"depth_words": 8, "read_energy_pj": 2.25, "write_energy_pj": 1.75}
+        return {"registers": {"name": REGISTERS[name], **costs}, "operations": OPERATIONS}
 
     return {
         "name": "random", "clock_hz": 1.0e9, "word_bytes": 2,
@@ -146,32 +144,31 @@ class Maker:
             text, ranks = self.access(tensor, tiled)
             operands.append((tensor, text))
             brought += [rank for rank in ranks if rank not in brought]
-        body = operands[0][1] if len(operands) == 1 else self.choose(PAIRS).format(*(text for _, text in operands))
-        if len(operands) == 1 and self.chance(2):
-            body = f"exp({body})"
-        carries = "m1" in brought and self.chance(3)
-        kept = tuple(rank for rank in self.some(brought) if rank not in ("m1", "m0"))
-        if carries:
-            body, left = f"max({name}[{','.join(('m1', *kept))}], {body})", ("m1", *kept)
+        texts = [text for _, text in operands]
+        body = (
+            self.choose(PAIRS).format(*texts)
+            if len(texts) == 2
+            else self.choose(["{}", "exp({})"]).format(*texts)
+        )
+        carries = "m1" in brought and "m0" not in brought and self.chance(2)
+        others = tuple(rank for rank in brought if rank not in ("m1", "m0"))
+        if carries:  # a running value over m1; nothing is reduced
+            left = ("m1", *others)
+            body = f"max({name}[{','.join(left)}], {body})"
             self.carried.add(name)
-            self.inits.append(f"init {name}[{','.join(('0', *kept))}] = 0")
+            self.inits.append(f"init {name}[{','.join(('0', *others))}] = 0")
             operands.append((name, ""))
         else:
             parts = self.choose([(), ("m1",), ("m1",), ("m1", "m0")]) if "m1" in brought else ()
-            left = (*(part for part in parts if part in brought), *kept)
-        if carries and any(rank not in left for rank in brought):  # reduce first, then carry
-            self.carried.discard(name)
-            self.inits.pop()
-            operands.pop()
-            body, carries = operands[0][1] if len(operands) == 1 else f"{operands[0][1]} * {operands[1][1]}", False
+            left = (*(part for part in parts if part in brought), *self.some(others))
         reduced = [rank for rank in brought if rank not in left]
         over = f"{self.choose(['sum', 'max'])} over {','.join(reduced)}: " if reduced else ""
         whole = left[:2] == ("m1", "m0") and self.chance(3)
         written = ("m1*M0+m0", *left[2:]) if whole else (("m1+1", *left[1:]) if carries else left)
-        self.lines.append(f"{name}[{','.join(written)}] = {over}{body}" if written else f"{name} = {over}{body}")
+        self.lines.append(f"{name}{'[' + ','.join(written) + ']' if written else ''} = {over}{body}")
         self.tensors[name] = ("m", *left[2:]) if whole else left
         self.read |= {tensor for tensor, _ in operands if tensor != name}
-        copies = len(operands) == 1 and not reduced and body == operands[0][1]
+        copies = not reduced and body == texts[0]
         if copies and self.chance(2):
             self.views.append(name)
             self.held[name] = set(self.held[operands[0][0]])
@@ -205,7 +202,7 @@ class Maker:
         return path
 
     def nest(self, ranks: set[str], tiled: bool) -> str:
-        fitting = [name for name, (covered, tiles) in self.covers.items() if ranks <= covered and tiles == tiled]
+        fitting = [name for name, (has, tiles) in self.covers.items() if ranks <= has and tiles == tiled]
         if fitting and self.chance(3):
             return self.choose(fitting)
         name = f"nest{len(self.nests)}"
@@ -218,7 +215,8 @@ class Maker:
         placed: list[list[str]] = [[] for _ in range(inside + 1)]
         spatial: dict[str, str] = {}
         chains: list[list[tuple[int, str]]] = []
-        for rank in [*self.batch, *sorted(covered - {"m1", "m0"}), *(["m1"] if tiled else [])]:
+        walked = [*self.batch, *sorted(covered - {"m1", "m0"}), *(["m1"] if tiled else [])]
+        for rank in self.draw(st.permutations(walked)):
             chains.append(self.chain(rank, tiled and rank == "m1", space if free else None, inside))
             for position, loop in chains[-1]:
                 if position == space:
@@ -241,10 +239,12 @@ class Maker:
         outer = self.draw(st.integers(0, 2))
         inner = self.draw(st.integers(0, 2)) + 1 if tiles else 0
         length = outer + 1 + inner
-        places = sorted(self.draw(st.lists(st.integers(0, inside), min_size=length, max_size=length)))
-        around = [at for at in range(length) if places[at] == inside - 1]
-        for at in around if space is None else around[1:]:
-            places[at] = inside
+        axis = self.draw(st.integers(0, length - 1)) if space is not None and not self.chance(3) else length
+        steps = st.integers(0, inside - 2)
+        if axis == length:  # no loop of this rank along an axis: any of them may run within an element
+            steps |= st.just(inside)
+        before = self.draw(st.lists(steps, min_size=axis, max_size=axis))
+        places = [*sorted(before), space, *[inside] * length][:length]
         loops = [self.part(rank, tiles) for _ in range(outer)]
         loops.append(rank if self.chance(2) else self.part(rank, tiles, "1"))
         if tiles:
@@ -264,9 +264,14 @@ class Maker:
 
     def size(self, size: str) -> str:
         number = self.draw(st.integers(1, 6))
-        forms = [f"{number}"] * 6
-        forms += [f"{GRID}.rows", f"{LINE}.lanes", f"min({size}, {number})", f"ceil({size} / {number})", "T0 + 1"]
-        return self.choose(forms)
+        others = (
+            f"{GRID}.rows",
+            f"{LINE}.lanes",
+            f"min({size}, {number})",
+            f"ceil({size} / {number})",
+            "T0 + 1",
+        )
+        return self.choose([str(number), *others]) if self.chance(2) else str(number)
 
     def finish(self) -> Sweep:
         inputs = self.inputs()
@@ -283,15 +288,13 @@ class Maker:
                 self.plans[name]["keep"][name].insert(0, self.memories[0])
         text = ["cascade random", f"input {', '.join(inputs)}", f"output {', '.join(outputs)}"]
         text += ["split m into m1, m0 by M0"] if self.split else []
-        run = {
-            array: names
-            for array in (GRID, LINE)
-            if (names := [name for name, plan in self.plans.items() if self.nests[plan["nest"]]["array"] == array])
-        }
+        run: dict[str, list[str]] = {}
+        for name, plan in self.plans.items():
+            run.setdefault(self.nests[plan["nest"]]["array"], []).append(name)
         mapping = {
             "name": "random", "cascade": "random", "architecture": "random", "batch": self.batch,
-            "tiles": {"T0": "max(1, A - 2)"}, "partition": self.partition, "nests": self.nests, "views": self.views,
-            "einsums": self.plans, "phases": [{"run": run}],
+            "tiles": {"T0": "max(1, A - 2)"}, "partition": self.partition, "nests": self.nests,
+            "views": self.views, "einsums": self.plans, "phases": [{"run": run}],
             "memory_time": self.choose(["overall", "per-phase"]),
         }  # fmt: skip
         names = [*BASE.values(), *(["M0"] if self.split else []), *(["Z"] if self.batch else [])]
@@ -300,7 +303,8 @@ class Maker:
         numbers |= {f"{GRID}.rows": st.integers(1, 4), f"{GRID}.columns": st.integers(1, 4)}
         numbers |= {f"{LINE}.lanes": st.integers(1, 4)}
         points = self.draw(st.lists(st.fixed_dictionaries(numbers), min_size=2, max_size=4))
-        return Sweep("\n".join([*text, *self.inits, *self.lines]) + "\n", mapping, machine(self.memories), tuple(points))
+        cascade = "\n".join([*text, *self.inits, *self.lines]) + "\n"
+        return Sweep(cascade, mapping, machine(self.memories), tuple(points))
 
 
 @st.composite

@@ -31,7 +31,7 @@ def design(configuration: str, sizes: dict[str, int]):
 
 @pytest.mark.parametrize("configuration", ["fusemax", "architecture", "cascade", "unfused"])
 def test_a_larger_buffer_never_adds_traffic(configuration):
-    @examples(25)
+    @examples(15)
     @given(SIZES, CAPACITIES)
     def check(sizes, capacities):
         found = evaluate_many(design(configuration, sizes), {"buffer.capacity_bytes": np.array(capacities)})
@@ -42,7 +42,7 @@ def test_a_larger_buffer_never_adds_traffic(configuration):
 
 @pytest.mark.parametrize("configuration", ONE_CHOICE)
 def test_counts_grow_in_proportion_to_the_batch(configuration):
-    @examples(15)
+    @examples(8)
     @given(SIZES, st.integers(2, 1 << 40))
     def check(sizes, batch):
         one = evaluate(design(configuration, sizes | {"B": 1})).counts

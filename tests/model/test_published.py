@@ -19,6 +19,7 @@ DATA = Path(__file__).parent / "data"
 TENSORS = {"QK": "BQK", "RM0": "RM", "RD0": "RD", "RNV0": "RNV"}
 ARRAYS = {"2d": "array2d", "1d": "array1d"}
 LEVELS = {"DRAM": "dram", "L3": "buffer", "reg_file_1d": "registers1d"}
+MEMORIES = {"DRAM": "dram", "global_buffer": "buffer"}
 OPERATIONS = {"exponentiatial": "exp"}
 SHIPPED = {"+cascade": "cascade", "+architecture": "architecture", "+binding": "fusemax"}
 
@@ -43,7 +44,8 @@ def published_rows() -> dict[tuple[str, str, str], list[int]]:
     for row in ACTIONS:
         level = LEVELS.get(row["level"], f"registers{row['array']}")
         key = (TENSORS.get(row["einsum"], row["einsum"]), level, TENSORS.get(row["tensor"], row["tensor"]))
-        table[key] = [table[key][i] + int(row[name]) for i, name in enumerate(("reads", "fills", "updates"))]
+        for index, name in enumerate(("reads", "fills", "updates")):
+            table[key][index] += int(row[name])
     return dict(table)
 
 
@@ -51,7 +53,8 @@ def counted_rows(evaluation) -> dict[tuple[str, str, str], list[int]]:
     table: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in evaluation.counts.levels:
         key = (row.einsum, row.level, row.tensor)
-        table[key] = [old + new for old, new in zip(table[key], (row.reads, row.fills, row.updates), strict=True)]
+        for index, number in enumerate((row.reads, row.fills, row.updates)):
+            table[key][index] += number
     return dict(table)
 
 
@@ -110,7 +113,7 @@ def test_charged_actions_are_the_published_ones(configuration):
             key = (ARRAYS[row["array"]], OPERATIONS.get(row["component"], row["component"]))
             expected[key] = [float(row["computes"]), 0.0]
         else:
-            level = {"DRAM": "dram", "global_buffer": "buffer"}.get(row["component"], f"registers{row['array']}")
+            level = MEMORIES.get(row["component"], f"registers{row['array']}")
             expected["access", level] = [float(row["reads"]), float(row["writes"])]
     nothing = {key: value for key, value in expected.items() if value == [0.0, 0.0]}
     assert found | nothing == expected

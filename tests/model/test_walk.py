@@ -20,29 +20,28 @@ PLACES = ("Q_loc", "K_loc", "QK_loc", "A_loc", "V_loc", "AV_loc")
 STATIONARITIES = ("QK_stationarity", "AV_stationarity")
 
 
-def legal(sweep: Sweep, point: dict[str, int]):
-    """The design of a point; an example that reads unfinished sums is dropped."""
-    design = sweep.design(point)
+def legal(sweep: Sweep) -> None:
+    """Drops an example that reads unfinished sums, which the generator may make; anything else is refused."""
     try:
-        lower(design)
+        lower(sweep.design(sweep.points[0]))
     except SpecError as error:
         assume("which is complete only after" not in str(error))
         raise
-    return design
 
 
 @examples(300)
 @given(sweeps())
 def test_counts_of_random_designs_equal_the_walk(sweep):
+    legal(sweep)
     for point in sweep.points:
-        design = legal(sweep, point)
-        assert differences(lower(design), list(design.architecture.memories)) == []
+        assert differences(sweep.design(point)) == []
 
 
-@examples(150)
+@examples(100)
 @given(sweeps())
 def test_a_sweep_of_random_designs_equals_each_design_alone(sweep):
-    many = evaluate_many(legal(sweep, sweep.points[0]), sweep.columns)
+    legal(sweep)
+    many = evaluate_many(sweep.design(sweep.points[0]), sweep.columns)
     for index, point in enumerate(sweep.points):
         assert disagreements(evaluate(sweep.design(point)), many, index, len(sweep.points)) == []
 
@@ -83,7 +82,7 @@ def test_counts_of_shipped_configurations_equal_the_walk(configuration, accounti
     @given(st.data(), miniatures())
     def check(data, point):
         design = shrunk(configuration, point, choices_of(data.draw, configuration), accounting)
-        assert differences(lower(design), list(design.architecture.memories)) == []
+        assert differences(design) == []
 
     check()
 
@@ -91,7 +90,7 @@ def test_counts_of_shipped_configurations_equal_the_walk(configuration, accounti
 @pytest.mark.parametrize("accounting", Accounting)
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 def test_a_sweep_of_shipped_configurations_equals_each_design_alone(configuration, accounting):
-    @examples(20)
+    @examples(8)
     @given(st.data(), st.lists(miniatures(), min_size=1, max_size=6))
     def check(data, points):
         choices = choices_of(data.draw, configuration)

@@ -60,7 +60,7 @@ class Store:
     """One level on the way of one access: what each of its instances holds now and has ever held."""
 
     shared: bool
-    outer: list  # the loops that decide what it holds, by identity
+    outer: list  # the shared loops that decide what it holds
     holds: dict[tuple[int, ...], tuple[Span, ...]] = field(default_factory=dict)
     seen: dict[tuple[int, ...], set[Word]] = field(default_factory=dict)
     fetched: int = 0  # words that came to it, all instances
@@ -87,7 +87,7 @@ class Store:
 
 @dataclass
 class Walk:
-    """What a walk saw of one Einsum: `rows` of label, level, reads, fills, updates, in the accesses' order."""
+    """What a walk saw of one Einsum; `rows` of label, level, reads, fills, updates, access by access."""
 
     points: int
     steps: int
@@ -114,7 +114,10 @@ def walk(einsum, sizes: dict[str, int], memories: list[str]) -> Walk:
         used |= set(shares)
         for access, levels in zip(einsum.accesses, stores, strict=True):
             for store in levels:
-                store.step(wanted(store, access, shares, shared, spans, whole))
+                if store.shared:
+                    store.step({(): box(access.dimensions, tile_of(store.outer, spans, whole))})
+                else:
+                    store.step({at: box(access.dimensions, own) for at, own in shares.items()})
         for own in shares.values():
             for leaf in cut(within, own):
                 (point,) = words(box(einsum.dimensions, leaf))
@@ -141,16 +144,13 @@ def loops_above(level: str, shared: list, memories: list[str]) -> list:
     return [loop for loop in shared if loop.level in outer]
 
 
-def wanted(store: Store, access, shares, shared: list, spans: Spans, whole: Spans):
-    """The box that each instance of a level should hold at one step."""
-    if not store.shared:
-        return {at: box(access.dimensions, own) for at, own in shares.items()}
-    # Undo the loops inside the level: its tile is what the outer loops leave, at the same place.
+def tile_of(outer: list, spans: Spans, whole: Spans) -> Spans:
+    """What some outer loops alone leave at a step where all of them leave `spans`."""
     held = dict(whole)
-    for loop in store.outer:
-        inside = spans[loop.rank]
-        held[loop.rank] = next(p for p in pieces(held[loop.rank], loop.tile) if p[0] <= inside[0] < p[1])
-    return {(): box(access.dimensions, held)}
+    for loop in outer:
+        start, _ = spans[loop.rank]
+        held[loop.rank] = next(p for p in pieces(held[loop.rank], loop.tile) if p[0] <= start < p[1])
+    return held
 
 
 def steps(shared: list, spatial: list, within: list, einsum, sizes: dict[str, int]) -> int:
