@@ -26,7 +26,6 @@ from einsim.cli.common import (
     workload,
 )
 from einsim.errors import Location, SpecError, suggest
-from einsim.model.closed_form import evaluate_symbolic
 from einsim.report.describe import (
     describe_architecture,
     describe_cascade,
@@ -102,6 +101,8 @@ def _formulas(
 ) -> None:
     if kind not in {None, Kind.MAPPING}:
         raise SpecError("formulas belong to a configuration", at=Location("--kind"), remedy="give a mapping")
+    from einsim.model.symbolic import evaluate_symbolic  # noqa: PLC0415 - sympy is slow to import
+
     overrides = [parse_override(text) for text in changes]
     design = load_design(name, work, architecture=arch, overrides=overrides, accounting=accounting)
     texts = formulas(design, evaluate_symbolic(design))

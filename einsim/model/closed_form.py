@@ -14,7 +14,6 @@ from math import prod
 import numpy as np
 
 from einsim.errors import SpecError
-from einsim.model import symbolic
 from einsim.model.costs import Costs, Energy, as_float, check_column
 from einsim.model.counts import Counts, LevelCount, count
 from einsim.model.tables import Runner, compiled, exactly
@@ -54,21 +53,7 @@ class Evaluation:
 def evaluate(design: Design) -> Evaluation:
     """Evaluates one design exactly. Raises SpecError where its files are wrong."""
     costs = Costs(design, {})
-    return _evaluate(costs, lower(design), exactly)
-
-
-def evaluate_symbolic(design: Design) -> Evaluation:
-    """The same as sympy formulas in rank sizes, machine fields, costs and fitted tiles.
-
-    They hold for designs in which the same loops run more than once and the same tensors spill, and whose
-    tiles divide evenly.
-    """
-    numeric = lower(design)
-    costs = Costs(design, symbolic.symbols(design))
-    schedule = lower(design, costs.sizes())
-    spilling = [rule for rule, number in zip(schedule.spills, numeric.spills, strict=True) if number.proportion]
-    schedule = replace(schedule, spills=tuple(spilling))
-    return _evaluate(costs, schedule, symbolic.formulas(symbolic.single_loops(numeric)))
+    return assemble(costs, lower(design), exactly)
 
 
 def evaluate_many(design: Design, columns: Columns) -> Evaluation:
@@ -87,10 +72,11 @@ def evaluate_many(design: Design, columns: Columns) -> Evaluation:
     costs = Costs(design, arrays)
     schedule = lower(design, costs.sizes())
     refuse_overflow(schedule)
-    return _evaluate(costs, schedule, compiled(lengths.pop()))
+    return assemble(costs, schedule, compiled(lengths.pop()))
 
 
-def _evaluate(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
+def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
+    """Counts a schedule with `run` and makes times, energies and utilisations of the counts."""
     design = costs.design
     counts = _spill(schedule, count(schedule, list(design.architecture.memories), run), design)
     cycles = {e.name: counts.einsums[e.name].steps * e.cycles_per_point for e in schedule.einsums}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import sympy
 
 from einsim.errors import Location, SpecError, suggest
 from einsim.model.counts import Counts, LevelCount
@@ -13,12 +12,12 @@ from einsim.schedule.environment import Columns, machine_fields
 from einsim.schedule.nest import EinsumSchedule, Schedule
 from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Accounting, Design
-from einsim.spec.expressions import Number
+from einsim.spec.expressions import Number, is_formula
 
 
 def as_float(value: Number) -> Number:
     """A count as a float (or float array), from integers of any size, fractions or arrays; formulas stay."""
-    if isinstance(value, sympy.Basic):
+    if is_formula(value):
         return value
     return value.astype(np.float64) if isinstance(value, np.ndarray) else float(value)
 

@@ -7,19 +7,35 @@ loops that run more than once are those of the design that they were made for.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import sympy
 
-from einsim.model.costs import cost_fields
+from einsim.model.closed_form import Evaluation, assemble
+from einsim.model.costs import Costs, cost_fields
 from einsim.model.kernels import SPATIAL
 from einsim.model.queries import LoopRef, Query, Sight, Structure
 from einsim.model.tables import Runner
 from einsim.schedule.environment import machine_fields
+from einsim.schedule.lower import lower
 from einsim.schedule.nest import Schedule
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number
+
+
+def evaluate_symbolic(design: Design) -> Evaluation:
+    """The closed form as sympy formulas in rank sizes, machine fields, costs and fitted tiles.
+
+    They hold for designs in which the same loops run more than once and the same tensors spill, and whose
+    tiles divide evenly.
+    """
+    numeric = lower(design)
+    costs = Costs(design, symbols(design))
+    schedule = lower(design, costs.sizes())
+    spilling = [rule for rule, number in zip(schedule.spills, numeric.spills, strict=True) if number.proportion]
+    return assemble(costs, replace(schedule, spills=tuple(spilling)), formulas(single_loops(numeric)))
 
 
 def symbols(design: Design) -> dict[str, Number]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import sympy
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -144,7 +143,7 @@ def formulas(design: Design, evaluation: Evaluation) -> dict[str, object]:
     }
     levels: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
     for row in evaluation.counts.levels:
-        entry = {kind: str(sympy.sympify(getattr(row, kind))) for kind in ("reads", "fills", "updates")}
+        entry = {kind: str(getattr(row, kind)) for kind in ("reads", "fills", "updates")}
         levels.setdefault(row.einsum, {}).setdefault(row.level, {})[row.label] = entry
     arrays = design.architecture.arrays
     return {

@@ -342,6 +342,12 @@ class Sheet:
         """Points from one bar to the next."""
         return self.x.points(self.x.low + self.x.bar, self.layout.panel_width)
 
+    def caption(self, strip: Strip) -> tuple[float, bool]:
+        """The size of captions of bars, and whether they are narrow enough to lie flat."""
+        size = min(style.SMALL_PT, self.bar * (MEAN_STRETCH if strip.means else 1.15))
+        wide = self.bar * (MEAN_STRETCH if strip.means else 1.0)
+        return size, all(style.text_width(text, size) < wide for text in set(strip.captions.ravel().tolist()))
+
     @property
     def numbered(self) -> bool:
         """Whether the bars of a group have numbers below: a stack does not show its series by colour."""
@@ -362,14 +368,18 @@ class Sheet:
         return offsets * (self.widths / self.x.bar) + centres
 
 
-def y_of(strip: Strip) -> YAxis:
-    """Limits that hold the values, the baseline and the captions; logarithmic where values are too unlike."""
+def y_of(strip: Strip, *, flat: bool = False) -> YAxis:
+    """Limits that hold the values, the baseline and the captions (`flat` or upright).
+
+    Logarithmic where the values are too unlike.
+    """
     there = np.isfinite(strip.values)
     numbers = [*strip.values[there].tolist(), *([] if strip.reference is None else [strip.reference])]
     captioned = max([*strip.values[there & (strip.captions != "")].tolist(), strip.reference or 0.0])
     room = max(style.text_width(text, style.SMALL_PT) for text in set(strip.captions.ravel().tolist()))
     log = strip.limit is None and not strip.stack and 0 < style.LOG_FROM * min(numbers) < max(numbers)
     base = (strip.reference or 0.0) if log else None
+    room = min(room, style.SMALL_PT) if flat else room
     return y_axis(numbers, captioned=captioned, room=room, limit=strip.limit, base=base)
 
 
@@ -394,7 +404,6 @@ def make_sheet(grid: Grid, strips: Sequence[Strip], ys: Sequence[YAxis], *, line
         least=4.0 if written else 2.4,
         left=widest + 10.0 + 9.0 * stories,
         legend=12.0 + sum(column_width([title, *map(last_name, parts)]) for title, parts in groups),
-        named=bool(grid.facet_axes),
     )
     loose = grid.x_is_numeric or all(fit_labels(x, layout.panel_width, upright=False))
     return Sheet(
@@ -409,7 +418,7 @@ def last_name(part: str) -> str:
 
 def column_width(labels: Sequence[str]) -> float:
     """The width of a column of the legend."""
-    return max(style.text_width(label, style.LABEL_PT) for label in labels) + 26.0
+    return max(style.text_width(label, style.LABEL_PT) for label in labels) + 28.0
 
 
 def paint(
@@ -424,6 +433,7 @@ def paint(
     """A figure with a panel for each facet and strip. `overall` stands beside the names in the legend."""
     ys = [y_of(strip) for strip in strips]
     sheet = make_sheet(grid, strips, ys, lines=lines)
+    ys = [y_of(strip, flat=not lines and sheet.caption(strip)[1]) for strip in strips]
     room = sheet.layout.width - sheet.layout.left - RIGHT
     notes = [bar_key(sheet), *notes, remarks(strips, overall)]
     text = [line for note in notes for line in style.wrap(note, room, style.TICK_PT)]
@@ -435,7 +445,11 @@ def paint(
         8.0 + style.HEADING_ROW_PT * len(heading) + (3.0 if heading else 0.0) + style.TEXT_ROW_PT * len(text)
     )
     head += style.LEGEND_ROW_PT * max((len(column) for column in legend), default=0)
-    layout = replace(sheet.layout, head=head, bottom=tall + 17.0 + (7.0 if sheet.numbered else 0.0))
+    names = facet_names(sheet)
+    names_high = style.FACET_ROW_PT * max(len(name) for name in names)
+    layout = replace(
+        sheet.layout, head=head, names=names_high, bottom=tall + 17.0 + (7.0 if sheet.numbered else 0.0)
+    )
     sheet = replace(sheet, layout=layout)
     figure = Figure(figsize=(layout.width / 72, layout.height / 72), dpi=style.DPI, facecolor="white")
     for row, (strip, y) in enumerate(zip(strips, ys, strict=True)):
@@ -447,6 +461,7 @@ def paint(
             if lowest and sheet.numbered:
                 _number(axes, sheet)
     write_around(figure, sheet, strips, heading, text)
+    write_names(figure, layout, names)
     place_legend(
         figure,
         layout,
@@ -551,10 +566,9 @@ def _mark(axes: Axes, shape: str, colour: str, x: Cube, height: float) -> None:
 def _captions(axes: Axes, sheet: Sheet, y: YAxis, strip: Strip, facet: int) -> None:
     """Text above bars that are wide enough, and above the line of the baseline."""
     values, captions, places = strip.values[facet], strip.captions[facet], sheet.places
-    size = min(style.SMALL_PT, sheet.bar * (MEAN_STRETCH if strip.means else 1.15))
+    size, flat = sheet.caption(strip)
     if size < style.SMALLEST_PT:
         return
-    flat = all(style.text_width(text, size) < sheet.bar for text in set(captions.ravel().tolist()))
     for at in zip(*np.nonzero((captions != "") & np.isfinite(values)), strict=True):
         start = y.points(max(float(values[at]), strip.reference or y.low), sheet.layout.panel_height) + 1.5
         height = start / sheet.layout.panel_height
@@ -618,17 +632,30 @@ def write_around(
     for i, line in enumerate(reversed(below)):
         write(middle, layout.height - layout.head + 3.0 + style.TEXT_ROW_PT * (i + 0.5), line, style.TICK_PT)
     write(middle, 6.0, style.axis_label(str(grid.x_axis or grid.series_axis)))
-    for facet, values in enumerate(grid.facets):
-        left, bottom, width, height = layout.box_points(facet, 0)
-        name = ", ".join(
-            style.show_named(axis, value) for axis, value in zip(grid.facet_axes, values, strict=True)
-        )
-        write(left + width / 2, bottom + height + 5.5, name).set_fontweight("bold")
     for row, strip in enumerate(strips):
         for low, high in layout.spans(row):
             lines = style.wrap(strip.label, high - low, style.LABEL_PT)
             text = write(1.0 + 4.5 * len(lines), (low + high) / 2, "\n".join(lines))
             text.set(rotation=90.0, linespacing=1.1)
+
+
+def facet_names(sheet: Sheet) -> list[list[str]]:
+    """What stands above each facet, in lines as wide as a panel."""
+    axes, room = sheet.grid.facet_axes, sheet.layout.panel_width
+    named = [
+        [style.show_named(*pair) for pair in zip(axes, facet, strict=True)] for facet in sheet.grid.facets
+    ]
+    return [style.wrap(", ".join(parts), room, style.LABEL_PT, "bold") for parts in named]
+
+
+def write_names(figure: Figure, layout: Layout, names: Sequence[Sequence[str]]) -> None:
+    """The names of the facets, above their panels."""
+    for facet, lines in enumerate(names):
+        left, bottom, width, high = layout.box_points(facet, 0)
+        for i, line in enumerate(reversed(lines)):
+            y = bottom + high + 5.5 + style.FACET_ROW_PT * i
+            place = ((left + width / 2) / layout.width, y / layout.height)
+            figure.text(*place, line, size=style.LABEL_PT, **style.WRITTEN).set_fontweight("bold")
 
 
 def bar_key(sheet: Sheet) -> str:

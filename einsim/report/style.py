@@ -30,6 +30,7 @@ SMALL_PT: Final = 5.2
 DPI: Final = 150
 LEGEND_ROW_PT: Final = 9.6
 HEADING_ROW_PT: Final = 10.5
+FACET_ROW_PT: Final = 9.0
 TEXT_ROW_PT: Final = 8.5
 LOG_FROM: Final = 20.0  # ratio of the largest to the smallest number from which an axis is logarithmic
 SMALLEST_PT: Final = 4.2  # what can still be read
@@ -198,6 +199,8 @@ def show_value(axis: str, value: object) -> str:
 def show_named(axis: str, value: object) -> str:
     """A value where nothing else says of which axis: names as they are, `array2d rows = 256` (one word)."""
     shown = show_value(axis, value)
+    if axis == "seq_len":
+        return f"{shown}\u00a0tokens"
     return f"{axis_label(axis)}\u00a0=\u00a0{shown}" if is_number(value) else shown
 
 
@@ -271,7 +274,8 @@ def wrap(text: str, width: float, size: float, weight: str = "normal") -> list[s
 class Layout:
     """Where panels go on a page: facets in rows, each with `strips` panels above one another.
 
-    `head` is the height of title and legend, `left` and `bottom` hold tick and axis labels.
+    `head` is the height of title and legend, `names` that of the facets' names, `left` and `bottom` hold tick
+    and axis labels.
     """
 
     facets: int
@@ -280,7 +284,7 @@ class Layout:
     panel_width: float
     panel_height: float
     left: float
-    named: bool
+    names: float
     head: float = 0.0
     bottom: float = 0.0
 
@@ -296,8 +300,7 @@ class Layout:
 
     @property
     def _row(self) -> float:
-        name = TITLE_PT + 3.0 if self.named else 3.0
-        return name + self.strips * (self.panel_height + STRIP_GAP) - STRIP_GAP + ROW_GAP
+        return 3.0 + self.names + self.strips * (self.panel_height + STRIP_GAP) - STRIP_GAP + ROW_GAP
 
     def box_points(self, facet: int, strip: int) -> tuple[float, float, float, float]:
         """Left, bottom, width and height of a panel."""
@@ -324,9 +327,7 @@ class Layout:
         return strip == self.strips - 1 and facet + self.columns >= self.facets
 
 
-def lay_out(
-    facets: int, strips: int, *, units: float, least: float, left: float, legend: float, named: bool
-) -> Layout:
+def lay_out(facets: int, strips: int, *, units: float, least: float, left: float, legend: float) -> Layout:
     """The layout with the fewest rows whose bars are `least` points wide, if there is one of up to four rows.
 
     A panel is `units` bars wide, gaps counted. The figure is one column of a page wide, or as much more as
@@ -343,7 +344,7 @@ def lay_out(
     narrowest = (max(COLUMN_PT, min(legend, PAGE_PT)) - left - RIGHT - (columns - 1) * COLUMN_GAP) / columns
     width = max(min(room, units * COMFORTABLE_PT), narrowest)
     single = columns >= facets and strips == 1
-    return Layout(facets, strips, columns, width, PANEL_PT if single else LOW_PANEL_PT, left, named)
+    return Layout(facets, strips, columns, width, PANEL_PT if single else LOW_PANEL_PT, left, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping as Table
 
 import numpy as np
-import sympy
 
 from einsim.cascade import known_ranks, size_of, size_parameters
 from einsim.errors import Location, SpecError, suggest
 from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Design
-from einsim.spec.expressions import Number, ceil_div, expression
+from einsim.spec.expressions import Number, ceil_div, expression, is_formula
 
 Columns = Table[str, Number]
 """Values that vary over a sweep, by name (`array2d.rows`, `buffer.capacity_bytes`, `M`), as int64 arrays."""
@@ -82,7 +81,7 @@ def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]
 
 def positive(value: Number, text: str, at: Location) -> Number:
     """A size: a positive integer (at every point of a sweep); raises SpecError otherwise."""
-    if isinstance(value, sympy.Basic):
+    if is_formula(value):
         return value
     if isinstance(value, np.ndarray):
         if value.dtype.kind != "i" or (value <= 0).any():

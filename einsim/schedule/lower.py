@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-
-import sympy
 
 from einsim.cascade import (
     Access,
@@ -36,7 +34,7 @@ from einsim.schedule.nest import (
 from einsim.schedule.tiles import check_capacity, fit_tile, occupancy
 from einsim.spec.architecture import Array
 from einsim.spec.configuration import Design
-from einsim.spec.expressions import Number, ceil_div, expression, maximum, minimum
+from einsim.spec.expressions import Number, ceil_div, expression, is_formula, maximum, minimum, symbol
 from einsim.spec.mapping import Fitted
 
 
@@ -72,6 +70,7 @@ class _Lowering:
     design: Design
     env: dict[str, Number]
     shortfalls: tuple[Shortfall, ...] = ()
+    drafts: dict[str, EinsumSchedule] = field(default_factory=dict)
 
     def mapped_einsums(self) -> list[Einsum]:
         views = self.design.mapping.views
@@ -90,8 +89,8 @@ class _Lowering:
             if not isinstance(tile, Fitted):
                 self.env[name] = expression(tile, at).evaluate(self.env)
                 continue
-            if isinstance(self.env["word_bytes"], sympy.Basic):
-                self.env[name] = sympy.Symbol(name, integer=True, positive=True)
+            if is_formula(self.env["word_bytes"]):
+                self.env[name] = symbol(name)
                 continue
             wanted = tile.among or [einsum.name for einsum in self.mapped_einsums()]
             unknown = set(wanted) - {einsum.name for einsum in self.mapped_einsums()}
@@ -106,26 +105,30 @@ class _Lowering:
             self.shortfalls = (*self.shortfalls, shortfall)
 
     def einsum(self, einsum: Einsum) -> EinsumSchedule:
-        """One Einsum's nest, accesses and operations."""
-        mapping = self.design.mapping
-        plan = mapping.einsums[einsum.name]
-        nest = mapping.nests[plan.nest]
-        array = self.design.architecture.arrays[nest.array]
-        dimensions = self.dimensions(iteration_ranks(einsum), einsum.name)
-        counted = _operation_counts(operations(einsum), array)
-        charged = _operation_counts(
-            [name for name in operations(einsum) if name not in plan.uncharged_operations], array
-        )
+        """One Einsum's nest, accesses and operations; only the nest depends on tiles."""
+        if einsum.name not in self.drafts:
+            self.drafts[einsum.name] = self.draft(einsum)
+        draft = self.drafts[einsum.name]
+        nest = self.design.mapping.einsums[einsum.name].nest
+        return replace(draft, loops=tuple(self.loops(nest, draft.dimensions)))
+
+    def draft(self, einsum: Einsum) -> EinsumSchedule:
+        """An Einsum without its loops."""
+        plan = self.design.mapping.einsums[einsum.name]
+        array_name = self.design.mapping.nests[plan.nest].array
+        array = self.design.architecture.arrays[array_name]
+        work = operations(einsum)
+        charged = [name for name in work if name not in plan.uncharged_operations]
         return EinsumSchedule(
             name=einsum.name,
-            array=nest.array,
+            array=array_name,
             registers=array.registers.name,
-            loops=tuple(self.loops(plan.nest, dimensions)),
-            dimensions=dimensions,
+            loops=(),
+            dimensions=self.dimensions(iteration_ranks(einsum), einsum.name),
             accesses=tuple(self.accesses(einsum)),
-            operations=tuple(counted.items()),
-            charged=tuple(charged.items()),
-            cycles_per_point=_cycles(operations(einsum), array, pipelined=plan.pipelined),
+            operations=tuple(_operation_counts(work, array).items()),
+            charged=tuple(_operation_counts(charged, array).items()),
+            cycles_per_point=_cycles(work, array, pipelined=plan.pipelined),
         )
 
     def dimensions(self, ranks: Iterable[str], what: str) -> tuple[Dimension, ...]:

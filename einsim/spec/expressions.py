@@ -8,6 +8,7 @@ sweep) and on sympy symbols, so nothing here may branch on a value.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +16,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
-import sympy
 
 from einsim.errors import Location, SpecError, suggest
 
@@ -24,33 +24,46 @@ from einsim.errors import Location, SpecError, suggest
 Number = Any
 
 
+def is_formula(value: Number) -> bool:
+    """Whether a value is a sympy expression; sympy is slow to import, and not asked before somebody used it."""
+    sympy = sys.modules.get("sympy")
+    return sympy is not None and isinstance(value, sympy.Basic)
+
+
+def symbol(name: str) -> Number:
+    """A symbol for a positive integer."""
+    import sympy  # noqa: PLC0415 - see is_formula
+
+    return sympy.Symbol(name, integer=True, positive=True)
+
+
 def ceil_div(a: Number, b: Number) -> Number:
     """ceil(a / b) without leaving the integers."""
-    if isinstance(a, sympy.Basic) or isinstance(b, sympy.Basic):
-        return sympy.ceiling(a / b)
+    if is_formula(a) or is_formula(b):
+        return sys.modules["sympy"].ceiling(a / b)
     return -(-a // b)
 
 
 def minimum(*values: Number) -> Number:
     """Element-wise least of integers, arrays or symbols."""
-    return _fold(values, np.minimum, min, sympy.Min)
+    return _fold(values, np.minimum, min, "Min")
 
 
 def maximum(*values: Number) -> Number:
     """Element-wise greatest of integers, arrays or symbols."""
-    return _fold(values, np.maximum, max, sympy.Max)
+    return _fold(values, np.maximum, max, "Max")
 
 
 def negation(value: Number) -> Number:
     """Logical not of a truth value, an array of them or a relation between symbols."""
-    if isinstance(value, sympy.Basic):
-        return sympy.Not(value)
+    if is_formula(value):
+        return sys.modules["sympy"].Not(value)
     return ~value if isinstance(value, np.ndarray) else not value
 
 
-def _fold(values: tuple[Number, ...], arrays: Any, numbers: Callable[..., Number], symbols: Any) -> Number:
-    if any(isinstance(value, sympy.Basic) for value in values):
-        return symbols(*values)
+def _fold(values: tuple[Number, ...], arrays: Any, numbers: Callable[..., Number], formula: str) -> Number:
+    if any(is_formula(value) for value in values):
+        return getattr(sys.modules["sympy"], formula)(*values)
     if any(isinstance(value, np.ndarray) for value in values):
         result = values[0]
         for value in values[1:]:

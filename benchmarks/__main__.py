@@ -1,0 +1,36 @@
+"""`python -m benchmarks`: every figure of speed, measured here and now, as ratios within the run."""
+
+from __future__ import annotations
+
+import os
+
+from rich.console import Console
+
+from benchmarks.main_job import PUBLISHED_S, run
+from benchmarks.model_speed import measure
+from einsim.report.tables import table
+
+DESIGNS = 100_000
+
+
+def main() -> None:
+    """Measures and prints."""
+    console = Console(width=120)
+    jobs = [run("cold: all caches empty", cold=True), run("warm", cold=False)]
+    rows = [
+        (job.label, f"{job.seconds:.2f}", f"{job.peak_mib:.0f}", f"{PUBLISHED_S / job.seconds:,.0f}x") for job in jobs
+    ]
+    console.print(table("Published attention evaluation, figures included (the artifact says nine hours for all of it)",
+                        ("start", "seconds", "peak MiB", "less than nine hours"), rows))  # fmt: skip
+    speeds = [measure(name, DESIGNS) for name in ("unfused", "cascade", "architecture", "fusemax")]
+    rows = [
+        (s.configuration, f"{s.together_per_s:,.0f}", f"{s.alone_per_s:,.0f}", f"{s.ratio:,.0f}x", f"{s.worst_difference:.1e}")
+        for s in speeds
+    ]
+    columns = ("configuration", "designs/s together", "one by one", "ratio", "largest relative difference")
+    console.print()
+    console.print(table(f"Closed form, {DESIGNS:,} random machines and lengths, {os.cpu_count()} cores", columns, rows))
+
+
+if __name__ == "__main__":
+    main()
