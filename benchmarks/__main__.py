@@ -23,13 +23,13 @@ def main() -> None:
     console.print(table("Published attention evaluation, figures included (the artifact says nine hours for all of it)",
                         ("start", "seconds", "peak MiB", "less than nine hours"), rows))  # fmt: skip
     speeds = [measure(name, DESIGNS) for name in ("unfused", "cascade", "architecture", "fusemax")]
-    rows = [
+    lines = [
         (s.configuration, f"{s.together_per_s:,.0f}", f"{s.alone_per_s:,.0f}", f"{s.ratio:,.0f}x", f"{s.worst_difference:.1e}")
         for s in speeds
     ]
     columns = ("configuration", "designs/s together", "one by one", "ratio", "largest relative difference")
     console.print()
-    console.print(table(f"Closed form, {DESIGNS:,} random machines and lengths, {os.cpu_count()} cores", columns, rows))
+    console.print(table(f"Closed form, {DESIGNS:,} random machines and lengths, {os.cpu_count()} cores", columns, lines))
 
 
 if __name__ == "__main__":

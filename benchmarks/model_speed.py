@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from einsim.errors import Location
 from einsim.model.closed_form import evaluate, evaluate_many
 from einsim.spec.configuration import Design, load_design
-from einsim.spec.overrides import Override, make_override
-from einsim.errors import Location
 from einsim.spec.library import load_models
+from einsim.spec.overrides import Override, make_override
 from einsim.spec.workload import attention, find_model
 
 HERE = Location("benchmark")

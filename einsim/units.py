@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -31,7 +32,7 @@ def parse_bytes(text: str | float) -> int:
     Raises ValueError where the text is neither, or is no whole number of bytes.
     """
     if isinstance(text, bool):
-        raise ValueError(f"{text!r} is not a number of bytes")
+        raise ValueError(f"{text!r} is not a number of bytes")  # noqa: TRY004 - a wrong value in a file
     if isinstance(text, int):
         return text
     match = _BYTES.fullmatch(str(text)) if isinstance(text, str) else None
@@ -64,7 +65,7 @@ def show_bytes(value: float) -> str:
 
 def show_si(value: float, unit: str) -> str:
     """A quantity with an SI prefix: `show_si(0.00201, "s")` -> `2.01 ms`."""
-    if value == 0 or value != value:
+    if value == 0 or math.isnan(value):
         return f"{value:g} {unit}"
     prefixes = {1e18: "E", 1e15: "P", 1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "µ"}
     for scale, prefix in prefixes.items():

@@ -43,7 +43,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug must still end in one message
+    except Exception as error:  # the last line of defence: a bug, too, ends in one message
         if os.environ.get("EINSIM_DEBUG"):
             traceback.print_exc()
         code = fail(f"bug in einsim: {type(error).__name__}: {error} (EINSIM_DEBUG=1 shows where)", 1)

@@ -43,7 +43,7 @@ class SweepFile(Record):
     """
 
     name: Name = Field(description="Names the output folder")
-    description: str = ""
+    description: str = Field("", description="One paragraph for the reader")
     configuration: str | None = Field(None, description="The configuration, where no axis names it")
     architecture: str | None = Field(None, description="The architecture, where not the configuration's own")
     accounting: Accounting = Field(Accounting.FULL, description="full or published")
@@ -55,7 +55,9 @@ class SweepFile(Record):
     axes: list[dict[str, list[Any]]] = Field(description="What varies")
     baseline: dict[str, Any] | None = Field(None, description="Axis values of the points that others compare with")
     published: str | None = Field(None, description="A CSV of published results to compare with, beside this file")
-    figures: list[FigureName] = Field(default_factory=lambda: list(FigureName))
+    figures: list[FigureName] = Field(
+        default_factory=lambda: list(FigureName), description="speedup, energy, utilisation, breakdown; all by default"
+    )
 
     @field_validator("axes")
     @classmethod

@@ -52,7 +52,16 @@ def write_file(path: Path, write: Callable[[Path], None]) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Writes a text file."""
-    return write_file(path, lambda target: target.write_text(text, encoding="utf-8") and None)
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Writes a file of any kind."""
+
+    def write(target: Path) -> None:
+        target.write_bytes(content)
+
+    return write_file(path, write)
 
 
 def write_table(folder: Path, stem: str, frame: pl.DataFrame) -> list[Path]:
@@ -106,7 +115,7 @@ def _copy(folder: Path, stem: str, content: bytes) -> str:
     digest = hashlib.sha256(content).hexdigest()[:12]
     suffix = "cascade" if stem.startswith("cascade-") else "yaml"
     relative = Path("inputs") / f"{stem}-{digest}.{suffix}"
-    write_file(folder / relative, lambda target: target.write_bytes(content) and None)
+    write_bytes(folder / relative, content)
     return str(relative)
 
 

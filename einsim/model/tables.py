@@ -114,7 +114,8 @@ def exactly(structure: Structure, sizes: list[Number], grains: list[Number]) -> 
     numbers = [_integers(values) for values in (sizes, structure.tiles, grains)]
     out = np.zeros((len(structure.queries), 4), object)
     steps = np.zeros(len(structure.nests), object)
-    kernels.count_all(*tables, *numbers, *_work(chains, len(sizes), depth, object), out, steps)
+    arguments = [*tables, *numbers, *_work(chains, len(sizes), depth, object), out, steps]
+    kernels.count_all(*arguments)
     return out, steps
 
 

@@ -1,0 +1,1 @@
+"""Tables, descriptions and figures."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -14,6 +15,8 @@ from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Design
 from einsim.spec.mapping import Fitted, Mapping
 from einsim.units import show_bytes, show_si
+
+MEMORY_COLUMNS: Final = ("memory", "capacity", "bandwidth", "access", "read / write energy", "area")
 
 
 def describe_cascade(cascade: Cascade) -> RenderableType:
@@ -72,8 +75,7 @@ def describe_architecture(machine: Architecture) -> RenderableType:
         Text(f"clock {show_si(machine.clock_hz, 'Hz')}, words of {machine.word_bytes} bytes", style="dim"),
         *([Text(f"source: {machine.source.strip()}", style="dim")] if machine.source else []),
         Text(),
-        table("Memories, outermost first",
-              ("memory", "capacity", "bandwidth", "access", "read / write energy", "area"), memories),  # fmt: skip
+        table("Memories, outermost first", MEMORY_COLUMNS, memories),
         Text(),
         table("Arrays", ("array", "elements", "registers each", "read / write energy a word", "area"), arrays),
         Text(),
@@ -92,6 +94,8 @@ def describe_mapping(mapping: Mapping, choices: dict[str, str | int]) -> Rendera
         )
         for name, nest in mapping.nests.items()
     ]
+    shown = ", ".join(f"{name}={value}" for name, value in choices.items())
+    time = "each phase" if mapping.memory_time == "per-phase" else "the whole run"
     kept = [
         (name, plan.nest, tensor, " > ".join(path))
         for name, plan in mapping.einsums.items()
@@ -101,8 +105,7 @@ def describe_mapping(mapping: Mapping, choices: dict[str, str | int]) -> Rendera
         Text(f"mapping {mapping.name}: {mapping.cascade} on {mapping.architecture}", style="bold"),
         *([Text(mapping.description.strip())] if mapping.description else []),
         *([Text(f"source: {mapping.source.strip()}", style="dim")] if mapping.source else []),
-        *([Text("choices shown: " + ", ".join(f"{name}={value}" for name, value in choices.items()), style="dim")]
-          if choices else []),
+        *([Text(f"choices shown: {shown}", style="dim")] if choices else []),
         Text(),
         table("Sizes and tiles", ("name", "value"), _tiles(mapping), left=2),
         Text(),
@@ -111,8 +114,7 @@ def describe_mapping(mapping: Mapping, choices: dict[str, str | int]) -> Rendera
         table("Where tensors are, home first", ("Einsum", "nest", "tensor", "levels"), kept, left=4),
         Text(),
         table("Phases", ("phase", "side by side"), _phases(mapping), left=2),
-        Text(f"DRAM time hides behind {'each phase' if mapping.memory_time == 'per-phase' else 'the whole run'}",
-             style="dim"),  # fmt: skip
+        Text(f"DRAM time hides behind {time}", style="dim"),
     )
 
 

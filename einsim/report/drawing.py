@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,7 @@ from einsim.report.style import METADATA, saving
 
 if TYPE_CHECKING:
     import polars as pl
+    from matplotlib.figure import Figure
 
 FORMATS: Final = ("png", "svg")
 DPI: Final = 200
@@ -25,13 +26,10 @@ def draw_files(
     files: list[Path] = []
     for kind in kinds:
         figure = draw(FigureKind(kind), frame, axes=fields, baseline=baseline)
-        for suffix in FORMATS:
-
-            def save(target: Path, suffix: str = suffix) -> None:
-                with saving(), target.open("wb") as handle:
-                    figure.savefig(handle, format=suffix, dpi=DPI, metadata=METADATA[suffix])
-                    handle.flush()
-                    os.fsync(handle.fileno())
-
-            files.append(write_file(folder / f"{kind}.{suffix}", save))
+        files += [write_file(folder / f"{kind}.{suffix}", partial(_save, figure, suffix)) for suffix in FORMATS]
     return files
+
+
+def _save(figure: Figure, suffix: str, target: Path) -> None:
+    with saving():
+        figure.savefig(target, format=suffix, dpi=DPI, metadata=METADATA[suffix])

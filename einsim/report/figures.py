@@ -201,11 +201,7 @@ def draw(
     if not strips:
         return notice(frame, title)
     overall: list[str] = []
-    if (
-        strips[0].reference is not None
-        and not strips[0].stack
-        and grid.x_axis not in {None, *(baseline or {})}
-    ):
+    if strips[0].reference is not None and not strips[0].stack and grid.x_axis not in {None, *(baseline or {})}:
         overall = _overall(strips[0]) if lines or len(grid.facets) > 1 else []
         strips = strips if lines else [_with_means(strip) for strip in strips]
     notes = [note, "Beside the names: mean / geomean over all points" if overall else ""]
@@ -244,9 +240,7 @@ def _strip(grid: Grid, label: str, values: Cube) -> Strip:
 def _ratio(grid: Grid, label: str, column: str) -> Strip:
     """Ratios to the baseline. Points that fit but have no ratio have nothing to compare with."""
     strip = _strip(grid, label, grid.cube(column))
-    marks = np.where(
-        (strip.marks == FINE) & np.isnan(strip.values) & (grid.cube("feasible") == 1), ALONE, strip.marks
-    )
+    marks = np.where((strip.marks == FINE) & np.isnan(strip.values) & (grid.cube("feasible") == 1), ALONE, strip.marks)
     captions = _written(strip.values, style.show_ratio) if grid.x_axis is None else strip.captions
     return replace(strip, marks=marks, captions=captions, reference=1.0)
 
@@ -281,9 +275,7 @@ def _overall(strip: Strip) -> list[str]:
     partial = (strip.marks != FINE).any(axis=(0, 2))
     pairs = zip(*_means(strip.values.swapaxes(0, 1).reshape(series, -1)), partial, strict=True)
     return [
-        f"{style.show_ratio(mean)} / {style.show_ratio(geomean)}{'*' if some else ''}"
-        if np.isfinite(mean)
-        else ""
+        f"{style.show_ratio(mean)} / {style.show_ratio(geomean)}{'*' if some else ''}" if np.isfinite(mean) else ""
         for mean, geomean, some in pairs
     ]
 
@@ -298,9 +290,7 @@ def _breakdown(grid: Grid, label: str | None) -> Strip:
     strip = _strip(grid, "Energy (J)", joules) if label is None else _ratio(grid, label, "energy_ratio")
     if label is None and np.nanmax(joules, initial=0.0) > style.LOG_FROM * np.nanmin(joules, initial=np.inf):
         captions = _written(joules, style.show_joules)
-        strip = replace(
-            _strip(grid, "Share of energy (%)", 100.0 * total / total), captions=captions, limit=100.0
-        )
+        strip = replace(_strip(grid, "Share of energy (%)", 100.0 * total / total), captions=captions, limit=100.0)
     stack = {part: values * (strip.values / total) for part, values in _fold(parts, total).items()}
     return replace(strip, stack=stack)
 
@@ -406,9 +396,7 @@ def make_sheet(grid: Grid, strips: Sequence[Strip], ys: Sequence[YAxis], *, line
         legend=12.0 + sum(column_width([title, *map(last_name, parts)]) for title, parts in groups),
     )
     loose = grid.x_is_numeric or all(fit_labels(x, layout.panel_width, upright=False))
-    return Sheet(
-        grid, x, layout, style.series_looks(grid.series), style.part_looks(groups), upright=not loose
-    )
+    return Sheet(grid, x, layout, style.series_looks(grid.series), style.part_looks(groups), upright=not loose)
 
 
 def last_name(part: str) -> str:
@@ -440,17 +428,12 @@ def paint(
     heading = style.wrap(title, room, style.TITLE_PT, "bold")
     legend = legend_columns(sheet, overall)
     shown = fit_labels(sheet.x, sheet.layout.panel_width, upright=sheet.upright)
-    tall = max(style.text_width(label, style.TICK_PT) for label in shown) if sheet.upright else style.TICK_PT
-    head = (
-        8.0 + style.HEADING_ROW_PT * len(heading) + (3.0 if heading else 0.0) + style.TEXT_ROW_PT * len(text)
-    )
-    head += style.LEGEND_ROW_PT * max((len(column) for column in legend), default=0)
     names = facet_names(sheet)
-    names_high = style.FACET_ROW_PT * max(len(name) for name in names)
-    layout = replace(
-        sheet.layout, head=head, names=names_high, bottom=tall + 17.0 + (7.0 if sheet.numbered else 0.0)
-    )
-    sheet = replace(sheet, layout=layout)
+    title_high = style.HEADING_ROW_PT * len(heading) + (3.0 if heading else 0.0)
+    legend_high = style.LEGEND_ROW_PT * max((len(column) for column in legend), default=0)
+    head = 8.0 + title_high + legend_high + style.TEXT_ROW_PT * len(text)
+    sheet = _with_margins(sheet, shown, head, style.FACET_ROW_PT * max(len(name) for name in names))
+    layout = sheet.layout
     figure = Figure(figsize=(layout.width / 72, layout.height / 72), dpi=style.DPI, facecolor="white")
     for row, (strip, y) in enumerate(zip(strips, ys, strict=True)):
         for facet in range(len(grid.facets)):
@@ -462,13 +445,17 @@ def paint(
                 _number(axes, sheet)
     write_around(figure, sheet, strips, heading, text)
     write_names(figure, layout, names)
-    place_legend(
-        figure,
-        layout,
-        legend,
-        layout.height - (8.0 if heading else 5.0) - style.HEADING_ROW_PT * len(heading),
-    )
+    place_legend(figure, layout, legend, layout.height - 5.0 - title_high)
     return figure
+
+
+def _with_margins(sheet: Sheet, shown: Sequence[str], head: float, names: float) -> Sheet:
+    """The sheet with the room above its panels, and that below for the labels of x that are `shown`."""
+    tall = style.TICK_PT
+    if sheet.upright:
+        tall = max(style.text_width(label, style.TICK_PT) for label in shown)
+    bottom = tall + 17.0 + (7.0 if sheet.numbered else 0.0)
+    return replace(sheet, layout=replace(sheet.layout, head=head, names=names, bottom=bottom))
 
 
 def _frame(axes: Axes, sheet: Sheet, y: YAxis, shown: Sequence[str], *, leftmost: bool) -> None:
@@ -485,9 +472,7 @@ def _frame(axes: Axes, sheet: Sheet, y: YAxis, shown: Sequence[str], *, leftmost
     axes.tick_params("x", length=2.0 if sheet.lines else 0.0, width=0.5, pad=pad, labelsize=style.TICK_PT)
     axes.tick_params("y", length=2.0, width=0.5, pad=2.0, labelsize=style.TICK_PT)
     turned = 90.0 if sheet.upright else 0.0
-    axes.set_xticks(
-        sheet.x.centres if shown else [], shown, parse_math=False, color=style.INK, rotation=turned
-    )
+    axes.set_xticks(sheet.x.centres if shown else [], shown, parse_math=False, color=style.INK, rotation=turned)
     ticks = y.ticks if leftmost else ()
     axes.set_yticks(ticks, [style.show_number(tick) for tick in ticks], color=style.INK)
     for side, spine in axes.spines.items():
@@ -495,9 +480,7 @@ def _frame(axes: Axes, sheet: Sheet, y: YAxis, shown: Sequence[str], *, leftmost
         spine.set_linewidth(0.5)
     ends = [[(0.0, tick), (1.0, tick)] for tick in y.ticks]
     across = axes.get_yaxis_transform()
-    axes.add_collection(
-        LineCollection(ends, colors=style.GRID, linewidths=0.4, zorder=0.5, transform=across), False
-    )
+    axes.add_collection(LineCollection(ends, colors=style.GRID, linewidths=0.4, zorder=0.5, transform=across), False)
 
 
 def _content(axes: Axes, sheet: Sheet, y: YAxis, strip: Strip, facet: int) -> None:
@@ -505,9 +488,7 @@ def _content(axes: Axes, sheet: Sheet, y: YAxis, strip: Strip, facet: int) -> No
     if strip.reference is not None:
         axes.axhline(strip.reference, color=style.INK, linewidth=0.7, linestyle=(0, (4, 2)), zorder=3)
     if strip.means:
-        edge = (
-            sheet.x.centres[-strip.means - 1] + sheet.x.centres[-strip.means] - 0.5 * MEAN_STRETCH + 0.5
-        ) / 2
+        edge = (sheet.x.centres[-strip.means - 1] + sheet.x.centres[-strip.means] - 0.5 * MEAN_STRETCH + 0.5) / 2
         axes.axvline(edge, color="#999999", linewidth=0.5, linestyle=(0, (1, 2)), zorder=0.6)
     if sheet.lines:
         _lines(axes, sheet, strip, facet)
@@ -642,9 +623,7 @@ def write_around(
 def facet_names(sheet: Sheet) -> list[list[str]]:
     """What stands above each facet, in lines as wide as a panel."""
     axes, room = sheet.grid.facet_axes, sheet.layout.panel_width
-    named = [
-        [style.show_named(*pair) for pair in zip(axes, facet, strict=True)] for facet in sheet.grid.facets
-    ]
+    named = [[style.show_named(*pair) for pair in zip(axes, facet, strict=True)] for facet in sheet.grid.facets]
     return [style.wrap(", ".join(parts), room, style.LABEL_PT, "bold") for parts in named]
 
 

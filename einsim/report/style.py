@@ -395,9 +395,7 @@ def line_axis(axis: str, values: Sequence[float]) -> XAxis:
     elif log:
         ticks = log_ticks(low, high)
     else:
-        binary = axis.endswith(("_bytes", "_bytes_per_s")) or (
-            whole and all(value % 1024 == 0 for value in values)
-        )
+        binary = axis.endswith(("_bytes", "_bytes_per_s")) or (whole and all(value % 1024 == 0 for value in values))
         unit = 1024.0 ** int(math.log(high, 1024)) if binary and high > 1 else 1.0
         ticks = [tick * unit for tick in linear_ticks(low / unit, high / unit)]
     labels = tuple(show_value(axis, int(tick) if tick.is_integer() else tick) for tick in ticks)

@@ -122,8 +122,8 @@ def sweep_summary(frame: pl.DataFrame, fields: Sequence[str], baseline: Record |
         if baseline is not None:
             row += [_means(fits["speedup"], "x"), _means(fits["energy_ratio"], "")]
         for name in ("util_2d", "util_1d"):
-            known = fits[name].drop_nulls() if name in fits.columns else []
-            row.append(f"{_mean(list(known)):.1%}" if len(known) else "-")
+            known: list[float] = fits[name].drop_nulls().to_list() if name in fits.columns else []
+            row.append(f"{_mean(known):.1%}" if known else "-")
         rows.append(row)
     columns = [first, "points", "infeasible"]
     if baseline is not None:

@@ -1,0 +1,1 @@
+"""From designs to loop nests with sizes."""

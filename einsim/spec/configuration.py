@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from pydantic import Field
+
 from einsim.cascade import Cascade
 from einsim.errors import Location, SpecError, suggest
 from einsim.spec import library
@@ -44,8 +46,8 @@ class Design:
 
 
 class _ChoiceTable(Record):
-    choices: dict[str, Choice] = {}
-    recorded: list[Recorded] = []
+    choices: dict[str, Choice] = Field(default_factory=dict)
+    recorded: list[Recorded] = Field(default_factory=list)
 
 
 def load_design(
@@ -89,8 +91,15 @@ def load_mapping(name: str, workload: Workload | None = None) -> tuple[Mapping, 
         choices = _decide(document, {}, workload)
     else:
         recorded = table.recorded[0].choices if table.recorded else {}
-        choices = tuple((n, recorded.get(n, c.default or (c.options or [1])[0])) for n, c in table.choices.items())
+        choices = tuple((key, recorded.get(key, _offered(choice))) for key, choice in table.choices.items())
     return validate(Mapping, _resolve(document, dict(choices), Accounting.FULL)), choices
+
+
+def _offered(choice: Choice) -> str | int:
+    """A value to show where nobody chose."""
+    if choice.default is not None:
+        return choice.default
+    return choice.options[0] if choice.options else 1
 
 
 def load_architecture(name: str) -> Architecture:
@@ -128,7 +137,7 @@ def _inherit(document: Document, path: FilePath, seen: tuple[str, ...] = ()) -> 
 def _table(document: Document) -> _ChoiceTable:
     """The open choices of a mapping document and their recorded answers."""
     root = document.value if isinstance(document.value, dict) else {}
-    only = {key: root[key] for key in ("choices", "recorded") if key in root}
+    only: Value = {key: root[key] for key in ("choices", "recorded") if key in root}
     return validate(_ChoiceTable, Document(document.source, only, document.places))
 
 

@@ -139,12 +139,12 @@ class _Evaluator:
                 return _OPERATORS[type(operator)](self.visit(left), self.visit(right))
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 return self.call(name, arguments)
-        name = _dotted(node)
-        if name is None:
+        path = _dotted(node)
+        if path is None:
             raise self.fail("only + - * / // %, ceil, floor, min and max are understood")
-        if name not in self.env:
-            raise self.fail(f"unknown name {name!r}", suggest(name, self.env))
-        return self.env[name]
+        if path not in self.env:
+            raise self.fail(f"unknown name {path!r}", suggest(path, self.env))
+        return self.env[path]
 
     def call(self, name: str, arguments: list[ast.expr]) -> Number:
         match name, arguments:

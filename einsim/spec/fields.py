@@ -59,17 +59,18 @@ def _spec_error(kind: type[Record], document: Document, error: ValidationError) 
     path: Path = tuple(part for part in first["loc"] if part != "[key]")
     name = ".".join(str(part) for part in path)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    remedy: str | None = None
     match first["type"]:
         case "extra_forbidden":
             message, remedy = f"unknown key {name!r}", _nearest_key(kind, path)
         case "missing":
             message, remedy = f"key {name!r} is missing", "add it"
         case "value_error" | "assertion_error":
-            message, remedy = f"{name}: {first['ctx']['error']}" if name else str(first["ctx"]["error"]), None
+            message = f"{name}: {first['ctx']['error']}" if name else str(first["ctx"]["error"])
         case _:
             given = first["input"]
             shown = f", got {given!r}" if isinstance(given, (int, float, str, bool)) or given is None else ""
-            message, remedy = f"{name}: {first['msg'].lower()}{shown}", None
+            message = f"{name}: {first['msg'].lower()}{shown}"
     return SpecError(message + more, at=document.locate(path), remedy=remedy)
 
 

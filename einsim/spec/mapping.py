@@ -102,9 +102,9 @@ class Recorded(Record):
 class Mapping(Record):
     """A mapping with its binding, after choices are made."""
 
-    name: Name
-    description: str = ""
-    source: str = ""
+    name: Name = Field(description="Its name on the command line and in results")
+    description: str = Field("", description="One paragraph for the reader")
+    source: str = Field("", description="Where the mapping comes from")
     cascade: str = Field(description="The cascade it maps: a library name or a file")
     architecture: str = Field(description="The architecture it runs on by default: a shipped name or a file")
     batch: list[Name] = Field(default_factory=list, description="Ranks that every tensor has besides its own")
@@ -116,13 +116,15 @@ class Mapping(Record):
         default_factory=dict,
         description="Rank -> its loops, outermost first, each with the elements of the rank that one iteration covers",
     )
-    nests: dict[Name, Nest] = Field(min_length=1)
+    nests: dict[Name, Nest] = Field(min_length=1, description="Loop nests by name")
     views: list[Name] = Field(default_factory=list, description="Copies that move nothing: tensors seen re-indexed")
-    einsums: dict[Name, EinsumPlan] = Field(min_length=1)
+    einsums: dict[Name, EinsumPlan] = Field(
+        min_length=1, description="How each Einsum of the cascade runs; views are left out"
+    )
     fusion: list[list[Name]] | None = Field(
         None, description="Groups of Einsums whose tiles share the buffers at one time; one group of all by default"
     )
-    spill: list[Spill] = Field(default_factory=list)
+    spill: list[Spill] = Field(default_factory=list, description="What happens to tiles that exceed a memory")
     phases: list[Phase] = Field(min_length=1, description="The binding: what runs beside what, in order")
     memory_time: Literal["overall", "per-phase"] = Field(
         "overall", description="Whether DRAM time hides behind the whole run or behind its own phase"

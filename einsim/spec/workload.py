@@ -18,8 +18,8 @@ DEFAULT_BATCH: Final = 64
 class ModelShape(Record):
     """The shape of one model's attention."""
 
-    name: Name
-    source: str = ""
+    name: Name = Field(description="The model's name")
+    source: str = Field("", description="Where the shape comes from")
     heads: Count = Field(description="Attention heads, H")
     model_width: Count = Field(description="Width of the model, D")
     head_width: Count = Field(description="Width of one head, E = F")

@@ -46,7 +46,7 @@ class Document:
 
 def parse_yaml(text: str | bytes, source: str) -> Document:
     """Reads one document; raises SpecError with file, line and remedy on anything but plain data."""
-    content = _decode(text, source)
+    content = _decode(text if isinstance(text, bytes) else text.encode(), source)
     try:
         node = yaml.compose(content, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -60,15 +60,14 @@ def parse_yaml(text: str | bytes, source: str) -> Document:
     return Document(source, value, reader.places)
 
 
-def _decode(text: str | bytes, source: str) -> str:
-    if len(text) > MAX_BYTES:
+def _decode(content: bytes, source: str) -> str:
+    if len(content) > MAX_BYTES:
         raise SpecError(f"larger than {MAX_BYTES} bytes", at=Location(source), remedy="is this the right file?")
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = text[: error.start].count(b"\n") + 1
-            raise SpecError("not a text file (not UTF-8)", at=Location(source, line)) from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise SpecError("not a text file (not UTF-8)", at=Location(source, line)) from None
     for number, line_text in enumerate(text.splitlines(), start=1):
         if "\0" in line_text:
             raise SpecError("not a text file (it holds NUL bytes)", at=Location(source, number))
@@ -137,7 +136,7 @@ class _Reader:
 
     def _scalar(self, node: yaml.Node) -> Value:
         try:
-            value = _SCALARS.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+            value = _SCALARS.construct_object(node, deep=True)
         except (ValueError, yaml.YAMLError):
             raise SpecError(f"{node.value!r} is no {node.tag.rpartition(':')[2]}", at=self.at(node)) from None
         if value is None or isinstance(value, (bool, int, float, str)):

@@ -263,7 +263,7 @@ class Maker:
         return name
 
     def size(self, size: str) -> str:
-        number = self.draw(st.integers(1, 6))
+        number = self.choose([1, 2, 2, 3, 3, 4, 5, 6])
         others = (
             f"{GRID}.rows",
             f"{LINE}.lanes",
@@ -302,7 +302,7 @@ class Maker:
         numbers = {name: st.integers(1, most[name]) for name in names}
         numbers |= {f"{GRID}.rows": st.integers(1, 4), f"{GRID}.columns": st.integers(1, 4)}
         numbers |= {f"{LINE}.lanes": st.integers(1, 4)}
-        points = self.draw(st.lists(st.fixed_dictionaries(numbers), min_size=2, max_size=4))
+        points = self.draw(st.lists(st.fixed_dictionaries(numbers), min_size=3, max_size=5))
         cascade = "\n".join([*text, *self.inits, *self.lines]) + "\n"
         return Sweep(cascade, mapping, machine(self.memories), tuple(points))
 
