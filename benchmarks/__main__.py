@@ -24,12 +24,20 @@ def main() -> None:
                         ("start", "seconds", "peak MiB", "less than nine hours"), rows))  # fmt: skip
     speeds = [measure(name, DESIGNS) for name in ("unfused", "cascade", "architecture", "fusemax")]
     lines = [
-        (s.configuration, f"{s.together_per_s:,.0f}", f"{s.alone_per_s:,.0f}", f"{s.ratio:,.0f}x", f"{s.worst_difference:.1e}")
+        (
+            s.configuration,
+            f"{s.together_per_s:,.0f}",
+            f"{s.alone_per_s:,.0f}",
+            f"{s.ratio:,.0f}x",
+            f"{s.worst_difference:.1e}",
+        )
         for s in speeds
     ]
     columns = ("configuration", "designs/s together", "one by one", "ratio", "largest relative difference")
     console.print()
-    console.print(table(f"Closed form, {DESIGNS:,} random machines and lengths, {os.cpu_count()} cores", columns, lines))
+    console.print(
+        table(f"Closed form, {DESIGNS:,} random machines and lengths, {os.cpu_count()} cores", columns, lines)
+    )
 
 
 if __name__ == "__main__":

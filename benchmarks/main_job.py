@@ -31,7 +31,15 @@ def run(label: str, *, cold: bool) -> JobTime:
         if cold:
             env |= {"PYTHONPYCACHEPREFIX": f"{scratch}/pycache", "NUMBA_CACHE_DIR": f"{scratch}/numba",
                     "MPLCONFIGDIR": f"{scratch}/mpl"}  # fmt: skip
-        words = [sys.executable, "-m", "einsim", "sweep", "experiments/fusemax/attention.yaml", "--out", f"{scratch}/out"]
+        words = [
+            sys.executable,
+            "-m",
+            "einsim",
+            "sweep",
+            "experiments/fusemax/attention.yaml",
+            "--out",
+            f"{scratch}/out",
+        ]
         started = time.perf_counter()
         subprocess.run(words, check=True, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - started

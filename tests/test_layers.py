@@ -30,7 +30,7 @@ def layer_of(part: str) -> int:
 
 def part_of(module: str) -> str:
     """`einsim.cascade.ir` -> `cascade`; `einsim` itself -> ``."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def imported(path: Path) -> set[str]:
@@ -53,10 +53,8 @@ def test_imports_point_down(path):
         other = part_of(name)
         if other.startswith("__"):
             continue
-        same_layer = layer_of(other) == layer_of(own)
-        assert other == own or own == "__main__" or layer_of(other) < layer_of(own) or (same_layer and layer_of(own) == 0), (
-            f"{relative} ({own}) imports {name} ({other})"
-        )
+        below = layer_of(other) < layer_of(own) or layer_of(other) == layer_of(own) == 0
+        assert below or own in {other, "__main__"}, f"{relative} ({own}) imports {name} ({other})"
 
 
 def test_every_folder_has_a_layer():

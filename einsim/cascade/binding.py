@@ -44,9 +44,7 @@ def bind_inputs(cascade: Cascade, inputs: Mapping[str, ArrayLike], sizes: Mappin
         arrays[tensor.name] = _array(tensor, inputs[tensor.name])
         _infer(tensor, arrays[tensor.name], inferred, origin)
     bound = bind_sizes(cascade, inferred)
-    return Bound(
-        {name: _clean(cascade, declared[name], array, bound) for name, array in arrays.items()}, bound
-    )
+    return Bound({name: _clean(cascade, declared[name], array, bound) for name, array in arrays.items()}, bound)
 
 
 def _shape(tensor: TensorDecl) -> str:

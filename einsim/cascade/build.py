@@ -59,9 +59,7 @@ def build(tree: Tree[Token], source: str) -> Cascade:
 def _scalars(tree: Tree[Token]) -> frozenset[str]:
     """Tensors declared or made without indices: a bare name in an expression may be one."""
     owners = [*tree.find_data("declaration"), *(each.children[0] for each in tree.find_data("einsum"))]
-    return frozenset(
-        str(owner.children[0]) for owner in owners if isinstance(owner, Tree) and len(owner.children) == 1
-    )
+    return frozenset(str(owner.children[0]) for owner in owners if isinstance(owner, Tree) and len(owner.children) == 1)
 
 
 _Fields: TypeAlias = dict[str, list[Any]]
@@ -161,9 +159,7 @@ class _Builder(Transformer_NonRecursive[Token, Cascade]):
         right, left = ranks_of(body), output.ranks
         for position, rank in enumerate(over):
             if rank in over[:position]:
-                raise SpecError(
-                    f"rank {str(rank)!r} is listed twice", at=self._at(rank), remedy="list it once"
-                )
+                raise SpecError(f"rank {str(rank)!r} is listed twice", at=self._at(rank), remedy="list it once")
             if rank in left:
                 raise SpecError(
                     f"rank {str(rank)!r} is on the left side and cannot be reduced",
@@ -197,9 +193,7 @@ class _Builder(Transformer_NonRecursive[Token, Cascade]):
         (token,) = parts
         value = float(token)
         if math.isinf(value) and token.type != "INF":
-            raise SpecError(
-                f"{token} is too large", at=self._at(token), remedy="write inf if infinity is meant"
-            )
+            raise SpecError(f"{token} is too large", at=self._at(token), remedy="write inf if infinity is meant")
         return Number(value)
 
     def call(self, parts: list[Any]) -> Call:
@@ -227,9 +221,7 @@ class _Builder(Transformer_NonRecursive[Token, Cascade]):
                 continue
             if token.type == "INT":
                 if len(token) > _MAX_DIGITS:
-                    raise SpecError(
-                        "this index is too large", at=self._at(token), remedy="no tensor is so long"
-                    )
+                    raise SpecError("this index is too large", at=self._at(token), remedy="no tensor is so long")
                 factor *= int(token)
             elif is_rank_name(token):
                 require_rank(token, self._at(token))

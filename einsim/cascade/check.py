@@ -71,9 +71,7 @@ def _check_splits(cascade: Cascade) -> None:
                 remedy=suggest(split.rank, own | parts),
             )
         if split.rank in done:
-            raise SpecError(
-                f"rank {split.rank!r} is split twice", at=split.at, remedy="split one of its parts instead"
-            )
+            raise SpecError(f"rank {split.rank!r} is split twice", at=split.at, remedy="split one of its parts instead")
         for part in (split.outer, split.inner):
             if part in parts or part in done or part == split.rank or split.outer == split.inner:
                 raise SpecError(
@@ -159,9 +157,7 @@ def _check_size(scope: _Scope, size: Size) -> None:
         return
     if size.symbol in scope.dimensions:
         written = f"{size.symbol}[{','.join(scope.dimensions[size.symbol])}]"
-        raise SpecError(
-            f"tensor {size.symbol!r} is read without its indices", at=size.at, remedy=f"write {written}"
-        )
+        raise SpecError(f"tensor {size.symbol!r} is read without its indices", at=size.at, remedy=f"write {written}")
     raise SpecError(
         f"unknown name {size.symbol!r}: no tensor, scalar or size",
         at=size.at,
@@ -238,13 +234,9 @@ def _check_inits(scope: _Scope) -> None:
         if init.name not in scope.iterative:
             known = init.name in scope.dimensions
             raise SpecError(
-                f"init of {init.name!r}, which is not iterative"
-                if known
-                else f"init of unknown {init.name!r}",
+                f"init of {init.name!r}, which is not iterative" if known else f"init of unknown {init.name!r}",
                 at=init.at,
-                remedy="write its Einsum at the next slice ('r+1')"
-                if known
-                else suggest(init.name, scope.iterative),
+                remedy="write its Einsum at the next slice ('r+1')" if known else suggest(init.name, scope.iterative),
             )
         if init.name in seen:
             raise SpecError(f"{init.name!r} has two first slices", at=init.at, remedy="keep one init")

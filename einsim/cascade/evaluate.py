@@ -123,9 +123,7 @@ class _Machine:
         value = self._value(einsum.body, space)
         if mask is not None:
             value = np.where(mask, value, nothing)
-        shape = tuple(
-            space.lengths[axis] if axis in axes else value.shape[axis] for axis in range(value.ndim)
-        )
+        shape = tuple(space.lengths[axis] if axis in axes else value.shape[axis] for axis in range(value.ndim))
         reduced_value: Array = operator.reduce(np.broadcast_to(value, shape), axis=axes, keepdims=True)
         return reduced_value
 

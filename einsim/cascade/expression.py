@@ -111,9 +111,7 @@ class Call:
         """Raise SpecError for an unknown function or a wrong number of arguments."""
         arity = FUNCTIONS.get(self.function)
         if arity is None:
-            raise SpecError(
-                f"unknown function {self.function!r}", at=self.at, remedy=suggest(self.function, FUNCTIONS)
-            )
+            raise SpecError(f"unknown function {self.function!r}", at=self.at, remedy=suggest(self.function, FUNCTIONS))
         if len(self.arguments) != arity:
             example = f"{self.function}({', '.join('ab'[:arity])})"
             raise SpecError(

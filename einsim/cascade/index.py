@@ -109,9 +109,7 @@ class Index:
 
     def value(self, coordinates: Mapping[str, int], sizes: Mapping[str, int]) -> int:
         """The coordinate at one point of the iteration space."""
-        return sum(
-            term.scale(sizes) * (1 if term.rank is None else coordinates[term.rank]) for term in self.terms
-        )
+        return sum(term.scale(sizes) * (1 if term.rank is None else coordinates[term.rank]) for term in self.terms)
 
     def __str__(self) -> str:
         """The notation, without spaces: `m1*M0+m0`."""

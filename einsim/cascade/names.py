@@ -74,9 +74,7 @@ def require_size(name: str, at: Location | None = None) -> None:
 def require_tensor(name: str, at: Location | None = None) -> None:
     """Raise SpecError unless the word may name a tensor."""
     if _TENSOR.fullmatch(name) is None:
-        raise SpecError(
-            f"'{name}' cannot name a tensor", at=at, remedy="use letters, digits and _, a letter first"
-        )
+        raise SpecError(f"'{name}' cannot name a tensor", at=at, remedy="use letters, digits and _, a letter first")
     _require_free(name, "tensor", at)
 
 

@@ -68,9 +68,7 @@ def base_rank(cascade: Cascade, rank: str) -> str:
     Raises SpecError for a rank the cascade does not have.
     """
     if rank not in known_ranks(cascade):
-        raise SpecError(
-            f"cascade {cascade.name!r} has no rank {rank!r}", remedy=suggest(rank, known_ranks(cascade))
-        )
+        raise SpecError(f"cascade {cascade.name!r} has no rank {rank!r}", remedy=suggest(rank, known_ranks(cascade)))
     split = split_of(cascade, rank)
     return rank if split is None else base_rank(cascade, split.rank)
 
@@ -165,9 +163,7 @@ def bind_sizes(cascade: Cascade, sizes: Mapping[str, int]) -> dict[str, int]:
     bound: dict[str, int] = {}
     for symbol, value in sizes.items():
         if symbol not in known:
-            raise SpecError(
-                f"cascade {cascade.name!r} has no size {symbol!r}", remedy=_size_remedy(symbol, known)
-            )
+            raise SpecError(f"cascade {cascade.name!r} has no size {symbol!r}", remedy=_size_remedy(symbol, known))
         bound[symbol] = _positive(symbol, value)
     missing = [symbol for symbol in free if symbol not in bound]
     if missing:

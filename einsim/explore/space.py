@@ -139,9 +139,9 @@ class Space:
     def points(self) -> Iterator[Point]:
         """All points, the last axis fastest. Raises SpecError at the first bad coordinate."""
         per_axis = [
-            [tuple((field, values[i]) for field, values in entry.items()) for i in range(len(next(iter(entry.values()))))]
+            [tuple(zip(entry, together, strict=True)) for together in zip(*entry.values(), strict=True)]
             for entry in self.file.axes
-        ]  # fmt: skip
+        ]
         fixed = tuple(self._override(path, value, ("set", path)) for path, value in self.file.set.items())
         for index, choice in enumerate(itertools.product(*per_axis)):
             yield self._point(index, tuple(itertools.chain.from_iterable(choice)), fixed)

@@ -145,5 +145,3 @@ class Energy:
         reads, writes = as_float(row.reads), as_float(row.fills + row.updates)
         read_pj, write_pj = (self.costs[f"{row.level}.{kind}_energy_pj"] for kind in ("read", "write"))
         return (reads * read_pj + writes * write_pj) / as_float(width)
-
-

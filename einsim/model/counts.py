@@ -83,9 +83,7 @@ def _points(schedule: Schedule, einsum: EinsumSchedule) -> Number:
     return points
 
 
-def _level_counts(
-    einsum: EinsumSchedule, access: AccessPlan, results: list[Any], points: Number
-) -> list[LevelCount]:
+def _level_counts(einsum: EinsumSchedule, access: AccessPlan, results: list[Any], points: Number) -> list[LevelCount]:
     """The rules of the module's text, level by level, home first."""
     counts: list[LevelCount] = []
     last = len(access.path) - 1

@@ -73,7 +73,9 @@ def tiles_in(extents: Array, length: int) -> Any:
     return total
 
 
-def two_largest(extent: Any, loops: Array, first: int, last: int, outer_only: bool, tiles: Array, scratch: Array) -> None:
+def two_largest(
+    extent: Any, loops: Array, first: int, last: int, outer_only: bool, tiles: Array, scratch: Array
+) -> None:
     """The largest and second-largest tiles that the loops first..last-1 cut an extent into.
 
     `outer_only` leaves out loops inside the rank's grain. `scratch` (2 rows) is overwritten; the answer is
@@ -331,9 +333,7 @@ def count_all(
     """
     for c in range(len(chains)):
         rank = chains[c, RANK]
-        chain_factors(
-            c, chains, needs, loops, sizes[rank], grains[rank], tiles, extents, scratch, factors, distinct
-        )
+        chain_factors(c, chains, needs, loops, sizes[rank], grains[rank], tiles, extents, scratch, factors, distinct)
     for q in range(len(queries)):
         count_query(q, queries, used, walk, factors, distinct, depths, current, out)
     for n in range(len(nests)):

@@ -76,9 +76,7 @@ def formulas(single: frozenset[tuple[str, str]]) -> Runner:
 
 
 class _Formulas:
-    def __init__(
-        self, structure: Structure, sizes: list[Number], grains: list[Number], dropped: set[int]
-    ) -> None:
+    def __init__(self, structure: Structure, sizes: list[Number], grains: list[Number], dropped: set[int]) -> None:
         self.sizes = [sympy.sympify(size) for size in sizes]
         self.tiles = [sympy.sympify(tile) for tile in structure.tiles]
         self.grains = [sympy.sympify(grain) for grain in grains]
@@ -121,9 +119,7 @@ class _Formulas:
                 whole = self.in_time(query.loops, rank)
                 return iterations * self.spread(query, rank, whole[-1] if whole else size, inner=None, one=one)
 
-    def spread(
-        self, query: Query, rank: int, extent: sympy.Expr, *, inner: bool | None, one: bool
-    ) -> sympy.Expr:
+    def spread(self, query: Query, rank: int, extent: sympy.Expr, *, inner: bool | None, one: bool) -> sympy.Expr:
         """Processing elements that take the same words: those along a rank that the tensor has not."""
         along = [
             self.tiles[loop.slot]

@@ -71,7 +71,9 @@ def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]
         at = document.locate(("sizes", name))
         if name not in size_parameters(design.cascade):
             raise SpecError(
-                f"the cascade leaves no size {name!r} open", at=at, remedy=suggest(name, size_parameters(design.cascade))
+                f"the cascade leaves no size {name!r} open",
+                at=at,
+                remedy=suggest(name, size_parameters(design.cascade)),
             )
         sizes[name] = positive(expression(text, at).evaluate(env | sizes), text, at)
     for split in design.cascade.splits:

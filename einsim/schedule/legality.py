@@ -180,7 +180,9 @@ def _check_phases(design: Design) -> None:
                          suggest(phase.stall.each, mapping.einsums))  # fmt: skip
         for array, names in phase.run.items():
             if array not in design.architecture.arrays:
-                message = f"phase {index + 1}: unknown array {array!r}; declared: {', '.join(design.architecture.arrays)}"
+                message = (
+                    f"phase {index + 1}: unknown array {array!r}; declared: {', '.join(design.architecture.arrays)}"
+                )
                 raise _error(design, (*at, "run", array), message)
             for name in names:
                 _check_placed(design, (*at, "run", array), name, array, placed)
@@ -247,8 +249,8 @@ def _check_homes(design: Design) -> None:
         held.setdefault(einsum.name, set()).update(own)
         later.discard(einsum.name)
         if einsum.name in cascade.outputs and own and own[0] != outermost:
-            raise _error(design, ("einsums", einsum.name, "keep", einsum.name),
-                         f"output {einsum.name} never reaches {outermost}", f"start its path with {outermost}")  # fmt: skip
+            at = ("einsums", einsum.name, "keep", einsum.name)
+            raise _error(design, at, f"output {einsum.name} never reaches {outermost}", f"start with {outermost}")
 
 
 def check_loops(design: Design, einsums: tuple[EinsumSchedule, ...], env: dict[str, Number]) -> None:
@@ -277,9 +279,7 @@ def _check_chain(design: Design, at: Path, einsum: EinsumSchedule, chain: list[L
         raise _error(design, at, f"{einsum.name}: the loops over {part!r} must stand inside those over {outer!r}")
 
 
-def _check_grains(
-    design: Design, at: Path, einsum: EinsumSchedule, chain: list[Loop], env: dict[str, Number]
-) -> None:
+def _check_grains(design: Design, at: Path, einsum: EinsumSchedule, chain: list[Loop], env: dict[str, Number]) -> None:
     """Where tiles of a split rank matter, the loops outside take whole tiles, the last of them one by one."""
     rank = chain[0].rank
     split = next((s for s in design.cascade.splits if s.rank == rank), None)
@@ -311,8 +311,7 @@ def _check_complete(design: Design, einsums: dict[str, EinsumSchedule]) -> None:
         reduced = [
             loop.name
             for loop in einsum.temporal
-            if loop.level in memories[:home]
-            and (loop.rank not in kept or (loop.inner and kept[loop.rank].coarse))
+            if loop.level in memories[:home] and (loop.rank not in kept or (loop.inner and kept[loop.rank].coarse))
         ]
         for reader in einsums.values():
             if reader is einsum or all(access.tensor != made.tensor for access in reader.accesses):

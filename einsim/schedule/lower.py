@@ -217,9 +217,7 @@ class _Lowering:
                                 at=index.at)  # fmt: skip
             ranks.extend(index.ranks)
         free = frozenset(plan.uncharged_levels.get(access.tensor, ()))
-        return AccessPlan(
-            access.tensor, label, is_output, self.dimensions(ranks, label), tuple(path), free
-        )
+        return AccessPlan(access.tensor, label, is_output, self.dimensions(ranks, label), tuple(path), free)
 
     def phases(self) -> Iterable[PhaseSchedule]:
         document = self.design.mapping_document

@@ -18,7 +18,9 @@ Trial = Callable[[int], tuple[EinsumSchedule, ...]]
 """The Einsums that share a memory, lowered with a trial value of the tile."""
 
 
-def tile_words(design: Design, einsum: EinsumSchedule, access: AccessPlan, level: str, env: dict[str, Number]) -> Number:
+def tile_words(
+    design: Design, einsum: EinsumSchedule, access: AccessPlan, level: str, env: dict[str, Number]
+) -> Number:
     """Words of the tile of a tensor that a memory holds, whole tiles even where the last one is partial."""
     memories = list(design.architecture.memories)
     outer = memories[: memories.index(level)]
@@ -40,9 +42,7 @@ def bytes_held(design: Design, einsums: Iterable[EinsumSchedule], level: str, en
     return sum(tiles.values(), start=0) * env["word_bytes"]
 
 
-def fit_tile(
-    design: Design, name: str, tile: Fitted, trial: Trial, env: dict[str, Number]
-) -> tuple[Number, Shortfall]:
+def fit_tile(design: Design, name: str, tile: Fitted, trial: Trial, env: dict[str, Number]) -> tuple[Number, Shortfall]:
     """The largest divisor whose tiles fit, and the shortfall where not even 1 does.
 
     What the tiles take must grow linearly with the tile count, as it does when one rank is cut by it; raises

@@ -157,9 +157,7 @@ def _split_decisions(document: Document, changes: list[Override]) -> tuple[dict[
     return decided, rest
 
 
-def _decide(
-    document: Document, decided: dict[str, Override], workload: Workload
-) -> tuple[tuple[str, str | int], ...]:
+def _decide(document: Document, decided: dict[str, Override], workload: Workload) -> tuple[tuple[str, str | int], ...]:
     """Each choice's value: the user's, else the recorded one for the model and length, else the default."""
     table = _table(document)
     recorded: dict[str, str | int] = {}

@@ -152,7 +152,7 @@ class _Evaluator:
                 return ceil_div(self.visit(left), self.visit(right))
             case "floor", [ast.BinOp(left=left, op=ast.Div(), right=right)]:
                 return self.visit(left) // self.visit(right)
-            case ("ceil" | "floor"), [_]:
+            case (("ceil" | "floor"), [_]):
                 raise self.fail(f"{name} takes one division", f"write {name}(a / b)")
             case "min", [_, _, *_]:
                 return minimum(*(self.visit(argument) for argument in arguments))

@@ -56,7 +56,9 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
         if candidate.is_file():
             return candidate
     shipped = names(kind)
-    raise SpecError(f"there is no file {name!r}", at=at, remedy=f"or name one of {', '.join(shipped)}" if shipped else None)
+    raise SpecError(
+        f"there is no file {name!r}", at=at, remedy=f"or name one of {', '.join(shipped)}" if shipped else None
+    )
 
 
 def read(path: Path) -> bytes:

@@ -67,7 +67,9 @@ def _check_start(document: Document, change: Override, sections: tuple[str, ...]
     if len(change.path) == 1 or not isinstance(root, dict) or change.path[0] in root:
         return
     known = [*root, *(name for section in sections for name in _keys(root.get(section)))]
-    raise SpecError(f"{change.name}: unknown part {change.path[0]!r}", at=change.at, remedy=suggest(change.path[0], known))
+    raise SpecError(
+        f"{change.name}: unknown part {change.path[0]!r}", at=change.at, remedy=suggest(change.path[0], known)
+    )
 
 
 def _keys(value: Value) -> list[str]:

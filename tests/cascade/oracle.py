@@ -69,9 +69,7 @@ class Oracle:
         point[split.outer], point[split.inner] = divmod(coordinate, self.sizes[split.size])
 
     def reduce(self, einsum, point):
-        names = {
-            rank for access in self.reads(einsum.body) for index in access.indices for rank in index.ranks
-        }
+        names = {rank for access in self.reads(einsum.body) for index in access.indices for rank in index.ranks}
         ranks = sorted(names - set(point))
         if not ranks:
             return self.value(einsum.body, point)

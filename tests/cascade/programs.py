@@ -73,11 +73,7 @@ class Program:
             written = ["m1*M0+m0" if rank == "m1" else rank for rank in left if rank != "m0"]
             dimensions = ["m" if rank == "m1" else rank for rank in left if rank != "m0"]
         product = not any(sign in body for sign in ("+ (", "- (", "+ abs"))
-        over = (
-            f"{self.choose(['sum', 'sum', 'max', 'min', 'prod'])} over {','.join(reduced)}: "
-            if reduced
-            else ""
-        )
+        over = f"{self.choose(['sum', 'sum', 'max', 'min', 'prod'])} over {','.join(reduced)}: " if reduced else ""
         if product and over.startswith("sum") and self.draw(st.booleans()):
             over = ""
         self.add(name, written, dimensions, over + body)
@@ -164,9 +160,7 @@ def expressions():
         st.floats(allow_nan=False).map(Number),
         st.sampled_from(["M", "P", "M0"]).map(Size),
         st.just(Access("S")),
-        st.builds(
-            Access, st.sampled_from(["A", "B"]), st.lists(indices(), min_size=1, max_size=3).map(tuple)
-        ),
+        st.builds(Access, st.sampled_from(["A", "B"]), st.lists(indices(), min_size=1, max_size=3).map(tuple)),
     )
 
     def extend(inner):

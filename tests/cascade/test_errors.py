@@ -207,6 +207,4 @@ def test_check_refuses_a_cascade_built_by_hand():
     with pytest.raises(SpecError, match="unknown tensor 'B'"):
         check(Cascade("c", inputs=cascade.inputs, outputs=("S",), inits=(bad,), einsums=cascade.einsums))
     with pytest.raises(SpecError, match="output 'T' is never made; known: S"):
-        check(
-            Cascade("c", inputs=cascade.inputs, outputs=("T",), inits=cascade.inits, einsums=cascade.einsums)
-        )
+        check(Cascade("c", inputs=cascade.inputs, outputs=("T",), inits=cascade.inits, einsums=cascade.einsums))

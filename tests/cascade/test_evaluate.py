@@ -45,9 +45,7 @@ def test_contraction_equals_the_product_summed(data):
     axes = tuple(data.draw(st.sets(st.sampled_from(range(len(lengths))))))
     random = np.random.default_rng(data.draw(st.integers(0, 99)))
     held = data.draw(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=4))
-    factors = [
-        random.normal(size=[n if has else 1 for n, has in zip(lengths, row, strict=False)]) for row in held
-    ]
+    factors = [random.normal(size=[n if has else 1 for n, has in zip(lengths, row, strict=False)]) for row in held]
     product = factors[0]
     for factor in factors[1:]:
         product = product * factor

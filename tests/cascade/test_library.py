@@ -83,9 +83,7 @@ def test_stable_forms_stand_large_scores(name, magnitude):
 @pytest.mark.parametrize("name", ["attention-unstable", "softmax-unstable"])
 def test_unstable_forms_do_overflow(name):
     cascade = load(name)
-    inputs = (
-        {"Q": [[1e3]], "K": [[1.0, 2.0]], "V": [[1.0, 2.0]]} if "attention" in name else {"I": [[1e3], [2e3]]}
-    )
+    inputs = {"Q": [[1e3]], "K": [[1.0, 2.0]], "V": [[1.0, 2.0]]} if "attention" in name else {"I": [[1e3], [2e3]]}
     assert np.isnan(evaluate(cascade, inputs)[cascade.outputs[0]]).any()
 
 

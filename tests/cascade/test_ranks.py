@@ -154,9 +154,7 @@ def test_binding_sizes():
 def test_wrong_sizes_are_refused(change, message):
     sizes = {"E": 2, "F": 3, "P": 4, "M": 10, "M0": 4, **change}
     with pytest.raises(SpecError) as caught:
-        bind_sizes(
-            load("attention-1pass"), {name: value for name, value in sizes.items() if value is not None}
-        )
+        bind_sizes(load("attention-1pass"), {name: value for name, value in sizes.items() if value is not None})
     assert message in str(caught.value)
 
 

@@ -122,7 +122,7 @@ def test_a_recorded_choice_can_be_changed():
         (("run", "fusemax", *BERT, "--set", "arch.clock_hz=.nan"), ("finite",)),
         (("run", "fusemax", *BERT, "--set", "buffer.capacity_bytes=8"), ("arch.array2d.rows",)),
         (("run", "fusemax", *BERT, "--set", "arch.buffer.capacity_bytes"), ("PATH=VALUE",)),
-        (("run", "fusemax", *BERT, "--set", "mapping.nests.grid.array=array3d"), ("unknown array 'array3d'", "array2d")),
+        (("run", "fusemax", *BERT, "--set", "mapping.nests.grid.array=array3d"), ("array 'array3d'", "array2d")),
         (("run", "fusemax", *BERT, "--set", "mapping.tiles.P0=0"), ("division by zero",)),
         (("run", "fusemax", *BERT, "--set", "mapping.einsums.LM.nest=lanes"), ("LM",)),
         (("run", "fusemax", *BERT, "--arch", "nothing"), ("unknown architecture",)),

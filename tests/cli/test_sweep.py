@@ -36,7 +36,9 @@ def test_writes_tables_figures_and_inputs(small, tmp_path):
     assert str(out) in outcome.out
     assert "arith. / geom." in outcome.out
     names = {path.name for path in out.iterdir()}
-    figures = {f"{kind}.{suffix}" for kind in ("speedup", "energy", "utilisation", "breakdown") for suffix in ("png", "svg")}
+    figures = {
+        f"{kind}.{suffix}" for kind in ("speedup", "energy", "utilisation", "breakdown") for suffix in ("png", "svg")
+    }
     assert names == {"results.parquet", "results.csv", "manifest.json", "inputs"} | figures
     frame = pl.read_parquet(out / "results.parquet")
     assert len(frame) == 4
@@ -45,7 +47,9 @@ def test_writes_tables_figures_and_inputs(small, tmp_path):
     assert manifest["complete"] is True
     for copy in manifest["inputs"].values():
         assert (out / copy).is_file()
-    assert {"sweep", "mapping flat", "mapping fusemax", "architecture flat", "cascade attention-1pass"} <= set(manifest["inputs"])
+    assert {"sweep", "mapping flat", "mapping fusemax", "architecture flat", "cascade attention-1pass"} <= set(
+        manifest["inputs"]
+    )
 
 
 def test_a_second_run_gives_the_same_files(small, tmp_path):

@@ -39,7 +39,11 @@ def test_crossed_and_zipped_axes(tmp_path):
     frame = table(space, Engine.EXACT)
     assert len(frame) == len(space)
     assert frame["index"].to_list() == list(range(len(space)))
-    assert set(zip(frame["arch.array2d.rows"], frame["arch.array1d.lanes"], strict=True)) == {(64, 64), (128, 64), (256, 256)}
+    assert set(zip(frame["arch.array2d.rows"], frame["arch.array1d.lanes"], strict=True)) == {
+        (64, 64),
+        (128, 64),
+        (256, 256),
+    }
     starved = frame.filter(~pl.col("feasible"))
     assert len(starved) == 18
     assert starved["reason"].str.contains("buffer: the least tiles").all()
@@ -70,7 +74,8 @@ def test_counts_too_large_for_64_bits_are_counted_exactly(tmp_path):
 
 
 def test_grouping_keeps_structure_apart(tmp_path):
-    text = "name: g\nmodel: BERT\naxes:\n  - configuration: [flat, fusemax]\n  - seq_len: [1K, 4K, 256K]\n  - batch: [1, 2]\n"
+    text = "name: g\nmodel: BERT\naxes:\n  - configuration: [flat, fusemax]\n  - seq_len: [1K, 4K, 256K]\n"
+    text += "  - batch: [1, 2]\n"
     batches = group(space_of(tmp_path, text).points())
     sizes = sorted(len(batch.points) for batch in batches)
     assert sizes == [2, 4, 6]  # two sets of recorded choices, and one configuration without choices

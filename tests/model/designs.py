@@ -145,11 +145,7 @@ class Maker:
             operands.append((tensor, text))
             brought += [rank for rank in ranks if rank not in brought]
         texts = [text for _, text in operands]
-        body = (
-            self.choose(PAIRS).format(*texts)
-            if len(texts) == 2
-            else self.choose(["{}", "exp({})"]).format(*texts)
-        )
+        body = self.choose(PAIRS).format(*texts) if len(texts) == 2 else self.choose(["{}", "exp({})"]).format(*texts)
         carries = "m1" in brought and "m0" not in brought and self.chance(2)
         others = tuple(rank for rank in brought if rank not in ("m1", "m0"))
         if carries:  # a running value over m1; nothing is reduced

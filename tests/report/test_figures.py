@@ -38,9 +38,7 @@ def sweep(axes, baseline=None, misfits=lambda **_: False, latency=None):
             **parts,
         }
         reason = None if fits else "buffer: needed 40 MiB, available 16 MiB"
-        rows.append(
-            {**at, "feasible": fits, "reason": reason, **{k: v if fits else None for k, v in numbers.items()}}
-        )
+        rows.append({**at, "feasible": fits, "reason": reason, **{k: v if fits else None for k, v in numbers.items()}})
     return against(pl.DataFrame(rows, infer_schema_length=None), tuple(axes), baseline)
 
 
@@ -143,9 +141,7 @@ def test_means_are_written_above_their_bars_and_over_all_points_in_the_legend():
 
 def test_words_name_baseline_facets_and_axis():
     figure = draw(SPEEDUP, usual(), axes=AXES, baseline={"configuration": "b"}, title="Attention of 4 models")
-    assert {"Speedup over b", "Sequence length (tokens)", "BERT", "XLM", "Attention of 4 models"} <= set(
-        texts(figure)
-    )
+    assert {"Speedup over b", "Sequence length (tokens)", "BERT", "XLM", "Attention of 4 models"} <= set(texts(figure))
     figure = draw(ENERGY, usual(), axes=AXES, baseline={"configuration": "b"})
     assert "Energy relative to b" in texts(figure)
 
@@ -310,9 +306,7 @@ def test_every_shape_of_sweep_has_figures(kind, axes, baseline, panels):
 
 def test_seven_facets_take_two_rows():
     axes = {"configuration": list("ab"), "model": list("1234567"), "seq_len": [1024, 4096]}
-    figure = draw(
-        SPEEDUP, sweep(axes, {"configuration": "a"}), axes=tuple(axes), baseline={"configuration": "a"}
-    )
+    figure = draw(SPEEDUP, sweep(axes, {"configuration": "a"}), axes=tuple(axes), baseline={"configuration": "a"})
     assert len({round(panel.get_position().y0, 6) for panel in figure.axes}) == 2
     labelled = [bool(panel.get_xticks().size) for panel in figure.axes]
     assert labelled == [False, False, False, True, True, True, True]
@@ -377,18 +371,14 @@ def test_points_that_do_not_fit_are_marked(kind):
     assert all(len(marks(panel, "x")) == 1 for panel in figure.axes)
     assert any("does\u00a0not\u00a0fit" in text for text in texts(figure))
     if kind is not BREAKDOWN:
-        centre = bars(figure.axes[0])["b"][5][0] + (
-            bars(figure.axes[0])["b"][0][0] - bars(figure.axes[0])["a"][0][0]
-        )
+        centre = bars(figure.axes[0])["b"][5][0] + (bars(figure.axes[0])["b"][0][0] - bars(figure.axes[0])["a"][0][0])
         assert marks(figure.axes[0], "x")[0].get_xdata() == pytest.approx([centre])
 
 
 def test_means_leave_out_what_does_not_fit_and_say_so():
     frame = usual(misfits=cascade_misfits)
     figure = draw(SPEEDUP, frame, axes=AXES, baseline={"configuration": "b"})
-    numbers = [
-        number for number in column(frame, "speedup", configuration="c", model="BERT") if number is not None
-    ]
+    numbers = [number for number in column(frame, "speedup", configuration="c", model="BERT") if number is not None]
     assert len(numbers) == 5
     assert tops(figure.axes[0])["c"][-2] == pytest.approx(np.mean(numbers))
     assert f"{style.show_ratio(np.mean(numbers))}*" in [text.get_text() for text in figure.axes[0].texts]
@@ -397,9 +387,7 @@ def test_means_leave_out_what_does_not_fit_and_say_so():
 
 
 def test_points_whose_baseline_does_not_fit_are_marked():
-    frame = usual(
-        misfits=lambda configuration, model, seq_len: (configuration, model, seq_len) == ("b", "T5", 4096)
-    )
+    frame = usual(misfits=lambda configuration, model, seq_len: (configuration, model, seq_len) == ("b", "T5", 4096))
     figure = draw(BREAKDOWN, frame, axes=AXES, baseline={"configuration": "b"})
     circles, crosses = marks(figure.axes[2], "o"), marks(figure.axes[2], "x")
     assert [len(line.get_xdata()) for line in (*circles, *crosses)] == [4, 1]
@@ -486,9 +474,7 @@ def test_drawing_leaves_the_callers_frame_and_settings_alone():
 
 def test_names_are_not_read_as_formulas_or_hidden():
     axes = {"configuration": ["_$a$", "b" * 60], "model": ["$\\frac$"], "seq_len": [1024, 4096]}
-    figure = draw(
-        SPEEDUP, sweep(axes, {"configuration": "_$a$"}), axes=AXES, baseline={"configuration": "_$a$"}
-    )
+    figure = draw(SPEEDUP, sweep(axes, {"configuration": "_$a$"}), axes=AXES, baseline={"configuration": "_$a$"})
     assert legend(figure) == ["_$a$", "…" + "b" * 23]
     assert "_$a$" in rendered(figure).decode()
 

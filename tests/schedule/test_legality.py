@@ -50,9 +50,7 @@ def one(text, loops, partition=None, **plan):
     ],
 )
 def test_loops_that_cut_through_tiles_of_a_split_rank_are_refused(text, loops, partition):
-    with pytest.raises(
-        SpecError, match=r"T: the loops over 'm' cut through its tiles of M0.*walk 'm1' to its end"
-    ):
+    with pytest.raises(SpecError, match=r"T: the loops over 'm' cut through its tiles of M0.*walk 'm1' to its end"):
         lower(one(text, loops, partition))
 
 

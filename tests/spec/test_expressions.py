@@ -21,7 +21,8 @@ def value(text, env=ENV):
 @pytest.mark.parametrize(
     ("text", "result"),
     [
-        ("P", 1000), ("7", 7), ("P * 2 - 1", 1999), ("ceil(P / P0)", 4), ("floor(P / P0)", 3), ("P // P0", 3), ("P % 3", 1),
+        ("P", 1000), ("7", 7), ("P * 2 - 1", 1999), ("ceil(P / P0)", 4), ("floor(P / P0)", 3), ("P // P0", 3),
+        ("P % 3", 1),
         ("min(P, P0, 2)", 2), ("max(1, array2d.rows)", 4), ("-x + 5", 2), ("1 - 0.25", Fraction(3, 4)), ("P / 8", 125),
         ("max(0, 1 - P0 / P)", Fraction(93, 125)),
     ],
@@ -33,7 +34,8 @@ def test_values(text, result):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("Q", "unknown name 'Q'"), ("P0x", "did you mean 'P0'"), ("P / 0", "division by zero"), ("P +", "no size expression"),
+        ("Q", "unknown name 'Q'"), ("P0x", "did you mean 'P0'"), ("P / 0", "division by zero"),
+        ("P +", "no size expression"),
         ("__import__('os')", "unknown function"), ("P.real", "unknown name 'P.real'"), ("[1]", "only + - *"),
         ("'a'", "no number"), ("P ** 9", "only + - *"), ("ceil(P)", "one division"), ("P if x else 1", "only + - *"),
         ("lambda: 1", "only + - *"), ("(" * 300 + ")" * 300, "500 characters"), ("True", "no number"),

@@ -22,7 +22,8 @@ def test_counts_round_trip(value):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("16 MiB", 16 << 20), ("400GiB", 400 << 30), ("512 B", 512), ("1.5 KiB", 1536), (9, 9), ("12", 12)]
+    ("text", "value"),
+    [("16 MiB", 16 << 20), ("400GiB", 400 << 30), ("512 B", 512), ("1.5 KiB", 1536), (9, 9), ("12", 12)],
 )
 def test_bytes(text, value):
     assert parse_bytes(text) == value
