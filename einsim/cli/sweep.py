@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from pathlib import Path
@@ -86,6 +87,7 @@ def _evaluate(space: Space, engine: Engine) -> tuple[list[pl.DataFrame], bool]:
 def _draw(space: Space, frame: pl.DataFrame, folder: Path) -> list[Path]:
     from einsim.report.drawing import draw_files  # noqa: PLC0415 - matplotlib is slow to import
 
+    gc.freeze()  # see einsim.cli.app
     return draw_files(space.file.figures, frame, space.fields, space.file.baseline, folder)
 
 

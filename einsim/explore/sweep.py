@@ -61,9 +61,10 @@ def run_sweep(space: Space, progress: Progress, engine: Engine = Engine.AUTO) ->
     Raises SpecError for a point that is wrong (one that does not fit is a row with its reason).
     """
     single: list[Point] = []
-    for batch in group(space.points()):
-        many = engine is Engine.COMPILED or (engine is Engine.AUTO and len(batch.points) >= _TOGETHER)
-        if not many:
+    least = {Engine.EXACT: len(space) + 1, Engine.COMPILED: 1, Engine.AUTO: _TOGETHER}[engine]
+    batches = group(space.points()) if len(space) >= least else [Batch(tuple(space.points()), ())]
+    for batch in batches:
+        if len(batch.points) < least:
             single.extend(batch.points)
             continue
         for start in range(0, len(batch.points), _CHUNK):

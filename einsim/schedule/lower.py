@@ -71,6 +71,7 @@ class _Lowering:
     env: dict[str, Number]
     shortfalls: tuple[Shortfall, ...] = ()
     drafts: dict[str, EinsumSchedule] = field(default_factory=dict)
+    known_loops: dict[tuple[str, str | None, str | None], Loop] = field(default_factory=dict)
 
     def mapped_einsums(self) -> list[Einsum]:
         views = self.design.mapping.views
@@ -87,10 +88,10 @@ class _Lowering:
         for name, tile in self.design.mapping.tiles.items():
             at = document.locate(("tiles", name))
             if not isinstance(tile, Fitted):
-                self.env[name] = expression(tile, at).evaluate(self.env)
+                self.set_tile(name, expression(tile, at).evaluate(self.env))
                 continue
             if is_formula(self.env["word_bytes"]):
-                self.env[name] = symbol(name)
+                self.set_tile(name, symbol(name))
                 continue
             wanted = tile.among or [einsum.name for einsum in self.mapped_einsums()]
             unknown = set(wanted) - {einsum.name for einsum in self.mapped_einsums()}
@@ -98,11 +99,17 @@ class _Lowering:
                 raise SpecError(f"tile {name}: no Einsum {min(unknown)!r} is mapped", at=at)
 
             def trial(value: int, name: str = name, wanted: list[str] = wanted) -> tuple[EinsumSchedule, ...]:
-                self.env[name] = value
+                self.set_tile(name, value)
                 return tuple(self.einsum(einsum) for einsum in self.mapped_einsums() if einsum.name in wanted)
 
-            self.env[name], shortfall = fit_tile(self.design, name, tile, trial, self.env)
+            fitted, shortfall = fit_tile(self.design, name, tile, trial, self.env)
+            self.set_tile(name, fitted)
             self.shortfalls = (*self.shortfalls, shortfall)
+
+    def set_tile(self, name: str, value: Number) -> None:
+        """Gives a tile its size; loops made with another are forgotten."""
+        self.env[name] = value
+        self.known_loops.clear()
 
     def einsum(self, einsum: Einsum) -> EinsumSchedule:
         """One Einsum's nest, accesses and operations; only the nest depends on tiles."""
@@ -168,7 +175,10 @@ class _Lowering:
         space = [(name, None, axis) for axis, name in nest.spatial.items()]
         within = [(name, registers, None) for name in nest.loops.get(registers, ())]
         for name, level, axis in [*shared, *space, *within]:
-            loop = self.loop(name, level, axis)
+            key = (name, level, axis)
+            if key not in self.known_loops:
+                self.known_loops[key] = self.loop(name, level, axis)
+            loop = self.known_loops[key]
             if loop.rank in ranks and not (loop.inner and ranks[loop.rank].coarse):
                 yield loop
 
