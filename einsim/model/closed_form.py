@@ -71,7 +71,7 @@ def evaluate_many(design: Design, columns: Columns) -> Evaluation:
         check_column(design, name, values)
     costs = Costs(design, arrays)
     schedule = lower(design, costs.sizes())
-    refuse_overflow(schedule)
+    refuse_overflow(schedule, costs["word_bytes"])
     return assemble(costs, schedule, compiled(lengths.pop()))
 
 
@@ -109,19 +109,23 @@ def _feasible(schedule: Schedule) -> Number:
     return fits
 
 
-def refuse_overflow(schedule: Schedule) -> None:
-    """Raises OverflowError where a count might need more than 64 bits.
+def refuse_overflow(schedule: Schedule, word_bytes: Number) -> None:
+    """Raises OverflowError where a count, or a sum of counts in bytes or cycles, might need more than 64 bits.
 
-    No count exceeds the cycles that its Einsum would take on one processing element, whole tiles counted.
+    No count of an access exceeds the points that its Einsum would have with whole tiles.
     """
+    stall = max((float(np.max(phase.stall_cycles)) for phase in schedule.phases), default=0.0)
+    total = np.float64(0.0)
     for einsum in schedule.einsums:
-        bound = np.float64(einsum.cycles_per_point)
+        bound = np.float64(1.0)
         for dimension in einsum.dimensions:
             size = schedule.sizes[dimension.rank]
             tiles = [loop.tile for loop in einsum.loops if loop.rank == dimension.rank]
             bound = bound * (np.asarray(size, float) + np.asarray(maximum(0, *tiles), float))
-        if np.any(bound > INT64_MAX / 4):
-            raise OverflowError(f"counts of {einsum.name} may exceed 64 bits; evaluate such points one by one")
+        each = np.maximum(2.0 * len(einsum.accesses) * np.asarray(word_bytes, float), einsum.cycles_per_point + stall)
+        total = total + bound * each
+    if np.any(total > INT64_MAX):
+        raise OverflowError("counts may exceed 64 bits; evaluate such points one by one")
 
 
 def _spill(schedule: Schedule, counts: Counts, design: Design) -> Counts:
@@ -159,8 +163,6 @@ def _traffic(costs: Costs, counts: Counts) -> Number:
     outermost = costs.design.architecture.outermost
     words = sum((row.reads + row.updates for row in counts.levels if row.level == outermost), start=0)
     traffic = words * costs["word_bytes"]
-    if isinstance(traffic, np.ndarray) and (np.asarray(traffic, float) < 0).any():
-        raise OverflowError("traffic exceeds 64 bits; evaluate such points one by one")
     return int(traffic) if isinstance(traffic, Fraction) and traffic.denominator == 1 else traffic
 
 

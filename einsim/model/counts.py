@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from einsim.model.kernels import DISTINCT_ALL, VISITS_ALL, VISITS_ONE
+from einsim.model.kernels import DISTINCT, VISITS_ALL, VISITS_ONE
 from einsim.model.queries import Structure
 from einsim.model.tables import Runner
 from einsim.schedule.nest import AccessPlan, EinsumSchedule, Schedule
@@ -62,7 +62,7 @@ def count(schedule: Schedule, memories: list[str], run: Runner) -> Counts:
     work: dict[str, EinsumCount] = {}
     for index, (einsum, plan) in enumerate(plans):
         points = _points(schedule, einsum)
-        work[einsum.name] = EinsumCount(points, steps[index], results[plan.elements][DISTINCT_ALL])
+        work[einsum.name] = EinsumCount(points, steps[index], results[plan.elements][DISTINCT])
         for access, queries in zip(einsum.accesses, plan.accesses, strict=True):
             levels.extend(_level_counts(einsum, access, [results[query] for query in queries], points))
     return Counts(tuple(levels), work)
@@ -92,7 +92,7 @@ def _level_counts(einsum: EinsumSchedule, access: AccessPlan, results: list[Any]
         fetched = own[VISITS_ALL] if depth else 0
         passed = points if depth == last else results[depth + 1][VISITS_ONE]
         if access.is_output:
-            different = own[DISTINCT_ALL]
+            different = own[DISTINCT]
             reads, fills, updates = passed - different, fetched - different if depth else 0, passed
         else:
             reads, fills, updates = passed, fetched, 0

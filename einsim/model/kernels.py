@@ -36,7 +36,7 @@ FACTOR_FIRST, FACTOR_LAST, WALK_FIRST, WALK_LAST = 0, 1, 2, 3
 CHAIN, VIEW_ALL, VIEW_ONE = 0, 1, 2
 FACTOR, RELEVANT = 0, 1
 # Columns of the results.
-VISITS_ALL, VISITS_ONE, DISTINCT_ALL, DISTINCT_ONE = 0, 1, 2, 3
+VISITS_ALL, VISITS_ONE, DISTINCT, RESULTS = 0, 1, 2, 3
 
 
 def ceil_div(a: Any, b: Any) -> Any:
@@ -306,13 +306,11 @@ def count_query(
     q: int, queries: Array, used: Array, walk: Array, factors: Array, distinct: Array,
     depths: Array, current: Array, out: Array,
 ) -> None:  # fmt: skip
-    """Fills `out` with visits and distinct words: over all processing elements, and as their parent sees them."""
-    out[q, DISTINCT_ALL] = 1 + 0 * factors[0, 0, 0]
-    out[q, DISTINCT_ONE] = 1 + 0 * factors[0, 0, 0]
+    """Fills `out`: visits over all processing elements and as their parent sees them, and distinct words over all."""
+    out[q, DISTINCT] = 1 + 0 * factors[0, 0, 0]
     same = True
     for f in range(queries[q, FACTOR_FIRST], queries[q, FACTOR_LAST]):
-        out[q, DISTINCT_ALL] *= distinct[used[f, CHAIN], used[f, VIEW_ALL]]
-        out[q, DISTINCT_ONE] *= distinct[used[f, CHAIN], used[f, VIEW_ONE]]
+        out[q, DISTINCT] *= distinct[used[f, CHAIN], used[f, VIEW_ALL]]
         same = same and used[f, VIEW_ALL] == used[f, VIEW_ONE]
     out[q, VISITS_ALL] = visits(q, queries, used, walk, factors, False, depths, current)
     out[q, VISITS_ONE] = out[q, VISITS_ALL] if same else visits(q, queries, used, walk, factors, True, depths, current)
@@ -329,7 +327,7 @@ def count_all(
     Structure: chains (C, 3), needs (C, VIEWS), loops (L, 3), queries (Q, 4), used (F, 3), walk (W, 2),
     nests (N, 2) into nest_chains. Sizes: sizes, grains (ranks,), tiles (slots,). Work: factors
     (C, VIEWS, D), distinct (C, VIEWS), extents, scratch (2, D), depths, current (ranks,).
-    Results: out (Q, 4), out_steps (N,).
+    Results: out (Q, RESULTS), out_steps (N,).
     """
     for c in range(len(chains)):
         rank = chains[c, RANK]

@@ -15,7 +15,7 @@ import sympy
 
 from einsim.model.closed_form import Evaluation, assemble
 from einsim.model.costs import Costs, cost_fields
-from einsim.model.kernels import SPATIAL
+from einsim.model.kernels import RESULTS, SPATIAL
 from einsim.model.queries import LoopRef, Query, Sight, Structure
 from einsim.model.tables import Runner
 from einsim.schedule.environment import machine_fields
@@ -64,11 +64,11 @@ def formulas(single: frozenset[tuple[str, str]]) -> Runner:
     def run(structure: Structure, sizes: list[Number], grains: list[Number]) -> tuple[Any, Any]:
         dropped = {number for number, slot in enumerate(structure.slots) if slot in single}
         counter = _Formulas(structure, sizes, grains, dropped)
-        results = np.empty((len(structure.queries), 4), object)
+        results = np.empty((len(structure.queries), RESULTS), object)
         for query, number in structure.queries.items():
             results[number] = [
                 counter.visits(query, one=False), counter.visits(query, one=True),
-                counter.distinct(query, one=False), counter.distinct(query, one=True),
+                counter.distinct(query),
             ]  # fmt: skip
         return results, [counter.steps(nest) for nest in structure.nests]
 
@@ -133,8 +133,8 @@ class _Formulas:
             extent = cut[-1] if cut else extent
         return extent / along[0]
 
-    def distinct(self, query: Query, *, one: bool) -> sympy.Expr:
-        """Different words, over all processing elements or as the parent sees them."""
+    def distinct(self, query: Query) -> sympy.Expr:
+        """Different words, over all processing elements."""
         total = sympy.Integer(1)
         for rank, size in enumerate(self.sizes):
             match query.sights[rank]:
@@ -142,10 +142,10 @@ class _Formulas:
                     total *= size
                 case Sight.COARSE:
                     total *= size / self.grains[rank]
-                    total *= self.spread(query, rank, self.grains[rank], inner=True, one=one)
+                    total *= self.spread(query, rank, self.grains[rank], inner=True, one=False)
                 case Sight.ABSENT:
                     whole = self.in_time(query.loops, rank)
-                    total *= self.spread(query, rank, whole[-1] if whole else size, inner=None, one=one)
+                    total *= self.spread(query, rank, whole[-1] if whole else size, inner=None, one=False)
         return total
 
     def steps(self, nest: tuple[LoopRef, ...]) -> sympy.Expr:

@@ -16,7 +16,7 @@ from einsim.model.queries import LoopRef, Query, Sight, Structure
 from einsim.spec.expressions import Number
 
 Runner = Callable[[Structure, list[Number], list[Number]], tuple[Any, Any]]
-"""(structure, size of each rank, grain of each rank) -> (query x 4 results, steps of each nest)."""
+"""(structure, size of each rank, grain of each rank) -> (query x RESULTS numbers, steps of each nest)."""
 
 Table = NDArray[np.int64]
 Chain = tuple[int, tuple[LoopRef, ...]]
@@ -112,7 +112,7 @@ def exactly(structure: Structure, sizes: list[Number], grains: list[Number]) -> 
     """Counts one design with Python integers, which have no width."""
     tables, chains, depth = _tables(structure)
     numbers = [_integers(values) for values in (sizes, structure.tiles, grains)]
-    out = np.zeros((len(structure.queries), 4), object)
+    out = np.zeros((len(structure.queries), kernels.RESULTS), object)
     steps = np.zeros(len(structure.nests), object)
     arguments = [*tables, *numbers, *_work(chains, len(sizes), depth, object), out, steps]
     kernels.count_all(*arguments)
@@ -131,7 +131,7 @@ def compiled(designs: int) -> Runner:
     def run(structure: Structure, sizes: list[Number], grains: list[Number]) -> tuple[Any, Any]:
         tables, chains, depth = _tables(structure)
         columns = [_columns(values, designs) for values in (sizes, structure.tiles, grains)]
-        out = np.zeros((designs, len(structure.queries), 4), np.int64)
+        out = np.zeros((designs, len(structure.queries), kernels.RESULTS), np.int64)
         steps = np.zeros((designs, len(structure.nests)), np.int64)
         kernel = compiled_kernels().count_many
 

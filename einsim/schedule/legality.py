@@ -306,7 +306,7 @@ def _check_complete(design: Design, einsums: dict[str, EinsumSchedule]) -> None:
         made = next(access for access in einsum.accesses if access.is_output)
         if made.path[0] == memories[0] or made.tensor in carried or design.mapping.einsums[einsum.name].accumulate:
             continue
-        home = memories.index(made.path[0]) if made.path[0] in memories else len(memories) - 1
+        home = memories.index(made.path[0]) if made.path[0] in memories else len(memories)
         kept = {dimension.rank: dimension for dimension in made.dimensions}
         reduced = [
             loop.name
@@ -322,5 +322,5 @@ def _check_complete(design: Design, einsums: dict[str, EinsumSchedule]) -> None:
                     f"{reader.name} reads {made.tensor}, which is complete only after all of {early[0]!r}, "
                     "inside that loop"
                 )
-                remedy = f"move {early[0]!r} inside {memories[home]}, or keep {made.tensor} in {memories[0]}"
+                remedy = f"move {early[0]!r} inside {made.path[0]}, or keep {made.tensor} in {memories[0]}"
                 raise _error(design, ("einsums", reader.name), message, remedy)

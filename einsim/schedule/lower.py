@@ -237,7 +237,7 @@ class _Lowering:
                 yield PhaseSchedule(run)
                 continue
             at = document.locate(("phases", index, "stall", "cycles"))
-            cycles = expression(phase.stall.cycles, at).evaluate(self.env)
+            cycles = positive(expression(phase.stall.cycles, at).evaluate(self.env), phase.stall.cycles, at)
             yield PhaseSchedule(run, cycles, phase.stall.each)
 
     def spills(self) -> Iterable[SpillRule]:

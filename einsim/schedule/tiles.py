@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from math import isqrt
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from einsim.schedule.nest import AccessPlan, EinsumSchedule, Shortfall, tile_abo
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, expression, maximum, minimum
 from einsim.spec.mapping import Fitted
+
+_BY_TRIAL: Final = 1 << 32  # numbers up to which trial division is fast
 
 Trial = Callable[[int], tuple[EinsumSchedule, ...]]
 """The Einsums that share a memory, lowered with a trial value of the tile."""
@@ -74,10 +78,11 @@ def largest_divisor(count: Number, bound: Number) -> Number:
     if not isinstance(count, np.ndarray) and not isinstance(bound, np.ndarray):
         return max(divisor for divisor in divisors(int(count)) if divisor <= max(1, int(bound)))
     counts, bounds = np.broadcast_arrays(count, bound)
-    order = np.argsort(counts, kind="stable")
+    result = np.array(counts, dtype=np.int64)
+    cut = np.flatnonzero(bounds < counts)
+    order = cut[np.argsort(counts[cut], kind="stable")]
     values, starts = np.unique(counts[order], return_index=True)
-    result = np.ones(counts.shape, dtype=np.int64)
-    for value, here in zip(values, np.split(order, starts[1:]), strict=True):
+    for value, here in zip(values, np.split(order, starts[1:]), strict=False):  # split gives one part of nothing
         known = np.array(divisors(int(value)), dtype=np.int64)
         result[here] = known[np.maximum(np.searchsorted(known, bounds[here], side="right") - 1, 0)]
     return result
@@ -86,7 +91,11 @@ def largest_divisor(count: Number, bound: Number) -> Number:
 @lru_cache(maxsize=4096)
 def divisors(number: int) -> Sequence[int]:
     """Divisors of a positive integer, in order."""
-    small = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
+    if number > _BY_TRIAL:
+        import sympy  # noqa: PLC0415 - slow to import, and hardly ever needed
+
+        return [int(divisor) for divisor in sympy.divisors(number)]
+    small = [d for d in range(1, isqrt(number) + 1) if number % d == 0]
     return sorted({*small, *(number // d for d in small)})
 
 

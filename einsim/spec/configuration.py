@@ -63,6 +63,7 @@ def load_design(
 
     Raises SpecError for anything wrong in a file, a name or an override.
     """
+    accounting = Accounting(accounting)
     path = library.find("mapping", configuration, at=at or Location("configuration"))
     document = _inherit(library.load_document(path), path)
     decided, rest = _split_decisions(document, [change for change in overrides if change.target == "mapping"])

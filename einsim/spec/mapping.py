@@ -6,9 +6,9 @@ See `docs/files.md` for a walk through one.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from einsim.spec.fields import Count, Name, Record
 
@@ -73,6 +73,12 @@ class Phase(Record):
 
     run: dict[Name, list[Name]] = Field(default_factory=dict, description="Array -> Einsums, one after another")
     stall: Stall | None = Field(None, description="Or nothing at all, for a number of cycles")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.run) == (self.stall is not None):
+            raise ValueError("a phase has either run or stall")
+        return self
 
 
 class Spill(Record):
