@@ -34,6 +34,7 @@ app.register_install_completion_command()
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 a bug of einsim's, 2 bad input, 3 infeasible, 130 interrupted."""
     gc.freeze()  # what the imports made stays: collections need not walk it again and again
+    gc.set_threshold(50_000, 20, 20)  # records of results are many, and in no cycles
     try:
         code = app(sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS: Final = ("png", "svg")
-DPI: Final = 200
+DPI: Final = 150
 
 
 def draw_files(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -67,10 +68,11 @@ def load_design(
     path = library.find("mapping", configuration, at=at or Location("configuration"))
     document = _inherit(library.load_document(path), path)
     decided, rest = _split_decisions(document, [change for change in overrides if change.target == "mapping"])
-    document = apply(document, rest, ())
     choices = _decide(document, decided, workload)
-    resolved = _resolve(document, dict(choices), accounting)
-    mapping = validate(Mapping, resolved)
+    if rest:
+        resolved, mapping = _settle(apply(document, rest, ()), choices, accounting)
+    else:
+        resolved, mapping = _settle_once(_Identity(document), choices, accounting)
     arch_name = architecture or mapping.architecture
     arch_at = Location("--arch") if architecture else resolved.locate(("architecture",))
     arch_path = library.find("architecture", arch_name, at=arch_at, beside=path.parent)
@@ -79,8 +81,45 @@ def load_design(
     )
     cascade = library.load_cascade(mapping.cascade, at=resolved.locate(("cascade",)), beside=path.parent)
     sized = _workload(workload, [o for o in overrides if o.target == "workload"])
-    machine = validate(Architecture, arch_document)
+    machine = _machine_once(_Identity(arch_document))
     return Design(cascade, machine, mapping, sized, accounting, choices, resolved, arch_document)
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """A document as a key of a cache: the very object, which the key keeps alive."""
+
+    document: Document
+
+    def __hash__(self) -> int:
+        return id(self.document)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.document is other.document
+
+
+Choices = tuple[tuple[str, str | int], ...]
+
+
+def _settle(document: Document, choices: Choices, accounting: Accounting) -> tuple[Document, Mapping]:
+    """The mapping that a document is under some choices, with the places of its values."""
+    resolved = _resolve(document, dict(choices), accounting)
+    return resolved, validate(Mapping, resolved)
+
+
+@lru_cache(maxsize=256)
+def _settle_once(key: _Identity, choices: Choices, accounting: Accounting) -> tuple[Document, Mapping]:
+    return _settle(key.document, choices, accounting)
+
+
+@lru_cache(maxsize=256)
+def _machine_once(key: _Identity) -> Architecture:
+    return validate(Architecture, key.document)
+
+
+@lru_cache(maxsize=256)
+def _table_once(key: _Identity) -> _ChoiceTable:
+    return _table(key.document)
 
 
 def load_mapping(name: str, workload: Workload | None = None) -> tuple[Mapping, tuple[tuple[str, str | int], ...]]:
@@ -129,10 +168,19 @@ def _inherit(document: Document, path: FilePath, seen: tuple[str, ...] = ()) -> 
     parent = _inherit(library.load_document(parent_path), parent_path, (*seen, parent_name))
     if not isinstance(parent.value, dict):
         raise SpecError(f"{parent_name!r} is no mapping", at=at)
-    own = {key: value for key, value in document.value.items() if key != "based_on"}
-    kept = {key: value for key, value in parent.value.items() if key not in own}
-    base = Document(parent.source, kept, {p: a for p, a in parent.places.items() if not p or p[0] in kept})
-    return merge(base, Document(document.source, own, document.places))
+    return _lay_once(_Identity(document), _Identity(parent))
+
+
+@lru_cache(maxsize=64)
+def _lay_once(child: _Identity, parent: _Identity) -> Document:
+    """A document over its parent's sections that it has not."""
+    above, below = child.document, parent.document
+    assert isinstance(above.value, dict)
+    assert isinstance(below.value, dict)
+    own = {key: value for key, value in above.value.items() if key != "based_on"}
+    kept = {key: value for key, value in below.value.items() if key not in own}
+    base = Document(below.source, kept, {p: a for p, a in below.places.items() if not p or p[0] in kept})
+    return merge(base, Document(above.source, own, above.places))
 
 
 def _table(document: Document) -> _ChoiceTable:
@@ -144,7 +192,7 @@ def _table(document: Document) -> _ChoiceTable:
 
 def _split_decisions(document: Document, changes: list[Override]) -> tuple[dict[str, Override], list[Override]]:
     """Overrides that decide a choice (`mapping.NAME` or `mapping.choices.NAME`), and the others."""
-    names = _table(document).choices
+    names = _table_once(_Identity(document)).choices
     decided: dict[str, Override] = {}
     rest: list[Override] = []
     for change in changes:
@@ -160,7 +208,7 @@ def _split_decisions(document: Document, changes: list[Override]) -> tuple[dict[
 
 def _decide(document: Document, decided: dict[str, Override], workload: Workload) -> tuple[tuple[str, str | int], ...]:
     """Each choice's value: the user's, else the recorded one for the model and length, else the default."""
-    table = _table(document)
+    table = _table_once(_Identity(document))
     recorded: dict[str, str | int] = {}
     for entry in table.recorded:
         if workload.model in entry.models and workload.seq_len == entry.seq_len:
