@@ -15,6 +15,7 @@ from einsim.spec.overrides import Override, make_override
 from einsim.spec.workload import attention, find_model
 
 HERE = Location("benchmark")
+CONFIGURATIONS = ("unfused", "cascade", "architecture", "fusemax")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ import numpy as np
 from einsim.errors import SpecError
 from einsim.model.costs import Costs, Energy, as_float, check_column
 from einsim.model.counts import Counts, LevelCount, count
+from einsim.model.overflow import refuse_overflow
 from einsim.model.tables import Runner, compiled, exactly
 from einsim.schedule.environment import Columns
 from einsim.schedule.lower import lower
 from einsim.schedule.nest import Schedule
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, maximum, negation
-from einsim.units import INT64_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,25 +107,6 @@ def _feasible(schedule: Schedule) -> Number:
     for shortfall in schedule.shortfalls:
         fits = negation(shortfall.where) & fits
     return fits
-
-
-def refuse_overflow(schedule: Schedule, word_bytes: Number) -> None:
-    """Raises OverflowError where a count, or a sum of counts in bytes or cycles, might need more than 64 bits.
-
-    No count of an access exceeds the points that its Einsum would have with whole tiles.
-    """
-    stall = max((float(np.max(phase.stall_cycles)) for phase in schedule.phases), default=0.0)
-    total = np.float64(0.0)
-    for einsum in schedule.einsums:
-        bound = np.float64(1.0)
-        for dimension in einsum.dimensions:
-            size = schedule.sizes[dimension.rank]
-            tiles = [loop.tile for loop in einsum.loops if loop.rank == dimension.rank]
-            bound = bound * (np.asarray(size, float) + np.asarray(maximum(0, *tiles), float))
-        each = np.maximum(2.0 * len(einsum.accesses) * np.asarray(word_bytes, float), einsum.cycles_per_point + stall)
-        total = total + bound * each
-    if np.any(total > INT64_MAX):
-        raise OverflowError("counts may exceed 64 bits; evaluate such points one by one")
 
 
 def _spill(schedule: Schedule, counts: Counts, design: Design) -> Counts:

@@ -34,7 +34,7 @@ from einsim.schedule.nest import (
 from einsim.schedule.tiles import check_capacity, fit_tile, occupancy
 from einsim.spec.architecture import Array
 from einsim.spec.configuration import Design
-from einsim.spec.expressions import Number, ceil_div, expression, is_formula, maximum, minimum, symbol
+from einsim.spec.expressions import Number, ceil_div, expression, is_formula, maximum, minimum, product, symbol
 from einsim.spec.mapping import Fitted
 
 
@@ -196,7 +196,7 @@ class _Lowering:
         if split is None:
             return Loop(name, rank, tile, level, axis)
         if rank == split.outer:
-            return Loop(name, split.rank, tile * self.env[split.size], level, axis)
+            return Loop(name, split.rank, product(tile, self.env[split.size]), level, axis)
         return Loop(name, split.rank, tile, level, axis, inner=True)
 
     def accesses(self, einsum: Einsum) -> Iterable[AccessPlan]:

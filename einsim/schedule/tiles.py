@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache, reduce
 from math import isqrt
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from einsim.cascade import size_of
 from einsim.errors import SpecError
 from einsim.schedule.nest import AccessPlan, EinsumSchedule, Shortfall, tile_above
 from einsim.spec.configuration import Design
-from einsim.spec.expressions import Number, expression, maximum, minimum
+from einsim.spec.expressions import Number, expression, maximum, minimum, product, total
 from einsim.spec.mapping import Fitted
 
 _BY_TRIAL: Final = 1 << 32  # numbers up to which trial division is fast
+
+Divisors = NDArray[np.int64]
 
 Trial = Callable[[int], tuple[EinsumSchedule, ...]]
 """The Einsums that share a memory, lowered with a trial value of the tile."""
@@ -31,7 +34,7 @@ def tile_words(
     above = tuple(loop for loop in einsum.temporal if loop.level in outer)
     words: Number = 1
     for dimension in access.dimensions:
-        words = words * dimension.words(tile_above(above, dimension.rank, env[size_of(dimension.rank)]))
+        words = product(words, dimension.words(tile_above(above, dimension.rank, env[size_of(dimension.rank)])))
     return words
 
 
@@ -43,7 +46,7 @@ def bytes_held(design: Design, einsums: Iterable[EinsumSchedule], level: str, en
             if level in access.path:
                 words = tile_words(design, einsum, access, level, env)
                 tiles[access.tensor] = maximum(tiles[access.tensor], words) if access.tensor in tiles else words
-    return sum(tiles.values(), start=0) * env["word_bytes"]
+    return product(reduce(total, tiles.values(), 0), env["word_bytes"])
 
 
 def fit_tile(design: Design, name: str, tile: Fitted, trial: Trial, env: dict[str, Number]) -> tuple[Number, Shortfall]:
@@ -76,27 +79,30 @@ def fit_tile(design: Design, name: str, tile: Fitted, trial: Trial, env: dict[st
 def largest_divisor(count: Number, bound: Number) -> Number:
     """The largest divisor of `count` that is at most `bound` (at least 1), element by element."""
     if not isinstance(count, np.ndarray) and not isinstance(bound, np.ndarray):
-        return max(divisor for divisor in divisors(int(count)) if divisor <= max(1, int(bound)))
+        known = divisors(int(count))
+        return int(known[np.searchsorted(known, min(int(count), max(1, int(bound))), side="right") - 1])
     counts, bounds = np.broadcast_arrays(count, bound)
     result = np.array(counts, dtype=np.int64)
     cut = np.flatnonzero(bounds < counts)
     order = cut[np.argsort(counts[cut], kind="stable")]
     values, starts = np.unique(counts[order], return_index=True)
     for value, here in zip(values, np.split(order, starts[1:]), strict=False):  # split gives one part of nothing
-        known = np.array(divisors(int(value)), dtype=np.int64)
+        known = divisors(int(value))
         result[here] = known[np.maximum(np.searchsorted(known, bounds[here], side="right") - 1, 0)]
     return result
 
 
 @lru_cache(maxsize=4096)
-def divisors(number: int) -> Sequence[int]:
-    """Divisors of a positive integer, in order."""
+def divisors(number: int) -> Divisors:
+    """Divisors of a positive integer that 64 bits hold, in order."""
     if number > _BY_TRIAL:
         import sympy  # noqa: PLC0415 - slow to import, and hardly ever needed
 
-        return [int(divisor) for divisor in sympy.divisors(number)]
-    small = [d for d in range(1, isqrt(number) + 1) if number % d == 0]
-    return sorted({*small, *(number // d for d in small)})
+        return np.array(sympy.divisors(number), dtype=np.int64)
+    trials = np.arange(1, isqrt(number) + 1)
+    small = trials[number % trials == 0]
+    large = number // small[::-1]
+    return np.concatenate((small, large[int(small[-1] == large[0]) :]))
 
 
 def occupancy(design: Design, einsums: tuple[EinsumSchedule, ...], env: dict[str, Number]) -> dict[str, Number]:

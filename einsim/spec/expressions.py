@@ -16,8 +16,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from einsim.errors import Location, SpecError, suggest
+from einsim.units import INT64_MAX
 
 # int | Fraction for one design, NDArray for many, sympy.Expr for formulas; `Any` because the three
 # share operators, not a type.
@@ -72,6 +74,23 @@ def _fold(values: tuple[Number, ...], arrays: Any, numbers: Callable[..., Number
     return numbers(values)
 
 
+def total(a: Number, b: Number) -> Number:
+    """a + b; raises OverflowError where an int64 array might not hold it."""
+    return _held(a + b, lambda: np.abs(np.asarray(a, float)) + np.abs(np.asarray(b, float)))
+
+
+def product(a: Number, b: Number) -> Number:
+    """a * b; raises OverflowError where an int64 array might not hold it."""
+    return _held(a * b, lambda: np.abs(np.asarray(a, float)) * np.abs(np.asarray(b, float)))
+
+
+def _held(value: Number, magnitude: Callable[[], NDArray[np.float64]]) -> Number:
+    """The value, unless it is an array of integers that its magnitude shows to be too narrow."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "i" and np.any(magnitude() >= INT64_MAX):
+        raise OverflowError("sizes may exceed 64 bits; evaluate such points one by one")
+    return value
+
+
 def _divide(a: Number, b: Number) -> Number:
     if isinstance(a, (int, Fraction)) and isinstance(b, (int, Fraction)):
         return Fraction(a) / b
@@ -79,9 +98,9 @@ def _divide(a: Number, b: Number) -> Number:
 
 
 _OPERATORS: Final[dict[type[ast.operator], Callable[[Number, Number], Number]]] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
+    ast.Add: total,
+    ast.Sub: lambda a, b: total(a, -b),
+    ast.Mult: product,
     ast.FloorDiv: lambda a, b: a // b,
     ast.Mod: lambda a, b: a % b,
     ast.Div: _divide,

@@ -89,3 +89,40 @@ def test_a_sweep_just_inside_64_bits_is_exact():
             single.fills,
             single.updates,
         ]
+
+
+@pytest.mark.parametrize("configuration", ONE_CHOICE)
+def test_what_64_bits_cannot_hold_is_refused_and_all_else_is_exact(configuration):
+    """Sizes of every magnitude, so that tiles, counts, sums in bytes and cycles all reach the limit somewhere."""
+    large = st.integers(0, 44).flatmap(lambda bits: st.integers(1 << bits, 2 << bits))
+    sizes = st.fixed_dictionaries({name: large for name in ("B", "H", "E", "F", "M", "P")})
+    outcomes = set()
+
+    @examples(40)
+    @given(sizes)
+    def check(sizes):
+        exact = evaluate(design(configuration, sizes))
+        try:
+            many = evaluate_many(design(configuration, sizes), {"M": np.array([sizes["M"]])})
+        except OverflowError:
+            outcomes.add("refused")
+            return
+        outcomes.add("counted")
+        for one, row in zip(exact.counts.levels, many.counts.levels, strict=True):
+            same = [int(np.ravel(n)[0]) for n in (row.reads, row.fills, row.updates)]
+            assert same == [one.reads, one.fills, one.updates]
+        assert {name: int(np.ravel(n)[0]) for name, n in many.cycles.items()} == exact.cycles
+        assert float(np.ravel(many.latency_s)[0]) == pytest.approx(float(exact.latency_s), rel=1e-12)
+        assert float(np.ravel(many.energy_pj)[0]) == pytest.approx(float(exact.energy_pj), rel=1e-12)
+        assert bool(np.ravel(many.feasible)[0]) == bool(exact.feasible)
+
+    check()
+    assert outcomes == {"refused", "counted"}
+
+
+def test_the_published_range_of_sizes_is_never_refused():
+    """Batch 64 at 1M tokens on the least array that anyone sweeps."""
+    rows = {name: np.array([16, 512]) for name in ("array2d.rows", "array2d.columns", "array1d.lanes")}
+    sizes = {"B": 64, "H": 16, "E": 128, "F": 128, "M": 1 << 20, "P": 1 << 20}
+    for configuration in ONE_CHOICE:
+        evaluate_many(design(configuration, sizes), rows)
