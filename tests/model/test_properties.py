@@ -95,7 +95,7 @@ def test_a_sweep_just_inside_64_bits_is_exact():
 def test_what_64_bits_cannot_hold_is_refused_and_all_else_is_exact(configuration):
     """Sizes of every magnitude, so that tiles, counts, sums in bytes and cycles all reach the limit somewhere."""
     large = st.integers(0, 44).flatmap(lambda bits: st.integers(1 << bits, 2 << bits))
-    sizes = st.fixed_dictionaries({name: large for name in ("B", "H", "E", "F", "M", "P")})
+    sizes = st.fixed_dictionaries(dict.fromkeys(("B", "H", "E", "F", "M", "P"), large))
     outcomes = set()
 
     @examples(40)
