@@ -26,7 +26,6 @@ def check_mapping(design: Design) -> None:
         _check_operations(design, name)
     _check_phases(design)
     _check_groups(design)
-    _check_homes(design)
 
 
 def _error(design: Design, path: Path, message: str, remedy: str | None = None) -> SpecError:
@@ -224,35 +223,6 @@ def _check_groups(design: Design) -> None:
                 raise _error(design, ("spill", index, "tensors"), f"unknown tensor {name!r}", suggest(name, made))
 
 
-def _check_homes(design: Design) -> None:
-    """Every operand is somewhere before it is read there; outputs of the cascade reach the outermost memory."""
-    mapping, cascade, outermost = design.mapping, design.cascade, design.architecture.outermost
-    started = {init.name for init in cascade.inits}
-    views = {einsum.name for einsum in cascade.einsums if einsum.name in mapping.views}
-    held: dict[str, set[str]] = {tensor.name: {outermost} for tensor in cascade.inputs}
-    later = {einsum.name for einsum in cascade.einsums}
-    for einsum in cascade.einsums:
-        if einsum.name in views:
-            held[einsum.name] = set(held.get(operands(einsum)[0].tensor, ()))
-            continue
-        keep = mapping.einsums[einsum.name].keep
-        for access in operands(einsum):
-            path = keep.get(str(access), keep.get(access.tensor))
-            carried = access.tensor in started and access.tensor in later
-            if path and path[0] not in held.get(access.tensor, set()) and not carried:
-                places = ", ".join(sorted(held.get(access.tensor, set()))) or "nowhere yet"
-                raise _error(design, ("einsums", einsum.name, "keep", access.tensor),
-                             f"{einsum.name} takes {access.tensor} from {path[0]}, but it is in: {places}",
-                             "start its path at a level where an earlier Einsum keeps it")  # fmt: skip
-            held.setdefault(access.tensor, set()).update(path or ())
-        own = keep.get(einsum.name, [])
-        held.setdefault(einsum.name, set()).update(own)
-        later.discard(einsum.name)
-        if einsum.name in cascade.outputs and own and own[0] != outermost:
-            at = ("einsums", einsum.name, "keep", einsum.name)
-            raise _error(design, at, f"output {einsum.name} never reaches {outermost}", f"start with {outermost}")
-
-
 def check_loops(design: Design, einsums: tuple[EinsumSchedule, ...], env: dict[str, Number]) -> None:
     """Every rank of every Einsum is walked down to single elements, in nested order, along at most one axis."""
     for einsum in einsums:
@@ -265,7 +235,6 @@ def check_loops(design: Design, einsums: tuple[EinsumSchedule, ...], env: dict[s
                              "add a loop whose tile is one element, innermost")  # fmt: skip
             _check_chain(design, at, einsum, chain)
             _check_grains(design, at, einsum, chain, env)
-    _check_complete(design, {einsum.name: einsum for einsum in einsums})
 
 
 def _check_chain(design: Design, at: Path, einsum: EinsumSchedule, chain: list[Loop]) -> None:
@@ -292,35 +261,3 @@ def _check_grains(design: Design, at: Path, einsum: EinsumSchedule, chain: list[
     if any(np.any(tile % grain != 0) for tile in tiles) or np.any(tiles[-1] != grain):
         message = f"{einsum.name}: the loops over {rank!r} cut through its tiles of {split.size}"
         raise _error(design, at, message, f"walk {split.outer!r} to its end, then {split.inner!r}")
-
-
-def _check_complete(design: Design, einsums: dict[str, EinsumSchedule]) -> None:
-    """A tensor reduced over a rank is not read before the reduction is over.
-
-    If the loop over the reduced rank runs outside the tile of the result that producer and consumer share,
-    the consumer must not run inside that loop too: it would read partial results.
-    """
-    memories = list(design.architecture.memories)
-    carried = {init.name for init in design.cascade.inits}
-    for einsum in einsums.values():
-        made = next(access for access in einsum.accesses if access.is_output)
-        if made.path[0] == memories[0] or made.tensor in carried or design.mapping.einsums[einsum.name].accumulate:
-            continue
-        home = memories.index(made.path[0]) if made.path[0] in memories else len(memories)
-        kept = {dimension.rank: dimension for dimension in made.dimensions}
-        reduced = [
-            loop.name
-            for loop in einsum.temporal
-            if loop.level in memories[:home] and (loop.rank not in kept or (loop.inner and kept[loop.rank].coarse))
-        ]
-        for reader in einsums.values():
-            if reader is einsum or all(access.tensor != made.tensor for access in reader.accesses):
-                continue
-            early = [loop.name for loop in reader.temporal if loop.level in memories[:home] and loop.name in reduced]
-            if early:
-                message = (
-                    f"{reader.name} reads {made.tensor}, which is complete only after all of {early[0]!r}, "
-                    "inside that loop"
-                )
-                remedy = f"move {early[0]!r} inside {made.path[0]}, or keep {made.tensor} in {memories[0]}"
-                raise _error(design, ("einsums", reader.name), message, remedy)

@@ -21,6 +21,7 @@ from einsim.cascade import (
 from einsim.errors import SpecError, suggest
 from einsim.schedule.environment import Columns, environment, positive
 from einsim.schedule.legality import check_loops, check_mapping
+from einsim.schedule.liveness import Liveness
 from einsim.schedule.nest import (
     AccessPlan,
     Dimension,
@@ -31,6 +32,7 @@ from einsim.schedule.nest import (
     Shortfall,
     SpillRule,
 )
+from einsim.schedule.residency import check_homes, check_residencies
 from einsim.schedule.tiles import check_capacity, fit_tile, occupancy
 from einsim.spec.architecture import Array
 from einsim.spec.configuration import Design
@@ -45,12 +47,15 @@ def lower(design: Design, columns: Columns | None = None) -> Schedule:
     does not fit the machine's *sizes* comes back with shortfalls.
     """
     check_mapping(design)
+    check_homes(design)
     lowering = _Lowering(design, environment(design, columns or {}))
     lowering.make_tiles()
     einsums = tuple(lowering.einsum(einsum) for einsum in lowering.mapped_einsums())
     check_loops(design, einsums, lowering.env)
     env = lowering.env
-    levels = occupancy(design, einsums, env)
+    live = Liveness(design, {einsum.name: einsum for einsum in einsums}, env)
+    check_residencies(live)
+    levels = occupancy(live)
     return Schedule(
         sizes={rank: env[size_of(rank)] for rank in lowering.base_ranks()},
         einsums=einsums,
@@ -59,7 +64,12 @@ def lower(design: Design, columns: Columns | None = None) -> Schedule:
         per_phase_memory=design.mapping.memory_time == "per-phase",
         tiles={name: env[name] for name in design.mapping.tiles},
         occupancy=levels,
-        shortfalls=(*lowering.shortfalls, *_axis_shortfalls(einsums, env), *check_capacity(design, levels, env)),
+        shortfalls=(
+            *lowering.shortfalls,
+            *_axis_shortfalls(einsums, env),
+            *check_capacity(design, levels, env),
+            *live.shortfalls(),
+        ),
     )
 
 
@@ -72,6 +82,7 @@ class _Lowering:
     shortfalls: tuple[Shortfall, ...] = ()
     drafts: dict[str, EinsumSchedule] = field(default_factory=dict)
     known_loops: dict[tuple[str, str | None, str | None], Loop] = field(default_factory=dict)
+    pending: set[str] = field(default_factory=set)
 
     def mapped_einsums(self) -> list[Einsum]:
         views = self.design.mapping.views
@@ -85,6 +96,7 @@ class _Lowering:
     def make_tiles(self) -> None:
         """Evaluates the named tiles in order; fitted ones against the memory that they must fit."""
         document = self.design.mapping_document
+        self.pending = set(self.design.mapping.tiles)
         for name, tile in self.design.mapping.tiles.items():
             at = document.locate(("tiles", name))
             if not isinstance(tile, Fitted):
@@ -98,9 +110,10 @@ class _Lowering:
             if unknown:
                 raise SpecError(f"tile {name}: no Einsum {min(unknown)!r} is mapped", at=at)
 
-            def trial(value: int, name: str = name, wanted: list[str] = wanted) -> tuple[EinsumSchedule, ...]:
+            def trial(value: Number, name: str = name, wanted: list[str] = wanted) -> Liveness:
                 self.set_tile(name, value)
-                return tuple(self.einsum(einsum) for einsum in self.mapped_einsums() if einsum.name in wanted)
+                einsums = {e.name: self.einsum(e) for e in self.mapped_einsums() if e.name in wanted}
+                return Liveness(self.design, einsums, self.env)
 
             fitted, shortfall = fit_tile(self.design, name, tile, trial, self.env)
             self.set_tile(name, fitted)
@@ -108,6 +121,7 @@ class _Lowering:
 
     def set_tile(self, name: str, value: Number) -> None:
         """Gives a tile its size; loops made with another are forgotten."""
+        self.pending.discard(name)
         self.env[name] = value
         self.known_loops.clear()
 
@@ -187,8 +201,12 @@ class _Lowering:
         for rank, parts in self.design.mapping.partition.items():
             if name in parts:
                 at = self.design.mapping_document.locate(("partition", rank, name))
-                return self.over(rank, name, positive(expression(parts[name], at).evaluate(self.env), parts[name], at),
-                                 level, axis)  # fmt: skip
+                text = expression(parts[name], at)
+                if early := text.names & self.pending if self.pending else None:
+                    raise SpecError(f"loop {name!r} needs tile {min(early)!r} before it has a size", at=at, remedy=(
+                        f"put {min(early)!r} above the tile that is fitted, or name under its `among` only Einsums "
+                        "without that loop"))  # fmt: skip
+                return self.over(rank, name, positive(text.evaluate(self.env), parts[name], at), level, axis)
         return self.over(name, name, 1, level, axis)
 
     def over(self, rank: str, name: str, tile: Number, level: str | None, axis: str | None) -> Loop:
@@ -206,7 +224,7 @@ class _Lowering:
         made = self.access(einsum.name, einsum.output, is_output=True)
         summed = {(split.rank if (split := split_of(self.design.cascade, r)) else r) for r in plan.accumulate}
         kept = tuple(dimension for dimension in made.dimensions if dimension.rank not in summed)
-        yield AccessPlan(made.tensor, made.label, True, kept, made.path, made.free_levels)
+        yield replace(made, dimensions=kept)
 
     def access(self, name: str, access: Access, *, is_output: bool) -> AccessPlan:
         plan = self.design.mapping.einsums[name]
@@ -227,7 +245,8 @@ class _Lowering:
                                 at=index.at)  # fmt: skip
             ranks.extend(index.ranks)
         free = frozenset(plan.uncharged_levels.get(access.tensor, ()))
-        return AccessPlan(access.tensor, label, is_output, self.dimensions(ranks, label), tuple(path), free)
+        dimensions = self.dimensions(ranks, label)
+        return AccessPlan(access.tensor, label, is_output, dimensions, tuple(path), free, stored=dimensions)
 
     def phases(self) -> Iterable[PhaseSchedule]:
         document = self.design.mapping_document

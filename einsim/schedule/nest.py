@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from einsim.spec.expressions import Number, ceil_div, minimum
+from einsim.spec.expressions import Number, ceil_div
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,10 @@ class Dimension:
 
 @dataclass(frozen=True, slots=True)
 class AccessPlan:
-    """One operand or the result of an Einsum, and the levels it passes through, home first."""
+    """One operand or the result of an Einsum, and the levels it passes through, home first.
+
+    `dimensions` are those that are counted, `stored` also those that the mapping sums in place.
+    """
 
     tensor: str
     label: str
@@ -51,6 +54,7 @@ class AccessPlan:
     dimensions: tuple[Dimension, ...]
     path: tuple[str, ...]
     free_levels: frozenset[str] = frozenset()
+    stored: tuple[Dimension, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +131,3 @@ class Schedule:
     tiles: dict[str, Number]
     occupancy: dict[str, Number]
     shortfalls: tuple[Shortfall, ...]
-
-
-def tile_above(loops: tuple[Loop, ...], rank: str, size: Number) -> Number:
-    """Elements of a rank that one iteration of all `loops` covers: the least tile over it, or its size."""
-    tiles = [loop.tile for loop in loops if loop.rank == rank]
-    if not tiles:
-        return size
-    return minimum(*tiles) if len(tiles) > 1 else tiles[0]

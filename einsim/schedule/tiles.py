@@ -1,62 +1,39 @@
-"""Capacities: how much of a memory the tiles of fused Einsums fill, and tile counts computed from it."""
+"""Capacities: how much of each memory fused Einsums need, and tile counts computed from it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache, reduce
+from functools import lru_cache
 from math import isqrt
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from einsim.cascade import size_of
 from einsim.errors import SpecError
-from einsim.schedule.nest import AccessPlan, EinsumSchedule, Shortfall, tile_above
+from einsim.schedule.liveness import Liveness
+from einsim.schedule.nest import Shortfall
 from einsim.spec.configuration import Design
-from einsim.spec.expressions import Number, expression, maximum, minimum, product, total
+from einsim.spec.expressions import Number, expression, maximum, minimum
 from einsim.spec.mapping import Fitted
 
 _BY_TRIAL: Final = 1 << 32  # numbers up to which trial division is fast
 
 Divisors = NDArray[np.int64]
 
-Trial = Callable[[int], tuple[EinsumSchedule, ...]]
-"""The Einsums that share a memory, lowered with a trial value of the tile."""
-
-
-def tile_words(
-    design: Design, einsum: EinsumSchedule, access: AccessPlan, level: str, env: dict[str, Number]
-) -> Number:
-    """Words of the tile of a tensor that a memory holds, whole tiles even where the last one is partial."""
-    memories = list(design.architecture.memories)
-    outer = memories[: memories.index(level)]
-    above = tuple(loop for loop in einsum.temporal if loop.level in outer)
-    words: Number = 1
-    for dimension in access.dimensions:
-        words = product(words, dimension.words(tile_above(above, dimension.rank, env[size_of(dimension.rank)])))
-    return words
-
-
-def bytes_held(design: Design, einsums: Iterable[EinsumSchedule], level: str, env: dict[str, Number]) -> Number:
-    """Bytes of a memory that one tile of every tensor kept there takes; a tensor shared by Einsums counts once."""
-    tiles: dict[str, Number] = {}
-    for einsum in einsums:
-        for access in einsum.accesses:
-            if level in access.path:
-                words = tile_words(design, einsum, access, level, env)
-                tiles[access.tensor] = maximum(tiles[access.tensor], words) if access.tensor in tiles else words
-    return product(reduce(total, tiles.values(), 0), env["word_bytes"])
+Trial = Callable[[Number], Liveness]
+"""What must live in the Einsums that share a memory, lowered with a trial value of the tile."""
 
 
 def fit_tile(design: Design, name: str, tile: Fitted, trial: Trial, env: dict[str, Number]) -> tuple[Number, Shortfall]:
-    """The largest divisor whose tiles fit, and the shortfall where not even 1 does.
+    """The largest divisor with which everything fits, and the shortfall where not even 1 does.
 
-    What the tiles take must grow linearly with the tile count, as it does when one rank is cut by it; raises
-    SpecError otherwise. FuseMax's P1 is this rule (Nayak et al., section IV).
+    What must be held seldom grows otherwise than linearly with the tile count, so that two trials tell how many
+    fit; two more check that it does and the next divisor does not. Where that fails, the divisors are searched by
+    halves, which supposes that what must be held does not shrink as the count grows. FuseMax's P1 is this rule
+    (Nayak et al., section IV). Raises SpecError for a memory that is not on chip.
     """
-    document = design.mapping_document
-    at = document.locate(("tiles", name))
+    at = design.mapping_document.locate(("tiles", name))
     if tile.fits not in list(design.architecture.memories)[1:]:
         raise SpecError(f"tile {name}: {tile.fits!r} is no on-chip memory", at=at,
                         remedy=f"known: {', '.join(list(design.architecture.memories)[1:])}")  # fmt: skip
@@ -64,16 +41,48 @@ def fit_tile(design: Design, name: str, tile: Fitted, trial: Trial, env: dict[st
     capacity = env[f"{tile.fits}.capacity_bytes"]
     if tile.within_bytes is not None:
         capacity = minimum(capacity, expression(tile.within_bytes, at).evaluate(env))
-    one, two, three = (bytes_held(design, trial(value), tile.fits, env) for value in (1, 2, 3))
-    slope = two - one
-    if np.any(three - two != slope) or np.any(slope < 0):
-        raise SpecError(f"tile {name}: what fits in {tile.fits!r} does not grow linearly with it", at=at,
-                        remedy="let it cut one rank only")  # fmt: skip
-    # A slope of 0: nothing that the memory keeps depends on the tile, so any count fits if one does.
-    bound = maximum(1, (capacity - one) // maximum(1, slope) + 1)
-    bound = np.where(slope == 0, count, bound) if isinstance(slope, np.ndarray) else (bound if slope else count)
+
+    def held(value: Number) -> Number:
+        live = trial(value)
+        if tile.among is not None:
+            return live.bytes_held(tile.fits, tile.among)
+        return maximum(*(live.bytes_held(tile.fits, group) for group in groups(live)), 0)
+
+    one, two = held(1), held(2)
+    slope = maximum(1, two - one)
+    fitted = _settle(count, maximum(1, (capacity - one) // slope + 1), capacity, held)
     what = f"{tile.fits}: the least tiles (one step of {name})"
-    return largest_divisor(count, bound), Shortfall(one > capacity, what, one, capacity, "bytes")
+    return fitted, Shortfall(one > capacity, what, one, capacity, "bytes")
+
+
+def _settle(count: Number, guess: Number, capacity: Number, held: Callable[[Number], Number]) -> Number:
+    """The largest divisor that fits, from a guess at the largest count that does."""
+    low = largest_divisor(count, guess)
+    high = next_divisor(count, low)
+    fits, more = held(low) <= capacity, (high > low) & (held(high) <= capacity)
+    if np.all(fits | (low == 1)) and not np.any(more):
+        return low
+    # Between a divisor that fits (or 1) and one that does not (or one past the count).
+    high = _where(more, count + 1, _where(fits, high, low))
+    low = _where(fits, low, 1)
+    while np.any(((following := next_divisor(count, low)) > low) & (following < high)):
+        middle = maximum(following, largest_divisor(count, (low + high) // 2))
+        middle = _where(middle < high, middle, low)
+        fits = (held(middle) <= capacity) | (middle == low)
+        low, high = _where(fits, middle, low), _where(fits, high, middle)
+    return low
+
+
+def _where(condition: Number, one: Number, other: Number) -> Number:
+    """One number or the other, element by element."""
+    if any(isinstance(each, np.ndarray) for each in (condition, one, other)):
+        return np.where(condition, one, other)
+    return one if condition else other
+
+
+def next_divisor(count: Number, divisor: Number) -> Number:
+    """The least divisor of `count` that is greater than one of its divisors; itself where there is none."""
+    return count // largest_divisor(count, maximum(1, (count // divisor) - 1))
 
 
 def largest_divisor(count: Number, bound: Number) -> Number:
@@ -105,19 +114,22 @@ def divisors(number: int) -> Divisors:
     return np.concatenate((small, large[int(small[-1] == large[0]) :]))
 
 
-def occupancy(design: Design, einsums: tuple[EinsumSchedule, ...], env: dict[str, Number]) -> dict[str, Number]:
-    """Bytes that the tiles of the fullest fusion group take in each on-chip memory."""
-    groups = design.mapping.fusion or [[einsum.name for einsum in einsums]]
-    filled: dict[str, Number] = {}
-    for level in list(design.architecture.memories)[1:]:
-        for group in groups:
-            held = bytes_held(design, [einsum for einsum in einsums if einsum.name in group], level, env)
-            filled[level] = maximum(filled[level], held) if level in filled else held
-    return filled
+def groups(live: Liveness) -> list[list[str]]:
+    """Of the Einsums that are there, those of each fusion group."""
+    found: dict[int, list[str]] = {}
+    for name in live.einsums:
+        found.setdefault(live.flow.groups[name], []).append(name)
+    return list(found.values())
+
+
+def occupancy(live: Liveness) -> dict[str, Number]:
+    """Bytes that the fullest fusion group needs at one time in each on-chip memory."""
+    memories = list(live.design.architecture.memories)[1:]
+    return {level: maximum(*(live.bytes_held(level, group) for group in groups(live)), 0) for level in memories}
 
 
 def check_capacity(design: Design, filled: dict[str, Number], env: dict[str, Number]) -> Iterable[Shortfall]:
-    """Memories that cannot hold their tiles; one with a spill rule overflows instead."""
+    """Memories that cannot hold what they must; one with a spill rule overflows instead."""
     spilling = {rule.level for rule in design.mapping.spill}
     for level, held in filled.items():
         if level not in spilling:

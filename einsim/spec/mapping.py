@@ -26,7 +26,9 @@ class Fitted(Record):
 
     divides: Size = Field(description="The count it must divide, such as ceil(P / P0)")
     fits: Name = Field(description="The memory whose capacity bounds it")
-    among: list[Name] | None = Field(None, description="Einsums whose tiles share the memory; all by default")
+    among: list[Name] | None = Field(
+        None, description="Einsums whose tiles share the memory; those of the fullest fusion group by default"
+    )
     within_bytes: Size | None = Field(None, description="Bytes it may fill, when less than the capacity")
 
 
@@ -129,6 +131,11 @@ class Mapping(Record):
     )
     fusion: list[list[Name]] | None = Field(
         None, description="Groups of Einsums whose tiles share the buffers at one time; one group of all by default"
+    )
+    assumed: dict[str, list[Name]] = Field(
+        default_factory=dict,
+        description="Residencies taken for granted although the registers are too small for them (tensor -> levels), "
+        "as published figures may do",
     )
     spill: list[Spill] = Field(default_factory=list, description="What happens to tiles that exceed a memory")
     phases: list[Phase] = Field(min_length=1, description="The binding: what runs beside what, in order")
