@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from einsim.cascade import (
-    Access,
     Cascade,
     Einsum,
     Index,
-    is_copy,
     iteration_ranks,
     iterative_rank,
-    merge_splits,
     operands,
     reduced_ranks,
     split_of,
 )
+from einsim.schedule.views import resolve
 from einsim.spec.configuration import Design
 from einsim.spec.mapping import Mapping
 
@@ -330,38 +328,3 @@ class _Finder:
     def bar(self, rank: str) -> Bar:
         split = split_of(self.cascade, rank)
         return (rank, False) if split is None else (split.rank, rank == split.inner)
-
-
-def resolve(cascade: Cascade, views: Iterable[str], access: Access) -> tuple[str, tuple[Index, ...] | None]:
-    """The tensor that holds an access's words, views seen through, and the indices there (None: inexpressible)."""
-    seen = set(views)
-    tensor: str = access.tensor
-    indices: tuple[Index, ...] | None = access.indices
-    while tensor in seen:
-        view = cascade.einsum(tensor)
-        (inside,) = operands(view)
-        assert is_copy(view)
-        if indices is not None:
-            indices = _compose(cascade, view, inside, indices)
-        tensor = inside.tensor
-    return tensor, None if indices is None else tuple(merge_splits(cascade, index) for index in indices)
-
-
-def _compose(cascade: Cascade, view: Einsum, inside: Access, indices: tuple[Index, ...]) -> tuple[Index, ...] | None:
-    """Where a view's tensor is read when the view is read at some indices."""
-    table: dict[str, Index] = {}
-    for written, read in zip(view.output.indices, indices, strict=True):
-        rank = merge_splits(cascade, written).rank
-        if rank is None:
-            return None
-        table[rank] = read
-    found = []
-    for index in inside.indices:
-        chosen = next((i for i in (index, merge_splits(cascade, index)) if set(i.ranks) <= table.keys()), None)
-        if chosen is None:
-            return None
-        place = Index()
-        for term in chosen.terms:
-            place = place.plus(Index.constant(1) if term.rank is None else table[term.rank], term.factor, term.sizes)
-        found.append(place)
-    return tuple(found)

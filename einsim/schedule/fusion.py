@@ -5,15 +5,18 @@ run in the order of the text, in *turns*: each turn is one loop that some of the
 Einsum joins the last turn of its own loop that comes after (or is) those of everything it needs, unless what
 it needs is complete only when that loop is over; then, or if there is none, it opens a new turn. So every value
 is there when it is read, and what must be kept meanwhile follows (`einsim.schedule.liveness`).
+
+A loop that runs once is as good as absent. Which ones do is all that this needs to know about sizes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 
-from einsim.schedule.flow import Bar, Edge
-from einsim.schedule.nest import Loop
+from einsim.schedule.flow import Bar, Carried, Edge, Flow, Stay
+from einsim.schedule.nest import EinsumSchedule, Loop
 
 LoopName = tuple[str, str | None]
 """Loops of this name and level have the same rank and tile wherever they stand."""
@@ -71,7 +74,6 @@ class _Taking:
     groups: dict[str, int]
     late: frozenset[str]
     paths: dict[str, list[int]]
-    turns: list[LoopName | int | None] = field(default_factory=list)
 
     def part(self, names: list[str], depth: int) -> None:
         """Divides Einsums that share the first `depth` loops (counting the fusion group) into turns."""
@@ -120,3 +122,125 @@ class _Taking:
             later = [number for number in range(place[name] + 1, last + 1) if turns[number] == own]
             if later:
                 place[name] = later[-1]
+
+
+Chain = tuple[str, tuple[str, ...]]
+"""A loop in time by its rank and the loops over that rank down to it, which decide whether it runs once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """How many of the holder's loops the reader shares, how many of those sweep a stay's words, and whether the
+    shared ones end every slice of an iteration (of an iterative tensor)."""
+
+    shared: int
+    swept: int
+    in_step: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """The turns of Einsums, the prefix of every stay, and who takes a slice outside of its maker's loops."""
+
+    turns: Turns
+    prefixes: tuple[Prefix, ...]
+    parted: tuple[Carried, ...]
+
+
+BareLoop = tuple[str, str, str | None, str | None, bool]
+"""A loop without its tile: name, base rank, level, axis, whether it is inside a tile of a split."""
+
+Nest = tuple[str, str, tuple[BareLoop, ...]]
+"""An Einsum's name, its registers and its loops."""
+
+
+def nest_of(einsum: EinsumSchedule) -> Nest:
+    """What sharing depends on: names, which compare and hash where tiles may be arrays."""
+    loops = tuple((loop.name, loop.rank, loop.level, loop.axis, loop.inner) for loop in einsum.loops)
+    return einsum.name, einsum.registers, loops
+
+
+@lru_cache(maxsize=256)
+def shape_of(flow: Flow, nests: tuple[Nest, ...]) -> Shape:
+    """The shape of some Einsums' nests; one for all designs that differ in numbers only."""
+    return Shape(flow, nests)
+
+
+class Shape:
+    """The nests of some Einsums by their names: `loops` in time outside of registers, which they may share; `others`.
+
+    `chains` are the loops in time by rank and names, each with an Einsum and the places of its loops over the rank.
+    """
+
+    def __init__(self, flow: Flow, nests: tuple[Nest, ...]) -> None:
+        self.flow = flow
+        self.every = {
+            name: [Loop(loop, rank, 0, level, axis, inner) for loop, rank, level, axis, inner in loops]
+            for name, _, loops in nests
+        }
+        self.loops: dict[str, list[Loop]] = {}
+        for name, registers, _ in nests:
+            self.loops[name] = [loop for loop in self.every[name] if loop.level not in {None, registers}]
+        self.stays = tuple(s for s in flow.stays if s.holder in self.loops and s.reader in self.loops)
+        self.carried = tuple(c for c in flow.carried if c.maker in self.loops and c.reader in self.loops)
+        self.chains: dict[Chain, tuple[str, tuple[int, ...]]] = {}
+        for name in self.loops:
+            for position, chain in enumerate(self.chains_of(name)):
+                over = tuple(p for p in range(position + 1) if self.loops[name][p].rank == chain[0])
+                self.chains.setdefault(chain, (name, over))
+        self._tiles: dict[tuple[str, str, int], tuple[object, tuple[int, ...], int | None]] = {}
+        self._sharing: dict[frozenset[Chain], Sharing] = {}
+
+    def chains_of(self, name: str) -> list[Chain]:
+        """Of each loop in time of an Einsum, its rank and the names of the loops over the rank down to it."""
+        loops = self.loops[name]
+        return [
+            (loop.rank, tuple(each.name for each in loops[: number + 1] if each.rank == loop.rank))
+            for number, loop in enumerate(loops)
+        ]
+
+    def tile(self, name: str, rank: str, count: int) -> tuple[object, tuple[int, ...], int | None]:
+        """What the tile of a rank under an Einsum's first loops depends on: a key, those loops, the next inside."""
+        if (name, rank, count) not in self._tiles:
+            over = [(position, loop.name) for position, loop in enumerate(self.every[name]) if loop.rank == rank]
+            above = tuple(position for position, _ in over if position < count)
+            following = over[len(above)][0] if len(over) > len(above) else None
+            key = (rank, *(loop for _, loop in over[: len(above) + 1]), len(above))
+            self._tiles[name, rank, count] = key, above, following
+        return self._tiles[name, rank, count]
+
+    def sharing(self, single: frozenset[Chain]) -> Sharing:
+        """What the Einsums share when the `single` loops run once."""
+        if single not in self._sharing:
+            many = {
+                name: [position for position, chain in enumerate(self.chains_of(name)) if chain not in single]
+                for name in self.loops
+            }
+            running = {name: tuple(self.loops[name][position] for position in many[name]) for name in self.loops}
+            flow = self.flow
+            order = [name for name in flow.einsums if name in self.loops]
+            turns = take_turns(order, running, flow.edges, flow.groups, flow.late)
+            prefixes = tuple(self.prefix(stay, turns, many[stay.holder]) for stay in self.stays)
+            parted = tuple(each for each in self.carried if self.is_parted(each, turns, many))
+            self._sharing[single] = Sharing(turns, prefixes, parted)
+        return self._sharing[single]
+
+    def prefix(self, stay: Stay, turns: Turns, many: list[int]) -> Prefix:
+        """The shared loops of a stay; `many` are the places of the holder's loops that run more than once."""
+        loops = self.loops[stay.holder]
+        count = len(many) if stay.reader == stay.holder else turns.shared(stay.holder, stay.reader)
+        shared = many[count] if count < len(many) else len(loops)
+        swept = next((p for p in many[:count] if is_barred(loops[p], stay.bars)), shared)
+        in_step = stay.slices is None or not self.walks(stay.holder, many[count:], stay.slices.over)
+        return Prefix(shared, swept, in_step)
+
+    def is_parted(self, each: Carried, turns: Turns, many: dict[str, list[int]]) -> bool:
+        """Whether the reader of a carried slice walks the iteration apart from its maker."""
+        count = turns.shared(each.maker, each.reader)
+        return any(self.walks(name, many[name][count:], each.over) for name in (each.maker, each.reader))
+
+    def walks(self, name: str, positions: list[int], over: Bar) -> bool:
+        """Whether some of an Einsum's loops, or those in space and registers, are over the rank of an iteration."""
+        rank, inner = over
+        loops = [self.loops[name][position] for position in positions] + self.every[name][len(self.loops[name]) :]
+        return any(loop.rank == rank and (inner or not loop.inner) for loop in loops)

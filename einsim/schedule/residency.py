@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from einsim.errors import SpecError
-from einsim.schedule.flow import Carried, Flow, Lost, Stay, flow_of, resolve
+from einsim.schedule.flow import Carried, Flow, Lost, Stay, flow_of
 from einsim.schedule.liveness import Liveness
 from einsim.schedule.nest import EinsumSchedule
+from einsim.schedule.views import resolve
 from einsim.spec.configuration import Design
 
 

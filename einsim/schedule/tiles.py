@@ -57,8 +57,7 @@ def fit_tile(design: Design, name: str, tile: Fitted, trial: Trial, env: dict[st
 
 def _settle(count: Number, guess: Number, capacity: Number, held: Callable[[Number], Number]) -> Number:
     """The largest divisor that fits, from a guess at the largest count that does."""
-    low = largest_divisor(count, guess)
-    high = next_divisor(count, low)
+    low, high = divisors_around(count, guess)
     fits, more = held(low) <= capacity, (high > low) & (held(high) <= capacity)
     if np.all(fits | (low == 1)) and not np.any(more):
         return low
@@ -82,23 +81,34 @@ def _where(condition: Number, one: Number, other: Number) -> Number:
 
 def next_divisor(count: Number, divisor: Number) -> Number:
     """The least divisor of `count` that is greater than one of its divisors; itself where there is none."""
-    return count // largest_divisor(count, maximum(1, (count // divisor) - 1))
+    return divisors_around(count, divisor)[1]
 
 
 def largest_divisor(count: Number, bound: Number) -> Number:
     """The largest divisor of `count` that is at most `bound` (at least 1), element by element."""
+    return divisors_around(count, bound)[0]
+
+
+def divisors_around(count: Number, bound: Number) -> tuple[Number, Number]:
+    """The largest divisor of `count` that is at most `bound` (at least 1) and the next, `count` where there is none.
+
+    Element by element.
+    """
     if not isinstance(count, np.ndarray) and not isinstance(bound, np.ndarray):
         known = divisors(int(count))
-        return int(known[np.searchsorted(known, min(int(count), max(1, int(bound))), side="right") - 1])
+        above = int(np.searchsorted(known, min(int(count), max(1, int(bound))), side="right"))
+        return int(known[above - 1]), int(known[min(above, len(known) - 1)])
     counts, bounds = np.broadcast_arrays(count, bound)
-    result = np.array(counts, dtype=np.int64)
+    low, high = np.array(counts, dtype=np.int64), np.array(counts, dtype=np.int64)
     cut = np.flatnonzero(bounds < counts)
     order = cut[np.argsort(counts[cut], kind="stable")]
     values, starts = np.unique(counts[order], return_index=True)
     for value, here in zip(values, np.split(order, starts[1:]), strict=False):  # split gives one part of nothing
         known = divisors(int(value))
-        result[here] = known[np.maximum(np.searchsorted(known, bounds[here], side="right") - 1, 0)]
-    return result
+        place = np.maximum(known.searchsorted(bounds[here], side="right"), 1)
+        low[here] = known[place - 1]
+        high[here] = known[place]  # there is one: the bound is below the count
+    return low, high
 
 
 @lru_cache(maxsize=4096)

@@ -8,6 +8,7 @@ sweep) and on sympy symbols, so nothing here may branch on a value.
 from __future__ import annotations
 
 import ast
+import operator
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -76,19 +77,30 @@ def _fold(values: tuple[Number, ...], arrays: Any, numbers: Callable[..., Number
 
 def total(a: Number, b: Number) -> Number:
     """a + b; raises OverflowError where an int64 array might not hold it."""
-    return _held(a + b, lambda: np.abs(np.asarray(a, float)) + np.abs(np.asarray(b, float)))
+    return _held(a + b, a, b, operator.add)
 
 
 def product(a: Number, b: Number) -> Number:
     """a * b; raises OverflowError where an int64 array might not hold it."""
-    return _held(a * b, lambda: np.abs(np.asarray(a, float)) * np.abs(np.asarray(b, float)))
+    return _held(a * b, a, b, operator.mul)
 
 
-def _held(value: Number, magnitude: Callable[[], NDArray[np.float64]]) -> Number:
-    """The value, unless it is an array of integers that its magnitude shows to be too narrow."""
-    if isinstance(value, np.ndarray) and value.dtype.kind == "i" and np.any(magnitude() >= INT64_MAX):
+def _held(value: Number, a: Number, b: Number, combine: Callable[[Any, Any], Any]) -> Number:
+    """The value, unless it is an array of integers that its operands' magnitudes show to be too narrow."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "i" or not value.size:
+        return value
+    if combine(_largest(a), _largest(b)) >= INT64_MAX and np.any(combine(_magnitude(a), _magnitude(b)) >= INT64_MAX):
         raise OverflowError("sizes may exceed 64 bits; evaluate such points one by one")
     return value
+
+
+def _largest(value: Number) -> int:
+    """The largest magnitude of an integer or of an array of them."""
+    return max(-int(value.min()), int(value.max())) if isinstance(value, np.ndarray) else abs(int(value))
+
+
+def _magnitude(value: Number) -> Any:
+    return np.abs(np.asarray(value, np.float64))
 
 
 def _divide(a: Number, b: Number) -> Number:
