@@ -66,6 +66,7 @@ def to_record(design: Design, evaluation: Evaluation) -> Record:
         "sizes": dict(design.workload.sizes),
         "accounting": str(design.accounting),
         "choices": dict(design.choices),
+        "assumed": {tensor: list(levels) for tensor, levels in design.mapping.assumed.items()},
         "feasible": feasible,
         "reason": reason(evaluation.schedule.shortfalls),
         **{name: numbers[name] if feasible else None for name in METRICS},

@@ -59,6 +59,10 @@ def _headline(record: Record) -> RenderableType:
             ("area", f"{record['area_um2'] / 1e6:.4g} mm²"),
             ("tiles", tiles or "-"),
             *((f"held in {level}", show_bytes(held)) for level, held in record["occupancy_bytes"].items()),
+            *(
+                ("assumed", f"{tensor} stays in {', '.join(levels)}, too small for it")
+                for tensor, levels in record["assumed"].items()
+            ),
         ]
         grid = Table.grid(padding=(0, 2))
         for name, value in rows:

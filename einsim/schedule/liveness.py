@@ -166,13 +166,13 @@ class Liveness:
         return next(a for a in self.einsums[touch.einsum].accesses
                     if (a.label, a.is_output) == (touch.label, touch.is_output))  # fmt: skip
 
-    def bytes_held(self, level: str, names: Collection[str]) -> Number:
-        """Bytes of a memory that some Einsums need at one time: of every tensor a tile, or what must live of it."""
-        held: dict[Key, Number] = {}
+    def held(self, level: str, names: Collection[str]) -> dict[Key, Number]:
+        """Words of every tensor that a memory needs at one time for some Einsums: a tile, or all that must live."""
+        found: dict[Key, Number] = {}
 
         def hold(key: Key, words: Number) -> None:
-            if key not in held or held[key] is not words:
-                held[key] = maximum(held[key], words) if key in held else words
+            if found.get(key) is not words:
+                found[key] = maximum(found[key], words) if key in found else words
 
         outer = set(takewhile(lambda memory: memory != level, self.design.architecture.memories))
         for name in names:
@@ -180,12 +180,16 @@ class Liveness:
             for access in self.einsums[name].accesses:
                 if level in access.path:
                     key = self.flow.keys[name, access.label, access.is_output]
-                    hold(key, self.words(name, access.dimensions, count))
+                    hold(key, self.words(name, access.stored, count))
         for number, stay in enumerate(self.stays):
             across = self.flow.groups[stay.holder] != self.flow.groups[stay.reader]
             if stay.level == level and (across or stay.holder in names or stay.reader in names):
                 hold(stay.touch.key, self.live(number))
-        return product(reduce(total, held.values(), 0), self.env["word_bytes"])
+        return found
+
+    def bytes_held(self, level: str, names: Collection[str]) -> Number:
+        """Bytes of a memory that some Einsums need at one time."""
+        return product(reduce(total, self.held(level, names).values(), 0), self.env["word_bytes"])
 
     # Registers.
 

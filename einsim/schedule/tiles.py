@@ -98,14 +98,14 @@ def divisors_around(count: Number, bound: Number) -> tuple[Number, Number]:
         known = divisors(int(count))
         above = int(np.searchsorted(known, min(int(count), max(1, int(bound))), side="right"))
         return int(known[above - 1]), int(known[min(above, len(known) - 1)])
-    counts, bounds = np.broadcast_arrays(count, bound)
+    counts, bounds = np.broadcast_arrays(count, np.maximum(bound, 1))
     low, high = np.array(counts, dtype=np.int64), np.array(counts, dtype=np.int64)
     cut = np.flatnonzero(bounds < counts)
     order = cut[np.argsort(counts[cut], kind="stable")]
     values, starts = np.unique(counts[order], return_index=True)
     for value, here in zip(values, np.split(order, starts[1:]), strict=False):  # split gives one part of nothing
         known = divisors(int(value))
-        place = np.maximum(known.searchsorted(bounds[here], side="right"), 1)
+        place = known.searchsorted(bounds[here], side="right")
         low[here] = known[place - 1]
         high[here] = known[place]  # there is one: the bound is below the count
     return low, high

@@ -17,7 +17,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from einsim.errors import Location, SpecError, suggest
 from einsim.units import INT64_MAX

@@ -90,6 +90,7 @@ class Maker:
         self.inits: list[str] = []
         self.held: dict[str, set[str]] = {}
         self.views: list[str] = []
+        self.seen: dict[str, str] = {}  # of each view, the tensor behind it
         self.partition: dict[str, dict[str, str]] = {}
         self.nests: dict[str, dict] = {}
         self.covers: dict[str, tuple[set[str], bool]] = {}  # of each nest, its ranks and whether it tiles m
@@ -167,6 +168,7 @@ class Maker:
         copies = not reduced and body == texts[0]
         if copies and self.chance(2):
             self.views.append(name)
+            self.seen[name] = operands[0][0]
             self.held[name] = set(self.held[operands[0][0]])
         else:
             self.plan(name, operands, set(brought), tiled, left)
@@ -279,7 +281,9 @@ class Maker:
             self.plan("T9", [("X0", "")], set(self.tensors["X0"]), False, self.tensors["X0"])
             self.tensors["T9"] = self.tensors["X0"]
         outputs = [name for name in self.tensors if not name.startswith("X") and name not in self.read]
-        for name in outputs:
+        behind = list(outputs)
+        for name in behind:  # grows: what is seen through a view that is an output must go out too
+            behind += [self.seen[name]] if name in self.seen else []
             if name in self.plans and self.plans[name]["keep"][name][0] != self.memories[0]:
                 self.plans[name]["keep"][name].insert(0, self.memories[0])
         text = ["cascade random", f"input {', '.join(inputs)}", f"output {', '.join(outputs)}"]

@@ -1,0 +1,196 @@
+"""The obvious walk of fused Einsums: every loop in turn, and at every moment the words that are still needed.
+
+Takes only the order of the turns from einsim. That order must read nothing before it is complete, and what is
+alive on the way, counted element by element, is what a level has to hold. Only for shapes of a few elements.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import product
+
+from einsim.cascade import iteration_ranks, operands, split_of
+
+from ..model.walk import elements, pieces
+
+Place = tuple[int, ...]
+
+
+class Walk:
+    """One lowered design, walked; `peaks` are the most words of each tensor alive at each level (and in one
+    processing element, where the Einsum that brings them to its own registers says in which)."""
+
+    def __init__(self, live) -> None:
+        self.live, self.design, self.cascade = live, live.design, live.design.cascade
+        self.sizes = {name: int(value) for name, value in live.env.items() if isinstance(value, int)}
+        self.paths = live.parts[0][1].turns.paths
+        self.running = {name: self.loops_that_repeat(einsum) for name, einsum in live.einsums.items()}
+        self.clock = 0
+        self.writes: dict[tuple[str, Place], list[int]] = defaultdict(list)
+        self.sources: dict[tuple[str, str, Place], list[tuple[int, object]]] = defaultdict(list)
+        self.uses: list[tuple[int, str, str, str, Place]] = []
+        self.wanted = self.contributions()
+        whole = {rank: (0, self.sizes[rank.upper()]) for e in live.einsums.values() for rank in ranks_of(e)}
+        self.run(list(live.einsums), 0, {name: dict(whole) for name in live.einsums})
+
+    def loops_that_repeat(self, einsum) -> list:
+        found, extents = [], {}
+        for loop in einsum.temporal:
+            if loop.level != einsum.registers:
+                extent = extents.get(loop.rank, self.sizes[loop.rank.upper()])
+                if extent > loop.tile:
+                    found.append(loop)
+                extents[loop.rank] = min(extent, loop.tile)
+        return found
+
+    # The order.
+
+    def run(self, names: list[str], depth: int, spans: dict[str, dict]) -> None:
+        turns: dict[int, list[str]] = defaultdict(list)
+        for name in names:
+            turns[self.paths[name][depth]].append(name)
+        for _, members in sorted(turns.items()):
+            if depth == 0:
+                self.run(members, 1, spans)
+                continue
+            loops = [self.running[name][depth - 1 : depth] for name in members]
+            if not loops[0]:
+                assert len(members) == 1
+                self.execute(members[0], spans[members[0]])
+                continue
+            (loop,) = loops[0]
+            assert {(other.name, other.level) for (other,) in loops} == {(loop.name, loop.level)}
+            assert len({spans[name][loop.rank] for name in members}) == 1
+            for piece in pieces(spans[members[0]][loop.rank], loop.tile):
+                self.run(members, depth + 1, {name: spans[name] | {loop.rank: piece} for name in members})
+
+    def execute(self, name: str, spans: dict) -> None:
+        """One Einsum between shared loops: all its operands at once, then all its results."""
+        self.clock += 1
+        einsum, plan = self.cascade.einsum(name), self.live.einsums[name]
+        spatial = list(plan.spatial)
+        for at, own in elements(spatial, spans).items():
+            for point in self.points(einsum, own):
+                for access in operands(einsum):
+                    self.touch(plan, str(access), False, self.element(access, point), at)
+                self.touch(plan, str(einsum.output), True, self.element(einsum.output, point), at)
+
+    def touch(self, plan, label: str, is_output: bool, where: tuple[str, Place], at) -> None:
+        path = next(a.path for a in plan.accesses if (a.label, a.is_output) == (label, is_output))
+        if is_output:
+            self.writes[where].append(self.clock)
+        else:
+            self.check_complete(plan.name, label, where)
+            self.uses.append((self.clock, path[0], plan.name, *where))
+        for level in path:
+            if is_output or level != path[0]:
+                self.sources[level, *where].append((self.clock, at if level == plan.registers else None))
+
+    def check_complete(self, reader: str, label: str, where: tuple[str, Place]) -> None:
+        if where in self.wanted and where[0] != reader:
+            done = len(self.writes[where])
+            assert done == self.wanted[where], f"{reader} reads {label} {where} after {done} of {self.wanted[where]}"
+
+    # Points and elements.
+
+    def contributions(self) -> dict[tuple[str, Place], int]:
+        """How many points add to every element that an Einsum makes."""
+        counts: dict[tuple[str, Place], int] = defaultdict(int)
+        for name, plan in self.live.einsums.items():
+            whole = {rank: (0, self.sizes[rank.upper()]) for rank in ranks_of(plan)}
+            for point in self.points(self.cascade.einsum(name), whole):
+                counts[self.element(self.cascade.einsum(name).output, point)] += 1
+        return counts
+
+    def points(self, einsum, spans: dict):
+        """Every point of the iteration space in some spans of base ranks, by the value of every rank."""
+        own = set(iteration_ranks(einsum))
+        axes = []
+        for rank in [*self.design.mapping.batch, *dict.fromkeys(self.base(r) for r in iteration_ranks(einsum))]:
+            split = next((s for s in self.cascade.splits if s.rank == rank), None)
+            start, stop = spans[rank]
+            if split is None:
+                axes.append([{rank: i} for i in range(start, stop)])
+                continue
+            grain = self.sizes[split.size]
+            if split.outer in own and split.inner not in own:
+                axes.append([{split.outer: i} for i in range(start // grain, -(-stop // grain))])
+            else:
+                axes.append([{rank: i, split.outer: i // grain, split.inner: i % grain} for i in range(start, stop)])
+        for parts in product(*axes):
+            yield {rank: value for part in parts for rank, value in part.items()}
+
+    def base(self, rank: str) -> str:
+        split = split_of(self.cascade, rank)
+        return rank if split is None else split.rank
+
+    def element(self, access, point: dict[str, int]) -> tuple[str, Place]:
+        """The tensor and the place where an access is at a point, views seen through by trying all of theirs."""
+        batch = tuple(point[rank] for rank in self.design.mapping.batch)
+        place = tuple(index.value(point, self.sizes) for index in access.indices)
+        tensor = access.tensor
+        while tensor in self.design.mapping.views:
+            view = self.cascade.einsum(tensor)
+            whole = {rank: (0, self.sizes[rank.upper()]) for rank in map(self.base, iteration_ranks(view))}
+            whole |= dict.fromkeys(self.design.mapping.batch, (0, 1))
+            found = (
+                tuple(index.value(p, self.sizes) for index in operands(view)[0].indices)
+                for p in self.points(view, whole)
+                if tuple(index.value(p, self.sizes) for index in view.output.indices) == place
+            )
+            tensor, place = operands(view)[0].tensor, next(found)
+        return tensor, (*batch, *place)
+
+    # What lives.
+
+    def slice_of(self, tensor: str) -> int | None:
+        """The position of an iteration's slice among an element's coordinates."""
+        made = {einsum.name: einsum for einsum in self.cascade.einsums}
+        if tensor not in made:
+            return None
+        shifts = [index.shift is not None and index.shift[1] == 1 for index in made[tensor].output.indices]
+        return len(self.design.mapping.batch) + shifts.index(True) if True in shifts else None
+
+    def intervals(self):
+        """(level, tensor, place, processing element, from, to) of everything that must be kept."""
+        homes = {
+            access.tensor: access.path[0]
+            for plan in self.live.einsums.values()
+            for access in plan.accesses
+            if access.is_output
+        }
+        for (tensor, place), times in self.writes.items():  # partial results, and results from their first word on
+            holder = self.sources[homes[tensor], tensor, place][0][1]
+            yield homes[tensor], tensor, place, holder, times[0], times[-1]
+        for time, level, _, tensor, place in self.uses:
+            known = [source for source in self.sources[level, tensor, place] if source[0] <= time]
+            if not known:
+                continue  # the first slice of an iteration, or words of the outermost memory
+            start, holder = known[0] if homes.get(tensor) == level else known[-1]
+            yield level, tensor, place, holder, start, time
+
+    def peaks(self) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
+        """The most words alive by (level, tensor); and of those whose processing element is known, in one."""
+        alive: dict[tuple, set[int]] = defaultdict(set)
+        for level, tensor, place, holder, start, end in self.intervals():
+            position = self.slice_of(tensor)
+            one = place if position is None else (*place[:position], *place[position + 1 :])
+            alive[level, tensor, one, holder].update(range(start, end + 1))
+        together: dict[tuple, set] = defaultdict(set)
+        apart: dict[tuple, int] = defaultdict(int)
+        for (level, tensor, place, holder), times in alive.items():
+            for time in times:
+                together[level, tensor, time].add(place)
+                if holder is not None:
+                    apart[level, tensor, time, holder] += 1
+        most: dict[tuple[str, str], int] = defaultdict(int)
+        single: dict[tuple[str, str], int] = defaultdict(int)
+        for (level, tensor, _), places in together.items():
+            most[level, tensor] = max(most[level, tensor], len(places))
+        for (level, tensor, _, _), count in apart.items():
+            single[level, tensor] = max(single[level, tensor], count)
+        return most, single
+
+
+def ranks_of(plan) -> list[str]:
+    return [dimension.rank for dimension in plan.dimensions]
