@@ -60,7 +60,7 @@ def _headline(record: Record) -> RenderableType:
             ("tiles", tiles or "-"),
             *((f"held in {level}", show_bytes(held)) for level, held in record["occupancy_bytes"].items()),
             *(
-                ("assumed", f"{tensor} stays in {', '.join(levels)}, too small for it")
+                ("assumed", f"{tensor} stays in {', '.join(levels)}, whether it fits or not")
                 for tensor, levels in record["assumed"].items()
             ),
         ]

@@ -232,7 +232,7 @@ class _Finder:
 
     def is_stored_outside(self, touch: Touch) -> bool:
         """Whether the outermost memory has a tensor: an input, or a result that goes there."""
-        return touch.stored not in self.made or self.output(touch.stored).path[:1] == (self.outermost,)
+        return touch.stored not in self.made or self.output(touch.stored).path[:1] in {(), (self.outermost,)}
 
     def stay(self, touch: Touch) -> None:
         """Who keeps the words of an operand that is taken from a level on chip."""
@@ -245,8 +245,8 @@ class _Finder:
                 self.edges.append(Edge(holder.einsum, touch.einsum, self.apart(holder, touch), touch.stored))
             apart = self.apart(holder, touch)
             self.stays.append(Stay(level, holder, touch.einsum, self.slices(touch), apart=apart))
-        elif any(each.einsum == touch.einsum and not self.apart(each, touch) for each in before[: before.index(touch)]):
-            pass  # another operand of the same Einsum brings the same words
+        elif any(each.einsum == touch.einsum and each.key == touch.key for each in before[: before.index(touch)]):
+            pass  # another operand of the same Einsum brings the same words, by another name
         elif self.offset(touch) == 0 and level in self.output(touch.stored).path:
             self.state(touch.stored, level, touch.einsum)
         else:

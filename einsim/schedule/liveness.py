@@ -62,6 +62,7 @@ class Liveness:
         if not mixed:
             yield True, frozenset(always)
             return
+        assert len(mixed) < 63, "more loops than a mapping has"
         code = sum(once.astype(np.int64) << number for number, once in enumerate(mixed.values()))
         for value in np.unique(code).tolist():
             once_here = (chain for number, chain in enumerate(mixed) if value >> number & 1)
@@ -150,15 +151,15 @@ class Liveness:
                 return self.words(stay.holder, self.access(stay).stored, prefix.swept)
             words: Number = 1
             for dimension, elements, more in self.extents(stay, prefix):
-                words = product(words, total(dimension.words(elements), more * self.slice_words(stay, dimension)))
+                words = product(words, self.and_slice(stay, dimension, dimension.words(elements), more=more))
             return words
 
         return self.in_parts(number, under)
 
-    def slice_words(self, stay: Stay, dimension: Dimension) -> Number:
-        """Words along the dimension of an iteration that one slice has."""
+    def and_slice(self, stay: Stay, dimension: Dimension, words: Number, *, more: bool) -> Number:
+        """Words along the dimension of an iteration, with those of a slice more where there is one."""
         grain = self.env[stay.slices.grain] if stay.slices and stay.slices.grain else 1
-        return dimension.words(grain)
+        return total(words, dimension.words(grain)) if more else words
 
     def access(self, stay: Stay) -> AccessPlan:
         """The holder's access to what stays."""
@@ -212,7 +213,7 @@ class Liveness:
         words: Number = 1
         for dimension, elements, more in self.extents(stay, prefix):
             own = share(layout, dimension, elements) if layout is not None else dimension.words(elements)
-            words = product(words, total(own, more * self.slice_words(stay, dimension)))
+            words = product(words, self.and_slice(stay, dimension, own, more=more))
         if layout is not None:
             return words
         arrays = self.design.architecture.arrays.items()

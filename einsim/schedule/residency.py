@@ -69,10 +69,11 @@ def _check_phase_order(design: Design, flow: Flow) -> None:
         for name in names
     }
     for edge in flow.edges:
-        if when[edge.reader] < when[edge.source]:
+        early, late = when[edge.reader], when[edge.source]
+        if early < late:
             raise SpecError(
-                f"{edge.reader} needs {edge.tensor} from {edge.source}, which runs in a later phase",
-                at=design.mapping_document.locate(("phases", when[edge.reader])),
+                f"{edge.reader} needs {edge.tensor} in phase {early + 1}, {edge.source} runs in phase {late + 1} only",
+                at=design.mapping_document.locate(("phases", early)),
                 remedy=f"run {edge.source} first: with memory_time: per-phase, phases follow each other",
             )
 

@@ -334,7 +334,7 @@ def kernels(order, **more):
 def test_kernels_one_after_another_run_in_order():
     lower(kernels("YZ", memory_time="per-phase"))
     lower(kernels("ZY"))  # tiles of phases interleave
-    with pytest.raises(SpecError, match="Z needs Y from Y, which runs in a later phase"):
+    with pytest.raises(SpecError, match="Z needs Y in phase 1, Y runs in phase 2 only"):
         lower(kernels("ZY", memory_time="per-phase"))
 
 
