@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from einsim.cascade import size_of
 from einsim.errors import SpecError
+from einsim.schedule.environment import positive
 from einsim.schedule.nest import AccessPlan, EinsumSchedule, Shortfall, tile_above
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, expression, maximum, minimum, product, total
@@ -60,7 +61,7 @@ def fit_tile(design: Design, name: str, tile: Fitted, trial: Trial, env: dict[st
     if tile.fits not in list(design.architecture.memories)[1:]:
         raise SpecError(f"tile {name}: {tile.fits!r} is no on-chip memory", at=at,
                         remedy=f"known: {', '.join(list(design.architecture.memories)[1:])}")  # fmt: skip
-    count = expression(tile.divides, at).evaluate(env)
+    count = positive(expression(tile.divides, at).evaluate(env), tile.divides, at)
     capacity = env[f"{tile.fits}.capacity_bytes"]
     if tile.within_bytes is not None:
         capacity = minimum(capacity, expression(tile.within_bytes, at).evaluate(env))
