@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from einsim.cli.common import JsonOption, console, print_json
 from einsim.errors import Location
 from einsim.explore import store
+from einsim.explore.rows import finish
 from einsim.explore.space import Space, load_space
-from einsim.explore.sweep import Engine, finish, run_sweep
+from einsim.explore.sweep import Engine, run_sweep
 from einsim.report.comparison import compare, read_published
 from einsim.report.tables import comparison_tables, sweep_summary, worst_table
 from einsim.spec import library

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from einsim.errors import Location, SpecError, suggest
@@ -12,12 +12,19 @@ from einsim.spec.yamlfile import Document, Path, Value, parse_value, write_value
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One change: a dotted path below `arch`, `mapping` or `workload`, and its new value."""
+    """One change: a dotted path below `arch`, `mapping` or `workload`, and its new value.
+
+    `text` is what `parse_override` reads the same change from.
+    """
 
     target: str
     path: tuple[str, ...]
     value: Value
     at: Location
+    text: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", f"{self.name}={write_value(self.value)}")
 
     @property
     def name(self) -> str:
@@ -25,15 +32,10 @@ class Override:
         return ".".join((self.target, *self.path))
 
     @property
-    def field(self) -> tuple[str, ...]:
+    def key(self) -> tuple[str, ...]:
         """The field that it changes, however its path is spelt."""
         skipped = _SECTIONS[self.target] or ("choices",)
         return (self.target, *(part for part in self.path[:-1] if part not in skipped), self.path[-1])
-
-    @property
-    def text(self) -> str:
-        """What `parse_override` reads the same change from."""
-        return f"{self.name}={write_value(self.value)}"
 
 
 _SECTIONS: Final = {"arch": ("memories", "arrays", "operations"), "mapping": (), "workload": ()}

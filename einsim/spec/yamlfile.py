@@ -163,6 +163,7 @@ class _Reader:
             return dict(self._items(node, path, depth))
         if isinstance(node, yaml.SequenceNode):
             return [self.read(child, (*path, index), depth + 1) for index, child in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)
         return self._scalar(node)
 
     def _items(self, node: yaml.MappingNode, path: Path, depth: int) -> Iterator[tuple[str, Value]]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from einsim.explore.rows import finish
 from einsim.explore.space import load_space
-from einsim.explore.sweep import finish, run_sweep
+from einsim.explore.sweep import run_sweep
 from einsim.report.comparison import compare, read_published
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "fusemax"
