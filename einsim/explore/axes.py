@@ -70,7 +70,7 @@ def _set_already(file: SweepFile, document: Document) -> _Known:
 
 def settings(field: str, values: Sequence[Any], places: Sequence[Location]) -> list[Setting]:
     """Values of one field, checked and spelt one way."""
-    good = [_checked(field, value, at) for value, at in zip(values, places, strict=True)]
+    good = [spelt(field, value, at) for value, at in zip(values, places, strict=True)]
     changes = [
         make_override(field, value, at) if "." in field else None for value, at in zip(good, places, strict=True)
     ]
@@ -94,7 +94,7 @@ def baseline_of(
             raise SpecError(f"baseline: {field!r} is on no axis", at=at, remedy=suggest(field, fields))
         number, position = place
         column = [step[position] for step in axes[number]]
-        wanted = identity(_checked(field, value, at))
+        wanted = identity(spelt(field, value, at))
         own = [i for i, setting in enumerate(column) if identity(setting.value) == wanted]
         if not own:
             raise SpecError(f"baseline: {field} never is {value!r}", at=at,
@@ -167,7 +167,7 @@ def _refuse_twice(steps: Sequence[Step]) -> None:
         seen[key] = step
 
 
-def _checked(field: str, value: Any, at: Location) -> Any:
+def spelt(field: str, value: Any, at: Location) -> Any:
     """The value of a plain field as einsim spells it; values of paths are checked by what they change."""
     if field in LENGTHS:
         try:

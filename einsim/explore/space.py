@@ -101,11 +101,20 @@ class Space:
 
     def points(self) -> Iterator[Point]:
         """All points, the last axis fastest. Raises SpecError at the first that says too little."""
-        fixed = self._fixed()
-        at = self.document.locate
-        changes = [make_override(path, value, at(("set", path))) for path, value in self.file.set.items()]
+        fixed, changes = self._fixed(), self._changes()
         for index, choice in enumerate(itertools.product(*self.axes)):
             yield self._point(index, choice, fixed, changes)
+
+    def point(self, index: int) -> Point:
+        """One point."""
+        steps = [index // stride % len(axis) for axis, stride in zip(self.axes, self.strides, strict=True)]
+        choice = tuple(axis[step] for axis, step in zip(self.axes, steps, strict=True))
+        return self._point(index, choice, self._fixed(), self._changes())
+
+    def _changes(self) -> list[Override]:
+        """What the file sets at every point."""
+        at = self.document.locate
+        return [make_override(path, value, at(("set", path))) for path, value in self.file.set.items()]
 
     def _fixed(self) -> dict[str, Setting]:
         """The plain settings of the file, where no axis makes them."""

@@ -46,11 +46,11 @@ def check_points(space: Space) -> None:
 
     Raises SpecError for what is wrong in one; the rest shows when points are evaluated.
     """
-    several = len(space) > _TOGETHER
-    steps = {stride * step for axis, stride in zip(space.axes, space.strides, strict=True) for step in range(len(axis))}
-    for point in itertools.islice(space.points(), max(steps) + 1 if several else None):
-        if not several or point.index in steps:
-            point.design()
+    small = len(space) <= _TOGETHER
+    axes = zip(space.axes, space.strides, strict=True)
+    steps = [stride * step for axis, stride in axes for step in range(len(axis))]
+    for point in space.points() if small else map(space.point, steps[:_TOGETHER]):
+        point.design()
 
 
 def run_sweep(space: Space, progress: Progress, engine: Engine = Engine.AUTO) -> Iterator[pl.DataFrame]:

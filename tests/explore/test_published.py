@@ -24,12 +24,10 @@ def frame():
 @pytest.fixture(scope="module")
 def comparison(frame):
     published = FOLDER / "published.csv"
-    joined, keys, metrics = compare(
-        frame, read_published(published.read_bytes(), str(published)), ("configuration", "model", "seq_len"), "p"
-    )
-    assert keys == ["configuration", "model", "seq_len"]
-    assert len(metrics) == 6
-    return joined
+    table = read_published(published.read_bytes(), str(published), load_space(FOLDER / "attention.yaml"))
+    assert table.keys == ("configuration", "model", "seq_len")
+    assert len(table.metrics) == 6
+    return compare(frame, table)
 
 
 def worst(comparison, configurations, metric):
