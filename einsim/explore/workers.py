@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver, get_context, resource_tracker
 from typing import Final
 
 from einsim.errors import SpecError
@@ -50,6 +50,7 @@ def evaluate_rows(points: Sequence[Point], progress: Callable[[int], None]) -> I
                 yield rows
                 progress(len(rows))
         except BrokenProcessPool:
+            progress(0)  # who ends the workers may have wanted the end of us all
             raise SpecError("a worker process was ended from outside", remedy="is there enough memory?") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -65,8 +66,10 @@ def _wait(future: Future[list[Record]], progress: Callable[[int], None]) -> list
 
 def _start_deaf() -> None:
     """Starts the process that workers are forked from so that it and they never see Ctrl-C, which is for us."""
+    resource_tracker.ensure_running()  # which would unblock signals again
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
+        forkserver.set_forkserver_preload([__name__])
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from einsim.errors import Location, SpecError, suggest
 from einsim.spec.yamlfile import Document, Path, Value, parse_value, write_value
+from einsim.units import shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ _SECTIONS: Final = {"arch": ("memories", "arrays", "operations"), "mapping": (),
 def parse_override(text: str) -> Override:
     """`arch.array2d.rows=128`; raises SpecError where it is not of that form."""
     path, equals, value = text.partition("=")
-    at = Location(f"--set {text}")
+    at = Location(f"--set {shorten(text, 120)}")
     if not equals or not value.strip():
         raise SpecError("not of the form PATH=VALUE", at=at, remedy="write --set arch.buffer.capacity_bytes=8388608")
     return make_override(path.strip(), parse_value(value, at), at)
