@@ -7,12 +7,16 @@ import signal
 
 
 def main() -> None:
-    """Runs the command line; Ctrl-C and SIGTERM end it quietly, also before it is there and after it is done."""
+    """Runs the command line; Ctrl-C and SIGTERM end it quietly, also before it is there; after it is done they change nothing."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     from einsim.cli.app import main as run  # noqa: PLC0415 - the handlers come first
 
-    run()
+    try:
+        run()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # the last moments belong to the interpreter
 
 
 def _leave(number: int, _frame: object) -> None:

@@ -60,6 +60,10 @@ def _run(words: list[str]) -> int:
     except BrokenPipeError:  # the reader has seen enough
         discard_output()
         return 0
+    except SystemExit as error:  # rich's way to say the same
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return 0
     except OSError as error:
         discard_output()
         where = f"{error.filename}: " if error.filename else ""

@@ -47,7 +47,9 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
     if not is_path:
         if name in names(kind):
             return folder(kind) / f"{name}{_SUFFIX[kind]}"
-        raise SpecError(f"unknown {kind} {shorten(name)!r}", at=at, remedy=f"{suggest(name, names(kind))} or give a file")
+        raise SpecError(
+            f"unknown {kind} {shorten(name)!r}", at=at, remedy=f"{suggest(name, names(kind))} or give a file"
+        )
     candidates = [Path(name)]
     if beside is not None:
         candidates.append(beside / name)

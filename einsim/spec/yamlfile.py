@@ -194,7 +194,10 @@ class _Reader:
         try:
             value = _SCALARS.construct_object(node, deep=True)
         except (ValueError, yaml.YAMLError):
-            raise SpecError(f"{shorten(text)!r} is no value of its kind", at=self.at(node)) from None
+            raise SpecError(
+                f"{shorten(text)!r} {'has too many digits' if node.tag.endswith(':int') else 'cannot be read'}",
+                at=self.at(node),
+            ) from None
         if isinstance(value, str) and node.style is None and _EXPONENT.fullmatch(value):
             value = float(value)
         if isinstance(value, float) and math.isinf(value) and "inf" not in text.lower():
