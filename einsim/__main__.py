@@ -7,7 +7,7 @@ import signal
 
 
 def main() -> None:
-    """Runs the command line; Ctrl-C and SIGTERM end it quietly, also before it is there; after it is done they change nothing."""
+    """Runs the command line; Ctrl-C and SIGTERM end it quietly, also before it is there, and change nothing after."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     from einsim.cli.app import main as run  # noqa: PLC0415 - the handlers come first
