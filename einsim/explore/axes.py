@@ -192,6 +192,6 @@ def _shown(values: Sequence[Any]) -> list[Any]:
     kinds = {type(value) for value in values}
     if kinds == {bool} or (kinds == {int} and all(abs(value) <= INT64_MAX for value in values)):
         return list(values)
-    if kinds <= {int, float}:
+    if float in kinds and kinds <= {int, float}:
         return [float(value) for value in values]
     return [str(value) if isinstance(value, str) else write_value(value) for value in values]

@@ -21,7 +21,7 @@ from einsim.spec.overrides import Override, make_override
 from einsim.spec.workload import DEFAULT_BATCH, WORKLOAD, Workload, attention, find_model
 from einsim.spec.yamlfile import Document
 
-MAX_POINTS: Final = 5_000_000
+MAX_POINTS: Final = 1_000_000
 """Points of a sweep at most: its table stays in memory."""
 
 

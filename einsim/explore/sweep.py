@@ -17,6 +17,7 @@ from einsim.explore.rows import evaluate_point, table_of_many, table_of_rows
 from einsim.explore.space import Point, Space
 from einsim.explore.workers import evaluate_rows
 from einsim.model.closed_form import evaluate_many
+from einsim.model.result import Record
 from einsim.schedule.environment import Columns
 from einsim.spec.configuration import Design
 
@@ -30,6 +31,7 @@ _TOGETHER: Final = 2000  # points from which compiling the kernels (or loading t
 _LEAST: Final = 16  # points of a batch from which, the kernels once loaded, they are faster
 _CHUNK: Final = 16384  # points evaluated together at most: bounds memory
 _WINDOW: Final = 8 * _CHUNK  # points made at a time
+_ROWS: Final = 500  # rows of a table: making one takes as long as evaluating a point
 _FEW: Final = 16  # points that are evaluated one by one rather than halved again
 
 
@@ -69,8 +71,24 @@ def run_sweep(space: Space, progress: Progress, engine: Engine = Engine.AUTO) ->
         for batch in batches:
             if len(batch.points) >= least:
                 yield from _run_batch(batch, progress)
-        for rows in evaluate_rows(single if together else window, progress):
+        yield from _run_single(single if together else window, progress)
+
+
+def _run_single(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataFrame]:
+    """Points one by one; who stops the sweep still gets the rows that are finished."""
+    rows: list[Record] = []
+    try:
+        for part in evaluate_rows(points, progress):
+            rows += part
+            if len(rows) >= _ROWS:
+                finished, rows = rows, []
+                yield table_of_rows(finished)
+    except KeyboardInterrupt:
+        if rows:
             yield table_of_rows(rows)
+        raise
+    if rows:
+        yield table_of_rows(rows)
 
 
 def _run_batch(batch: Batch, progress: Progress) -> Iterator[pl.DataFrame]:

@@ -49,7 +49,7 @@ def evaluate_rows(points: Sequence[Point], progress: Callable[[int], None]) -> I
                 rows = _wait(running.popleft(), progress)
                 yield rows
                 progress(len(rows))
-        except BrokenProcessPool:
+        except (BrokenProcessPool, EOFError, ConnectionError):
             progress(0)  # who ends the workers may have wanted the end of us all
             raise SpecError("a worker process was ended from outside", remedy="is there enough memory?") from None
         finally:
