@@ -65,7 +65,7 @@ def _rebuild(kind: type[SpecError], message: str, at: Location | None, remedy: s
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """A remedy for an unknown name: the nearest known one, or the list of them."""
-    names = sorted(known)
+    names = sorted(str(name) for name in known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"

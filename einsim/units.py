@@ -7,8 +7,8 @@ import re
 from typing import Final
 
 _BINARY: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_COUNT: Final = re.compile(r"\s*(\d+)\s*([KMGT]?)\s*", re.IGNORECASE)
-_BYTES: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])iB|B)?\s*", re.IGNORECASE)
+_COUNT: Final = re.compile(r"\s*(\d{1,400})\s*([KMGT]?)\s*", re.IGNORECASE)
+_BYTES: Final = re.compile(r"\s*(\d{1,400}(?:\.\d+)?)\s*(?:([KMGT])iB|B)?\s*", re.IGNORECASE)
 
 INT64_MAX: Final = (1 << 63) - 1
 
@@ -22,7 +22,7 @@ def parse_count(text: str | int) -> int:
         return text
     match = _COUNT.fullmatch(str(text))
     if not match:
-        raise ValueError(f"{text!r} is not a count; write an integer or one with K, M or G, such as 16K")
+        raise ValueError(f"{shorten(repr(text))} is not a count; write an integer or one with K, M or G, such as 16K")
     return int(match[1]) * _BINARY[match[2].upper()]
 
 
@@ -41,8 +41,15 @@ def parse_bytes(text: str | float) -> int:
         scale = _BINARY[(match[2] or "").upper()]
         value = int(match[1]) * scale if match[1].isdigit() else float(match[1]) * scale
     if value is None or value != value // 1 or value in (float("inf"), float("-inf")):
-        raise ValueError(f"{text!r} is not a number of bytes; write an integer or KiB, MiB, GiB, such as 16 MiB")
+        raise ValueError(
+            f"{shorten(repr(text))} is not a number of bytes; write an integer or KiB, MiB, GiB, such as 16 MiB"
+        )
     return int(value)
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """Text of a message, its middle left out where it is long."""
+    return text if len(text) <= length else f"{text[: length - 20]}...{text[-17:]}"
 
 
 def show_count(value: int) -> str:

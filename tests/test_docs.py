@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from einsim.explore.space import SweepFile
+from einsim.explore.sweepfile import SweepFile
 from einsim.spec.architecture import Architecture, Array, Memory, Operation, Registers
 from einsim.spec.mapping import EinsumPlan, Fitted, Mapping, Nest, Phase, Spill, Stall
 from einsim.spec.workload import ModelShape

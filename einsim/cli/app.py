@@ -6,17 +6,16 @@ import gc
 import os
 import sys
 import traceback
-from typing import Final
 
 from cyclopts import App, CycloptsError
 
 from einsim import __version__
+from einsim.cli.output import complain, discard_output, finish_output, prepare
 from einsim.cli.run import run
 from einsim.cli.show import show
+from einsim.cli.signals import Stopped, stoppable
 from einsim.cli.sweep import sweep
 from einsim.errors import EinsimError
-
-INTERRUPTED: Final = 130
 
 app = App(
     name="einsim",
@@ -32,28 +31,50 @@ app.register_install_completion_command()
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 done, 1 a bug of einsim's, 2 bad input, 3 infeasible, 130 interrupted."""
+    """Runs the command line and exits.
+
+    0 done, 1 a bug of einsim's, 2 bad input or no place for the output, 3 infeasible, 130 interrupted, 143 terminated.
+    """
     gc.freeze()  # what the imports made stays: collections need not walk it again and again
     gc.set_threshold(50_000, 20, 20)  # records of results are many, and in no cycles
     try:
-        code = app(sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_value")
+        with stoppable():
+            code = _run(sys.argv[1:])
+    except Stopped as error:  # between the last thing done and the end
+        code = error.exit_code
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    """Runs one command; every end is a code and at most one message."""
+    try:
+        prepare()
+        code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        finish_output()
     except CycloptsError as error:
-        code = fail(str(error) or type(error).__name__, 2)
+        return _fail(str(error) or type(error).__name__, 2)
     except EinsimError as error:
-        code = fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        code = fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        return _fail(str(error), error.exit_code)
+    except Stopped as error:
+        return _fail(str(error), error.exit_code)
+    except BrokenPipeError:  # the reader has seen enough
+        discard_output()
+        return 0
+    except SystemExit as error:  # rich's way to say the same
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return 0
+    except OSError as error:
+        discard_output()
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", 2)
     except Exception as error:  # the last line of defence: a bug, too, ends in one message
         if os.environ.get("EINSIM_DEBUG"):
             traceback.print_exc()
-        code = fail(f"bug in einsim: {type(error).__name__}: {error} (EINSIM_DEBUG=1 shows where)", 1)
-    sys.exit(code or 0)
+        return _fail(f"bug in einsim: {type(error).__name__}: {error} (EINSIM_DEBUG=1 shows where)", 1)
+    return code or 0
 
 
-def fail(message: str, code: int) -> int:
-    """Prints one message on standard error."""
-    print(f"einsim: {message}", file=sys.stderr)
+def _fail(message: str, code: int) -> int:
+    complain(message)
     return code

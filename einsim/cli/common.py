@@ -1,13 +1,10 @@
-"""What the commands share: options, output, and the workload they describe."""
+"""What the commands share: options, and the workload they describe."""
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console, RenderableType
 
 from einsim.errors import Location, SpecError
 from einsim.explore.space import make_workload
@@ -26,7 +23,7 @@ SetOption = Annotated[
     list[str] | None,
     Parameter(
         name="--set", negative="", consume_multiple=False,
-        help="Change a field: arch.buffer.capacity_bytes=8388608, mapping.P1=512; may be repeated",
+        help="Change a field: arch.buffer.capacity_bytes=8388608, mapping.tiles.P1=8; may be repeated",
     ),
 ]  # fmt: skip
 AccountingOption = Annotated[
@@ -36,24 +33,9 @@ AccountingOption = Annotated[
 JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON")]
 
 
-def console(*, wide: int = 140) -> Console:
-    """Standard output: a terminal's own width, `wide` columns where there is none."""
-    return Console(width=None if sys.stdout.isatty() else wide, highlight=False, soft_wrap=False)
-
-
-def show_result(renderable: RenderableType) -> None:
-    """Prints for people."""
-    console().print(renderable)
-
-
-def print_json(value: Any) -> None:
-    """Prints for scripts."""
-    print(json.dumps(value, indent=2, allow_nan=False))
-
-
 def workload(model: str | None, seq_len: str | None, batch: str | None, shape: str | None) -> Workload:
     """The workload that the options describe; raises SpecError where they do not."""
-    sizes = tuple((parse_shape(shape) if shape else {}).items())
+    sizes = tuple(({} if shape is None else parse_shape(shape)).items())
     return make_workload(model, _count("--seq-len", seq_len), _count("--batch", batch), sizes)
 
 

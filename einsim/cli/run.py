@@ -15,10 +15,9 @@ from einsim.cli.common import (
     ModelOption,
     SetOption,
     ShapeOption,
-    print_json,
-    show_result,
     workload,
 )
+from einsim.cli.output import print_json, show_result
 from einsim.errors import InfeasibleError
 from einsim.model.closed_form import evaluate
 from einsim.model.result import to_record

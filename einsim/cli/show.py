@@ -21,10 +21,9 @@ from einsim.cli.common import (
     ModelOption,
     SetOption,
     ShapeOption,
-    print_json,
-    show_result,
     workload,
 )
+from einsim.cli.output import print_json, show_result
 from einsim.errors import Location, SpecError, suggest
 from einsim.report.describe import (
     describe_architecture,
@@ -74,7 +73,7 @@ def show(
         _formulas(name, kind, workload(model, seq_len, batch, shape), arch, set_ or [], accounting, json=json)
     else:
         for option, value in (("--shape", shape), ("--set", set_), ("--arch", arch), ("--batch", batch)):
-            if value:
+            if value is not None and value != []:
                 raise SpecError("goes with --symbolic", at=Location(option), remedy="add --symbolic")
         found = _find(name, kind, workload(model, seq_len, None, None) if model or seq_len else None)
         if json:

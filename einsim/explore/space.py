@@ -1,4 +1,4 @@
-"""Spaces of designs: what a sweep file says, and the points it stands for."""
+"""Spaces of designs: the points that a sweep file stands for."""
 
 from __future__ import annotations
 
@@ -6,77 +6,23 @@ import itertools
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from pydantic import Field, field_validator
-
-from einsim.errors import Location, SpecError, suggest
+from einsim.errors import Location, SpecError
+from einsim.explore.axes import PLAIN, Setting, Step, axes_of, baseline_of, settings
+from einsim.explore.sweepfile import SweepFile
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, Design, load_design
-from einsim.spec.fields import Count, Name, Record, validate
+from einsim.spec.fields import validate
 from einsim.spec.overrides import Override, make_override
-from einsim.spec.workload import DEFAULT_BATCH, Workload, attention, find_model
+from einsim.spec.workload import DEFAULT_BATCH, WORKLOAD, Workload, attention, find_model
 from einsim.spec.yamlfile import Document
-from einsim.units import parse_count
 
-PLAIN_AXES = ("configuration", "architecture", "accounting", "model", "seq_len", "batch")
-
-
-class FigureName(StrEnum):
-    """Figures that a sweep can draw."""
-
-    SPEEDUP = "speedup"
-    ENERGY = "energy"
-    UTILISATION = "utilisation"
-    BREAKDOWN = "breakdown"
-
-
-class SweepFile(Record):
-    """A sweep: fixed settings, axes, and what to make of the results.
-
-    Each entry of `axes` is a mapping of fields to lists of values; the entries are crossed with each
-    other, the fields of one entry advance together. A field is one of configuration, architecture,
-    accounting, model, seq_len, batch, or a path such as arch.array2d.rows, mapping.P1 or workload.M.
-    """
-
-    name: Name = Field(description="Names the output folder")
-    description: str = Field("", description="One paragraph for the reader")
-    configuration: str | None = Field(None, description="The configuration, where no axis names it")
-    architecture: str | None = Field(None, description="The architecture, where not the configuration's own")
-    accounting: Accounting = Field(Accounting.FULL, description="full or published")
-    model: str | None = Field(None, description="The model, where no axis names it")
-    seq_len: Count | None = Field(None, description="The sequence length, where no axis names it")
-    batch: Count = Field(DEFAULT_BATCH, description="Sequences processed together, B")
-    shape: dict[str, Count] = Field(default_factory=dict, description="Sizes on top of, or instead of, a model's")
-    set: dict[str, Any] = Field(default_factory=dict, description="Fields set at every point, by path")
-    axes: list[dict[str, list[Any]]] = Field(description="What varies")
-    baseline: dict[str, Any] | None = Field(None, description="Axis values of the points that others compare with")
-    published: str | None = Field(None, description="A CSV of published results to compare with, beside this file")
-    figures: list[FigureName] = Field(
-        default_factory=lambda: list(FigureName), description="speedup, energy, utilisation, breakdown; all by default"
-    )
-
-    @field_validator("axes")
-    @classmethod
-    def _equal_lengths(cls, axes: list[dict[str, list[Any]]]) -> list[dict[str, list[Any]]]:
-        seen: set[str] = set()
-        for entry in axes:
-            if not entry:
-                raise ValueError("an axis names no field")
-            lengths = {field: len(values) for field, values in entry.items()}
-            if len(set(lengths.values())) != 1:
-                shown = ", ".join(f"{field} has {length}" for field, length in lengths.items())
-                raise ValueError(f"fields that advance together need equally many values: {shown}")
-            if 0 in lengths.values():
-                raise ValueError(f"{next(iter(entry))} has no values")
-            for field in entry:
-                if field in seen:
-                    raise ValueError(f"field {field} is on two axes")
-                seen.add(field)
-        return axes
+MAX_POINTS: Final = 1_000_000
+"""Points of a sweep at most: its table stays in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +31,8 @@ class Point:
 
     index: int
     coordinates: tuple[tuple[str, Any], ...]
-    configuration: str
-    architecture: str | None
+    configuration: Setting
+    architecture: Setting
     accounting: Accounting
     workload: Workload
     overrides: tuple[Override, ...]
@@ -94,145 +40,159 @@ class Point:
     def design(self) -> Design:
         """Loads the design; raises SpecError for what is wrong in it."""
         return load_design(
-            self.configuration,
+            self.configuration.value,
             self.workload,
-            architecture=self.architecture,
+            architecture=self.architecture.value,
             overrides=self.overrides,
             accounting=self.accounting,
+            at=self.configuration.at,
+            arch_at=self.architecture.at,
         )
 
     @property
     def command(self) -> str:
         """The command line that evaluates this point alone."""
-        words = ["einsim", "run", self.configuration]
-        if self.workload.model:
-            words += ["--model", self.workload.model, "--seq-len", str(self.workload.seq_len)]
-            words += ["--batch", str(dict(self.workload.sizes)["B"])]
-        else:
-            words += ["--shape", ",".join(f"{name}={size}" for name, size in self.workload.sizes)]
-        if self.architecture:
-            words += ["--arch", self.architecture]
-        words += [word for change in self.overrides for word in ("--set", f"{change.name}={change.value}")]
-        return shlex.join([*words, "--accounting", str(self.accounting)])
+        start = _command(self.configuration.value, self.architecture.value, self.workload)
+        changes = [f"--set {shlex.quote(change.text)}" for change in self.overrides]
+        return " ".join([start, *changes, f"--accounting {self.accounting}"])
+
+
+@lru_cache(maxsize=4096)
+def _command(configuration: str, architecture: str | None, workload: Workload) -> str:
+    words = ["einsim", "run", configuration]
+    sizes = dict(workload.sizes)
+    if workload.model is not None and workload.seq_len is not None:
+        words += ["--model", workload.model, "--seq-len", str(workload.seq_len), "--batch", str(sizes["B"])]
+        own = dict(attention(find_model(library.load_models(), workload.model), workload.seq_len, sizes["B"]).sizes)
+        sizes = {name: size for name, size in sizes.items() if own.get(name) != size}
+    if sizes:
+        words += ["--shape", ",".join(f"{name}={size}" for name, size in sizes.items())]
+    return shlex.join([*words, *(["--arch", architecture] if architecture else [])])
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """A sweep file with its place: the points are made on demand."""
+    """A sweep file with its place: the points are made on demand.
+
+    `base` has the step of each axis that the baseline names, `baseline` the values there.
+    """
 
     file: SweepFile
     document: Document
     folder: Path
+    axes: tuple[tuple[Step, ...], ...]
+    base: dict[int, int]
+    baseline: dict[str, Any] | None
 
     @property
     def fields(self) -> tuple[str, ...]:
         """Fields on axes, outermost first."""
-        return tuple(field for entry in self.file.axes for field in entry)
+        return tuple(setting.field for steps in self.axes for setting in steps[0])
 
     def __len__(self) -> int:
         """How many points there are."""
-        total = 1
-        for entry in self.file.axes:
-            total *= len(next(iter(entry.values())))
-        return total
+        return prod(len(steps) for steps in self.axes)
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """By how much a point's index grows with a step of each axis."""
+        lengths = [len(steps) for steps in self.axes]
+        return tuple(prod(lengths[number + 1 :]) for number in range(len(lengths)))
 
     def points(self) -> Iterator[Point]:
-        """All points, the last axis fastest. Raises SpecError at the first bad coordinate."""
-        per_axis = [
-            [tuple(zip(entry, together, strict=True)) for together in zip(*entry.values(), strict=True)]
-            for entry in self.file.axes
-        ]
-        fixed = tuple(self._override(path, value, ("set", path)) for path, value in self.file.set.items())
-        for index, choice in enumerate(itertools.product(*per_axis)):
-            yield self._point(index, tuple(itertools.chain.from_iterable(choice)), fixed)
+        """All points, the last axis fastest. Raises SpecError at the first that says too little."""
+        fixed, changes = self._fixed(), self._changes()
+        for index, choice in enumerate(itertools.product(*self.axes)):
+            yield self._point(index, choice, fixed, changes)
 
-    def _override(self, path: str, value: Any, place: tuple[str | int, ...]) -> Override:
-        return make_override(path, value, self.document.locate(place))
+    def point(self, index: int) -> Point:
+        """One point."""
+        steps = [index // stride % len(axis) for axis, stride in zip(self.axes, self.strides, strict=True)]
+        choice = tuple(axis[step] for axis, step in zip(self.axes, steps, strict=True))
+        return self._point(index, choice, self._fixed(), self._changes())
 
-    def _place(self, field: str) -> Location:
-        axis = next((i for i, entry in enumerate(self.file.axes) if field in entry), None)
-        return self.document.locate((field,) if axis is None else ("axes", axis, field))
+    def _changes(self) -> list[Override]:
+        """What the file sets at every point."""
+        at = self.document.locate
+        return [make_override(path, value, at(("set", path))) for path, value in self.file.set.items()]
 
-    def _point(self, index: int, coordinates: tuple[tuple[str, Any], ...], fixed: tuple[Override, ...]) -> Point:
-        values = {name: getattr(self.file, name) for name in PLAIN_AXES}
-        overrides = list(fixed)
-        for field, value in coordinates:
-            if field in values:
-                values[field] = value
-            elif "." in field:
-                overrides.append(make_override(field, value, self._place(field)))
+    def _fixed(self) -> dict[str, Setting]:
+        """The plain settings of the file, where no axis makes them."""
+        made = {}
+        for field in PLAIN:
+            value = getattr(self.file, field)
+            at = self.document.locate((field,))
+            if value is not None and field not in self.fields:
+                made[field] = settings(field, [value], [at])[0]
             else:
-                raise SpecError(f"unknown field {field!r}", at=self._place(field), remedy=suggest(field, PLAIN_AXES))
-        if not isinstance(values["configuration"], str):
+                made[field] = Setting(field, value, value, at)
+        return made
+
+    def _point(self, index: int, choice: tuple[Step, ...], fixed: dict[str, Setting], changes: list[Override]) -> Point:
+        plain = dict(fixed)
+        overrides = list(changes)
+        coordinates = []
+        for setting in itertools.chain.from_iterable(choice):
+            coordinates.append((setting.field, setting.shown))
+            if setting.change is not None:
+                overrides.append(setting.change)
+            else:
+                plain[setting.field] = setting
+        if plain["configuration"].value is None:
             raise SpecError("no configuration is named", at=self.document.locate(()), remedy="add configuration:")
-        workload = self._workload(values["model"], values["seq_len"], values["batch"])
-        return Point(
-            index, _shown(coordinates), values["configuration"], values["architecture"],
-            self._accounting(values["accounting"]), workload, tuple(overrides),
-        )  # fmt: skip
-
-    def _accounting(self, value: Any) -> Accounting:
-        try:
-            return Accounting(value)
-        except ValueError:
-            raise SpecError(f"unknown accounting {value!r}", at=self._place("accounting"),
-                            remedy=suggest(str(value), Accounting)) from None  # fmt: skip
-
-    def _workload(self, model: Any, seq_len: Any, batch: Any) -> Workload:
-        lengths = []
-        for field, value in (("seq_len", seq_len), ("batch", batch)):
-            try:
-                lengths.append(None if value is None else _length(value))
-            except ValueError as error:
-                raise SpecError(f"{field}: {error}", at=self._place(field)) from None
+        model, seq_len, batch = (plain[field].value for field in ("model", "seq_len", "batch"))
         shape = tuple(self.file.shape.items())
-        return make_workload(model, lengths[0], lengths[1], shape)
-
-
-def _shown(coordinates: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, Any], ...]:
-    """Coordinates as results show them: lengths as integers."""
-    return tuple((field, _length(value) if field in {"seq_len", "batch"} else value) for field, value in coordinates)
-
-
-def _length(value: Any) -> int:
-    count = parse_count(value) if isinstance(value, (int, str)) else 0
-    if count <= 0:
-        raise ValueError(f"{value!r} is no positive count")
-    return count
+        if "B" in self.file.shape:
+            batch = None
+        workload = make_workload(model, seq_len, batch, shape, plain["model"].at)
+        return Point(
+            index, tuple(coordinates), plain["configuration"], plain["architecture"], plain["accounting"].value,
+            workload, tuple(overrides),
+        )  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
 def make_workload(
-    model: str | None, seq_len: int | None, batch: int | None, shape: tuple[tuple[str, int], ...]
+    model: str | None,
+    seq_len: int | None,
+    batch: int | None,
+    shape: tuple[tuple[str, int], ...],
+    at: Location = WORKLOAD,
 ) -> Workload:
     """A model's attention at a length, with sizes of `shape` on top; or the shape alone.
 
-    Raises SpecError where neither says enough.
+    Raises SpecError where neither says enough, or both say the batch.
     """
     sizes = dict(shape)
+    option = at == WORKLOAD
+    if batch is not None and "B" in sizes:
+        raise SpecError("both --batch and a size B are given", at=at, remedy="they are one size: give one")
     if model is None:
         if seq_len is not None:
-            raise SpecError("a sequence length needs a model", at=Location("workload"), remedy="add --model")
+            raise SpecError("a sequence length needs a model", at=at, remedy="add --model" if option else "add model:")
         if not sizes:
-            raise SpecError("nothing says what to run", at=Location("workload"),
-                            remedy="give --model and --seq-len, or --shape B=2,H=4,E=32,F=32,M=2K,P=2K")  # fmt: skip
-        return Workload(tuple({**({"B": batch} if batch is not None else {}), **sizes}.items()))
+            remedy = "give --model and --seq-len, or --shape B=2,H=4,E=32,F=32,M=2K,P=2K"
+            raise SpecError("nothing says what to run", at=at, remedy=remedy if option else "add model: and seq_len:")
+        return Workload(tuple({**({"B": batch} if batch is not None else {}), **sizes}.items()), at=at)
     if seq_len is None:
-        raise SpecError(f"no sequence length for {model}", at=Location("workload"), remedy="add --seq-len 16K")
-    workload = attention(find_model(library.load_models(), model), seq_len, batch or DEFAULT_BATCH)
+        remedy = "add --seq-len 16K" if option else "add seq_len: 16K"
+        raise SpecError(f"no sequence length for {model}", at=at, remedy=remedy)
+    found = find_model(library.load_models(), model) if option else find_model(library.load_models(), model, at)
+    workload = attention(found, seq_len, batch or DEFAULT_BATCH, at)
     return workload.with_sizes(sizes) if sizes else workload
 
 
 def load_space(path: Path) -> Space:
     """Reads and validates a sweep file; raises SpecError with its line."""
     document = library.load_document(path)
-    space = Space(validate(SweepFile, document), document, path.parent)
-    if space.file.baseline is not None:
-        for field, value in space.file.baseline.items():
-            entry = next((entry for entry in space.file.axes if field in entry), None)
-            at = document.locate(("baseline", field))
-            if entry is None:
-                raise SpecError(f"baseline: {field!r} is on no axis", at=at, remedy=suggest(field, space.fields))
-            if value not in entry[field]:
-                raise SpecError(f"baseline: {field} never is {value!r}", at=at, remedy=f"one of {entry[field]}")
+    file = validate(SweepFile, document)
+    axes = axes_of(file, document)
+    base, baseline = ({}, None) if file.baseline is None else baseline_of(file.baseline, axes, document)
+    if not axes:
+        raise SpecError("axes: there is none", at=document.locate(("axes",)), remedy="add one, such as - model: [BERT]")
+    space = Space(file, document, path.parent, axes, base, baseline)
+    total = prod(len(steps) for steps in axes)
+    if total > MAX_POINTS:
+        raise SpecError(f"axes: {total} points are more than the {MAX_POINTS} that a sweep may have",
+                        at=document.locate(("axes",)), remedy="shorten or split it")  # fmt: skip
     return space

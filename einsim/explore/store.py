@@ -1,17 +1,19 @@
 """What a sweep leaves behind: its table, its inputs, its figures, and a manifest that ties them together.
 
-Every file is written beside its place and moved into it, so that a reader never sees half of one.
+Files are written to a hidden folder inside the output folder and moved to their places when all are there, the
+manifest last, so that nobody sees half of a result; where something fails, nothing is left of the attempt.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from einsim import __version__
 from einsim.errors import Location, SpecError
@@ -22,31 +24,84 @@ from einsim.spec.yamlfile import Document
 if TYPE_CHECKING:
     import polars as pl
 
+_HIDDEN: Final = ".einsim-"
+_MANIFEST: Final = "manifest.json"
 
-def prepare(folder: Path) -> Path:
-    """Makes the output folder; raises SpecError where that is impossible."""
+
+@contextmanager
+def output(folder: Path) -> Iterator[Path]:
+    """A hidden folder to write into; what is in it at the end takes its place in `folder`, after an error nothing does.
+
+    Files that the manifest of an earlier sweep lists there are removed. Raises SpecError where the folder cannot
+    be written.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stage = Path(tempfile.mkdtemp(prefix=_HIDDEN, dir=folder))
+        except OSError as error:
+            raise _unwritable(folder, error) from None
+        try:
+            yield stage
+            _commit(stage, folder)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+    except BaseException:
+        for each in missing:
+            if each.is_dir() and not any(each.iterdir()):
+                each.rmdir()
+        raise
+
+
+def check_output(folder: Path) -> None:
+    """Raises SpecError where something is in the way of results."""
+    for each in (folder, folder / "inputs"):
+        if each.exists() and not each.is_dir():
+            raise SpecError("cannot write there: it is a file", at=Location(str(each)), remedy="choose another --out")
+
+
+def _commit(stage: Path, folder: Path) -> None:
+    """Moves all files to their places, the manifest last, and removes those of an earlier sweep."""
+    names = sorted((path.relative_to(stage) for path in stage.rglob("*") if path.is_file()),
+                   key=lambda name: name == Path(_MANIFEST))  # fmt: skip
+    stale = _listed(folder) - set(names)
+    try:
+        for name in names:
+            if (folder / name).is_dir():
+                raise IsADirectoryError(None, f"{name} is a folder")
+        for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (stage / name).replace(folder / name)
+        for name in stale:
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise SpecError(
-            f"cannot write there: {error.strerror or error}", at=Location(str(folder)), remedy="choose another --out"
-        ) from None
-    return folder
+        raise _unwritable(folder, error) from None
+
+
+def _listed(folder: Path) -> set[Path]:
+    """Files of an earlier sweep, as its manifest lists them."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text())
+        names = {Path(name) for name in [*manifest["files"], *manifest["inputs"].values()]}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return set()
+    return {name for name in names if not name.is_absolute() and ".." not in name.parts and (folder / name).is_file()}
+
+
+def _unwritable(path: Path, error: OSError) -> SpecError:
+    return SpecError(f"cannot write there: {error.strerror or error}", at=Location(str(path)),
+                     remedy="choose another --out or make room")  # fmt: skip
 
 
 def write_file(path: Path, write: Callable[[Path], None]) -> Path:
-    """Writes a file through `write(temporary path)` and moves it into place; raises SpecError on a disk error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Writes a file through `write(path)`; raises SpecError on a disk error."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        temporary.replace(path)
+        write(path)
     except OSError as error:
-        raise SpecError(f"cannot be written: {error.strerror or error}", at=Location(str(path))) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+        shown = Path(*(part for part in path.parts if not part.startswith(_HIDDEN)))
+        raise _unwritable(shown, error) from None
     return path
 
 
@@ -78,17 +133,14 @@ def write_inputs(folder: Path, space: Space, frame: pl.DataFrame) -> dict[str, s
     With a row's coordinates and its `command`, these are the exact inputs of the row.
     """
     copies: dict[str, str] = {"sweep": _copy(folder, "sweep", _source(space.document))}
-    first: dict[tuple[Any, ...], Any] = {}
     structural = [field for field in ("configuration", "architecture") if field in frame.columns]
-    wanted = {tuple(row) for row in frame.select(structural).unique().iter_rows()} if structural else {()}
-    for point in space.points():
-        key = tuple(dict(point.coordinates)[field] for field in structural)
-        if key in wanted and key not in first:
-            first[key] = point
-        if len(first) == len(wanted):
-            break
-    for point in first.values():
-        for kind, name, content in _files(point.design(), point.configuration, point.architecture):
+    rows = (
+        frame.select(*structural, "index").group_by(structural).min()["index"].sort()
+        if structural
+        else frame["index"].head(1)
+    )
+    for point in (space.point(index) for index in rows):
+        for kind, name, content in _files(point.design(), point.configuration.value, point.architecture.value):
             copies[f"{kind} {name}"] = _copy(folder, f"{kind}-{name}", content)
     return copies
 
@@ -133,4 +185,4 @@ def write_manifest(
         "inputs": inputs,
         "files": sorted(str(path.relative_to(folder)) for path in files),
     }
-    return write_text(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+    return write_text(folder / _MANIFEST, json.dumps(manifest, indent=2) + "\n")

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from einsim.errors import SpecError
-from einsim.model.costs import Costs, Energy, as_float, check_column
+from einsim.model.costs import Costs, Energy, as_float, checked_column
 from einsim.model.counts import Counts, LevelCount, count
 from einsim.model.overflow import refuse_overflow
 from einsim.model.tables import Runner, compiled, exactly
@@ -63,12 +63,10 @@ def evaluate_many(design: Design, columns: Columns) -> Evaluation:
     of costs (`buffer.read_energy_pj`, `dram.bandwidth_bytes_per_s`, `clock_hz`). Raises SpecError for
     an unknown name or a value out of range, OverflowError where 64 bits might not hold a count.
     """
-    arrays = {name: np.atleast_1d(np.asarray(values)) for name, values in columns.items()}
+    arrays = {name: checked_column(design, name, np.atleast_1d(np.asarray(each))) for name, each in columns.items()}
     lengths = {len(values) for values in arrays.values()}
     if len(lengths) != 1:
         raise SpecError(f"columns of {sorted(lengths)} values; they must be equally long")
-    for name, values in arrays.items():
-        check_column(design, name, values)
     costs = Costs(design, arrays)
     schedule = lower(design, costs.sizes())
     refuse_overflow(schedule, costs["word_bytes"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from einsim.errors import Location, SpecError, suggest
 from einsim.model.counts import Counts, LevelCount
@@ -13,6 +15,7 @@ from einsim.schedule.nest import EinsumSchedule, Schedule
 from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Accounting, Design
 from einsim.spec.expressions import Number, is_formula
+from einsim.units import INT64_MAX
 
 
 def as_float(value: Number) -> Number:
@@ -92,8 +95,8 @@ class Costs(Mapping[str, Number]):
         return total
 
 
-def check_column(design: Design, name: str, values: Number) -> None:
-    """Raises SpecError for values of a column that no machine or workload can have."""
+def checked_column(design: Design, name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """A column as int64 or float64; raises SpecError for values that no machine or workload can have."""
     whole = name not in cost_fields(design.architecture)
     if values.dtype.kind not in ("iu" if whole else "iuf"):
         raise SpecError(f"{name} takes {'integers' if whole else 'numbers'}", at=Location("sweep"))
@@ -101,6 +104,9 @@ def check_column(design: Design, name: str, values: Number) -> None:
     if not np.isfinite(values).all() or (values < 0 if zero_is_fine else values <= 0).any():
         raise SpecError(f"{name} has a value that is out of range", at=Location("sweep"),
                         remedy="give " + ("no negative" if zero_is_fine else "only positive") + " numbers")  # fmt: skip
+    if whole and (values > np.uint64(INT64_MAX)).any():
+        raise SpecError(f"{name} has a value above 2^63 - 1", at=Location("sweep"))
+    return values.astype(np.int64 if whole else np.float64)
 
 
 class Energy:

@@ -56,6 +56,7 @@ def metrics(design: Design, evaluation: Evaluation) -> Record:
 def to_record(design: Design, evaluation: Evaluation) -> Record:
     """One design's result. An infeasible one has its reason and no numbers."""
     feasible = bool(evaluation.feasible)
+    memories = design.architecture.memories
     numbers = {name: plain(value) for name, value in metrics(design, evaluation).items()}
     record: Record = {
         "configuration": design.mapping.name,
@@ -71,6 +72,12 @@ def to_record(design: Design, evaluation: Evaluation) -> Record:
         "reason": reason(evaluation.schedule.shortfalls),
         **{name: numbers[name] if feasible else None for name in METRICS},
         "occupancy_bytes": {level: plain(held) for level, held in evaluation.schedule.occupancy.items()},
+        "capacity_bytes": {name: memory.capacity_bytes for name, memory in memories.items() if memory.capacity_bytes},
+        "spills": [
+            {"level": rule.level, "tensors": sorted(rule.tensors), "proportion": plain(rule.proportion)}
+            for rule in evaluation.schedule.spills
+            if rule.tensors and rule.proportion
+        ],
     }
     if not feasible:
         return {**record, "tiles": {}, "energy_by_part_pj": {}, "cycles_by_array": {}, "einsums": {}}

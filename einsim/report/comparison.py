@@ -2,62 +2,119 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from einsim.errors import Location, SpecError
+from einsim.explore.axes import identity, spelt
+from einsim.explore.space import Space
 from einsim.model.result import METRICS
+from einsim.units import shorten
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def read_published(content: bytes, source: str) -> pl.DataFrame:
-    """A table of published results; raises SpecError where it is no CSV."""
-    import polars as pl  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Published rows that are points of a sweep: values of `keys` as results show them, and of `metrics`."""
 
-    try:
-        return pl.read_csv(io.BytesIO(content), infer_schema_length=None, comment_prefix="#")
-    except pl.exceptions.PolarsError as error:
-        raise SpecError(f"no table: {error}", at=Location(source), remedy="write a CSV with a header") from None
+    keys: tuple[str, ...]
+    metrics: dict[str, str]
+    rows: tuple[dict[str, Any], ...]
 
 
-def compare(
-    frame: pl.DataFrame, published: pl.DataFrame, fields: Sequence[str], source: str
-) -> tuple[pl.DataFrame, list[str], list[str]]:
-    """Joins published rows with ours: `METRIC/published`, `METRIC/ours`, `METRIC/difference` (ours / published - 1).
+def read_published(content: bytes, source: str, space: Space) -> Published:
+    """Published results from a CSV whose columns are axes and metrics.
 
-    A published column is a metric's name, perhaps with a suffix (`energy_pj_no_overflow` compares with
-    energy_pj). Returns the table, its key columns and its metrics. Raises SpecError where nothing matches.
+    A metric's column is its name, perhaps with a suffix (`energy_pj_no_overflow` compares with energy_pj); lines
+    that start with # are comments. Raises SpecError with the line of what is wrong, and where no row is a point.
     """
+    lines = _lines(content, source)
+    at, header = next(lines, (Location(source), []))
+    keys = tuple(field for field in header if field in space.fields)
+    metrics = {column: _metric(column, at, space) for column in header if column not in keys}
+    if not keys or len(set(header)) != len(header):
+        raise SpecError("no column is an axis" if not keys else "two columns have one name", at=at,
+                        remedy=f"axes: {', '.join(space.fields)}; metrics: {', '.join(METRICS)}")  # fmt: skip
+    shown = {
+        setting.field: {identity(s.value): s.shown for s in (step[position] for step in steps)}
+        for steps in space.axes
+        for position, setting in enumerate(steps[0])
+    }
+    rows: dict[tuple[Any, ...], tuple[Location, dict[str, Any]]] = {}
+    for place, cells in lines:
+        if len(cells) != len(header):
+            raise SpecError(f"{len(cells)} values in {len(header)} columns", at=place)
+        row = dict(zip(header, cells, strict=True))
+        key = tuple(identity(spelt(field, row[field], place)) for field in keys)
+        if key in rows:
+            raise SpecError(f"the row of {', '.join(row[field] for field in keys)} stands twice", at=place,
+                            remedy=f"it is already at {rows[key][0]}")  # fmt: skip
+        numbers = {column: _value(column, row[column], place) for column in metrics}
+        rows[key] = (place, numbers)
+    found = [
+        {**{field: shown[field][part] for field, part in zip(keys, key, strict=True)}, **numbers}
+        for key, (_, numbers) in rows.items()
+        if all(part in shown[field] for field, part in zip(keys, key, strict=True))
+    ]
+    if not found:
+        raise SpecError("no published row is on this sweep", at=Location(source))
+    return Published(keys, metrics, tuple(found))
+
+
+def _lines(content: bytes, source: str) -> Iterator[tuple[Location, list[str]]]:
+    try:
+        text = content.decode("utf-8-sig")
+        reader = csv.reader(text.splitlines(), strict=True)
+        for cells in reader:
+            if cells and not cells[0].startswith("#"):
+                yield Location(source, reader.line_num), [cell.strip() for cell in cells]
+    except (UnicodeDecodeError, csv.Error) as error:
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise SpecError(f"no table: {reason}", at=Location(source), remedy="write a CSV with a header") from None
+
+
+def _metric(column: str, at: Location, space: Space) -> str:
+    """The metric that a column compares with."""
+    for name in METRICS:
+        if column == name or column.startswith(f"{name}_"):
+            return name
+    raise SpecError(f"column {column!r} is neither an axis nor a metric", at=at,
+                    remedy=f"axes: {', '.join(space.fields)}; metrics: {', '.join(METRICS)}")  # fmt: skip
+
+
+def _value(column: str, text: str, at: Location) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise SpecError(f"{column}: {shorten(repr(text))} is no number", at=at)
+    return value
+
+
+def compare(frame: pl.DataFrame, published: Published) -> pl.DataFrame:
+    """Published rows with ours: `METRIC/published`, `METRIC/ours`, `METRIC/difference` (ours / published - 1)."""
     import polars as pl  # noqa: PLC0415
 
-    keys = [field for field in fields if field in published.columns]
-    pairs = {
-        column: next((name for name in METRICS if column == name or column.startswith(f"{name}_")), None)
-        for column in published.columns
-        if column not in keys
-    }
-    unknown = [column for column, name in pairs.items() if name is None]
-    if unknown or not keys:
-        raise SpecError(
-            f"column {unknown[0]!r} is neither an axis nor a metric" if unknown else "no column is an axis",
-            at=Location(source),
-            remedy=f"axes: {', '.join(fields)}; metrics: {', '.join(METRICS)}",
-        )
-    ours = frame.select(*keys, *(name for name in METRICS if name in frame.columns), "index")
-    typed = published.with_columns(pl.col(key).cast(frame.schema[key]) for key in keys)
-    joined = typed.join(ours, on=keys, how="inner", suffix="/ours").sort("index")
-    if joined.is_empty():
-        raise SpecError("no published row is on this sweep", at=Location(source))
+    keys = list(published.keys)
+    kinds = {key: frame.schema[key] for key in keys} | dict.fromkeys(published.metrics, pl.Float64())
+    theirs = pl.DataFrame(published.rows, schema=kinds)
+    own = {name: name for name in METRICS if name in frame.columns}
+    ours = frame.select(*keys, "index", **{f"{name}/ours": name for name in own})
+    joined = theirs.join(ours, on=keys, how="inner").sort("index")
     columns = [pl.col(key) for key in keys]
-    for column, name in pairs.items():
-        own = pl.col(f"{name}/ours") if name in published.columns else pl.col(str(name))
-        value = pl.col(column).cast(pl.Float64)
+    for column, name in published.metrics.items():
+        mine = pl.col(f"{name}/ours") if name in own else pl.lit(None, pl.Float64)
         columns += [
-            value.alias(f"{column}/published"),
-            own.alias(f"{column}/ours"),
-            (own / value - 1).alias(f"{column}/difference"),
+            pl.col(column).alias(f"{column}/published"),
+            mine.alias(f"{column}/ours"),
+            (mine / pl.col(column) - 1).alias(f"{column}/difference"),
         ]
-    return joined.select(columns), keys, list(pairs)
+    return joined.select(columns)

@@ -182,7 +182,8 @@ def _captions(axes: Axes, sheet: Sheet, y: YAxis, strip: Strip, facet: int) -> N
 
 def _number(axes: Axes, sheet: Sheet) -> None:
     """Below the bars of each group their numbers, where bars are wide enough."""
-    size = min(style.SMALL_PT, sheet.bar * 1.15)
+    widest = style.text_width(str(len(sheet.places)), 1.0)
+    size = min(style.SMALL_PT, sheet.bar * 1.15, sheet.bar * 0.95 / widest)
     if size < style.SMALLEST_PT:
         return
     for i, row in enumerate(sheet.places, 1):

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import PurePath
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -174,7 +175,7 @@ def axis_label(axis: str) -> str:
 
 
 def show_value(axis: str, value: object) -> str:
-    """A value of an axis: 4096 tokens -> `4K`, 16777216 of `capacity_bytes` -> `16 MiB`; cuts long names."""
+    """A value of an axis: 4096 tokens -> `4K`, 16777216 of `capacity_bytes` -> `16 MiB`; names cut short."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         if axis.endswith("_bytes"):
             return show_bytes(value)
@@ -184,6 +185,8 @@ def show_value(axis: str, value: object) -> str:
             return show_si(value, "Hz")
         return show_count(value) if isinstance(value, int) and value < 2**40 else show_number(value)
     text = " ".join(str(value).split()) if value is not None else "none"
+    if axis in {"configuration", "architecture"}:
+        text = PurePath(text).stem
     return text if len(text) <= 24 else f"…{text[-23:]}"
 
 
@@ -192,7 +195,9 @@ def show_named(axis: str, value: object) -> str:
     shown = show_value(axis, value)
     if axis == "seq_len":
         return f"{shown}\u00a0tokens"
-    return f"{axis_label(axis)}\u00a0=\u00a0{shown}" if is_number(value) else shown
+    if is_number(value) or "." in axis or axis in {"accounting", "architecture"}:
+        return f"{axis_label(axis)}\u00a0=\u00a0{shown}"
+    return shown
 
 
 def show_number(value: float) -> str:

@@ -58,7 +58,7 @@ def _headline(record: Record) -> RenderableType:
             ("utilisation", utilisation),
             ("area", f"{record['area_um2'] / 1e6:.4g} mm²"),
             ("tiles", tiles or "-"),
-            *((f"held in {level}", show_bytes(held)) for level, held in record["occupancy_bytes"].items()),
+            *((f"held in {level}", _held(record, level)) for level in record["occupancy_bytes"]),
             *(
                 ("assumed", f"{tensor} stays in {', '.join(levels)}, whether it fits or not")
                 for tensor, levels in record["assumed"].items()
@@ -69,6 +69,14 @@ def _headline(record: Record) -> RenderableType:
             grid.add_row(Text(name, style="dim"), value)
         return Group(*lines, grid)
     return Group(*lines)
+
+
+def _held(record: Record, level: str) -> str:
+    """What a memory holds, of how much, and what does not fit."""
+    held = f"{show_bytes(record['occupancy_bytes'][level])} of {show_bytes(record['capacity_bytes'][level])}"
+    spilt = [f"{rule['proportion']:.1%} of {', '.join(rule['tensors'])}" for rule in record["spills"]
+             if rule["level"] == level]  # fmt: skip
+    return f"{held}; {' and '.join(spilt)} spills" if spilt else held
 
 
 def _tile(value: float) -> str:

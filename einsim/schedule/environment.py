@@ -6,7 +6,7 @@ from collections.abc import Mapping as Table
 
 import numpy as np
 
-from einsim.cascade import known_ranks, size_of, size_parameters
+from einsim.cascade import known_ranks, size_of, size_parameters, split_of
 from einsim.errors import Location, SpecError, suggest
 from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Design
@@ -43,6 +43,13 @@ def environment(design: Design, columns: Columns) -> dict[str, Number]:
     return env
 
 
+def sizes_of_workload(design: Design) -> set[str]:
+    """Sizes that no mapping may give: those of batch ranks, and of ranks that the cascade does not split off."""
+    cascade = design.cascade
+    own = [rank for rank in known_ranks(cascade) if split_of(cascade, rank) is None]
+    return {size_of(rank) for rank in (*design.mapping.batch, *own)}
+
+
 def _needed(design: Design) -> list[str]:
     """Sizes that the workload must give."""
     own = [name for name in size_parameters(design.cascade) if name not in design.mapping.sizes]
@@ -59,16 +66,18 @@ def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]
     if missing:
         raise SpecError(
             f"the workload gives no size for {', '.join(missing)}",
-            at=Location("workload"),
+            at=design.workload.at,
             remedy=f"add --shape {','.join(f'{name}=...' for name in missing)}",
         )
     if design.workload.model is None:
         for name in given:
             if name not in needed:
-                raise SpecError(f"nothing has a size {name!r}", at=Location("workload"), remedy=suggest(name, needed))
+                raise SpecError(f"nothing has a size {name!r}", at=design.workload.at, remedy=suggest(name, needed))
     sizes = {name: given[name] for name in needed}
     for name, text in design.mapping.sizes.items():
         at = document.locate(("sizes", name))
+        if name in sizes_of_workload(design):
+            raise SpecError(f"sizes: {name} is a size of the workload", at=at, remedy=f"set workload.{name} instead")
         if name not in size_parameters(design.cascade):
             raise SpecError(
                 f"the cascade leaves no size {name!r} open",

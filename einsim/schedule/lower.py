@@ -99,6 +99,9 @@ class _Lowering:
         self.pending = set(self.design.mapping.tiles)
         for name, tile in self.design.mapping.tiles.items():
             at = document.locate(("tiles", name))
+            if name in self.env:
+                raise SpecError(f"tile {name}: {name} is a size, a choice or a machine field already", at=at,
+                                remedy="give the tile a name of its own")  # fmt: skip
             if not isinstance(tile, Fitted):
                 self.set_tile(name, expression(tile, at).evaluate(self.env))
                 continue

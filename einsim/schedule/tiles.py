@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einsim.errors import SpecError
+from einsim.schedule.environment import positive
 from einsim.schedule.liveness import Liveness
 from einsim.schedule.nest import Shortfall
 from einsim.spec.configuration import Design
@@ -37,7 +38,7 @@ def fit_tile(design: Design, name: str, tile: Fitted, trial: Trial, env: dict[st
     if tile.fits not in list(design.architecture.memories)[1:]:
         raise SpecError(f"tile {name}: {tile.fits!r} is no on-chip memory", at=at,
                         remedy=f"known: {', '.join(list(design.architecture.memories)[1:])}")  # fmt: skip
-    count = expression(tile.divides, at).evaluate(env)
+    count = positive(expression(tile.divides, at).evaluate(env), tile.divides, at)
     capacity = env[f"{tile.fits}.capacity_bytes"]
     if tile.within_bytes is not None:
         capacity = minimum(capacity, expression(tile.within_bytes, at).evaluate(env))

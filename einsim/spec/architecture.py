@@ -12,11 +12,15 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from einsim.errors import suggest
-from einsim.spec.fields import Area, Bytes, Count, Energy, Name, Record
+from einsim.spec.fields import PLACE, Area, Bytes, Count, Energy, Frequency, Name, Record
 
 OPERATIONS: Final = (
     "mac", "add", "max", "min", "exp", "divide", "log", "sqrt", "rsqrt", "abs", "sigmoid", "tanh", "relu",
 )  # fmt: skip
+
+
+RELATED: Final = frozenset({"word_bytes", "access_bytes"})
+"""Numbers whose combinations a machine may refuse; every other number is right or wrong alone."""
 
 
 class Memory(Record):
@@ -24,7 +28,7 @@ class Memory(Record):
 
     capacity_bytes: Bytes | None = Field(None, description="Bytes it holds; none means unlimited (DRAM)")
     bandwidth_bytes_per_s: Bytes | None = Field(
-        None, description="Bytes a second to and from the level inside it; none means never a limit"
+        None, description="Bytes a second in and out of it, whatever the other side; none means never a limit"
     )
     access_bytes: Bytes = Field(description="Bytes moved by one access: a DRAM line, a buffer row")
     read_energy_pj: Energy = Field(description="Energy of reading one line or row, pJ")
@@ -56,7 +60,10 @@ class Operation(Record):
     def _one_kind(self) -> Self:
         extra = self.model_fields_set - {"macro"}
         if self.macro is not None and extra:
-            raise ValueError(f"a macro-operation takes no {', '.join(sorted(extra))} of its own")
+            raise ValueError(
+                f"a macro-operation takes no {', '.join(sorted(extra))} of its own; give the whole operation, such as "
+                f"--set 'arch.{PLACE}={{cycles: 2, energy_pj: 50}}'"
+            )
         if self.macro is not None and not self.macro:
             raise ValueError("a macro-operation needs at least one operation")
         return self
@@ -104,7 +111,7 @@ class Architecture(Record):
     name: Name = Field(description="Its name on the command line and in results")
     description: str = Field("", description="One paragraph for the reader")
     source: str = Field("", description="Where the figures come from")
-    clock_hz: float = Field(gt=0, le=1e15, description="Clock of all arrays, Hz")
+    clock_hz: Frequency = Field(description="Clock of all arrays, Hz")
     word_bytes: Count = Field(description="Bytes of one word (of every tensor element)")
     memories: dict[Name, Memory] = Field(min_length=1, description="Shared memories, outermost first")
     arrays: dict[Name, Array] = Field(min_length=1, description="Arrays of processing elements")

@@ -8,8 +8,10 @@ sweep) and on sympy symbols, so nothing here may branch on a value.
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -162,6 +164,8 @@ class _Evaluator:
             case ast.Constant(value=int() as value):
                 return value
             case ast.Constant(value=float() as number):
+                if not math.isfinite(number):
+                    raise self.fail("a number is too large")
                 return Fraction(str(number))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -self.visit(operand)
@@ -200,7 +204,9 @@ def expression(text: str | int, at: Location) -> Expression:
 
 @lru_cache(maxsize=1024)
 def _tree(text: str) -> ast.expr:
-    return ast.parse(text.strip(), mode="eval").body
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Python finds odd in `1is 2` is refused in words of ours
+        return ast.parse(text.strip(), mode="eval").body
 
 
 def _parse(text: str, at: Location) -> ast.expr:

@@ -15,6 +15,7 @@ from einsim.errors import Location, SpecError, suggest
 from einsim.spec.fields import validate
 from einsim.spec.workload import ModelLibrary
 from einsim.spec.yamlfile import MAX_BYTES, Document, parse_yaml
+from einsim.units import shorten
 
 _PACKAGE: Final = Path(str(resources.files("einsim")))
 _SUFFIX: Final = {"cascade": ".cascade", "architecture": ".yaml", "mapping": ".yaml", "experiment": ".yaml"}
@@ -46,18 +47,28 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
     if not is_path:
         if name in names(kind):
             return folder(kind) / f"{name}{_SUFFIX[kind]}"
-        raise SpecError(f"unknown {kind} {name!r}", at=at, remedy=f"{suggest(name, names(kind))} or give a file")
+        raise SpecError(
+            f"unknown {kind} {shorten(name)!r}", at=at, remedy=f"{suggest(name, names(kind))} or give a file"
+        )
     candidates = [Path(name)]
     if beside is not None:
         candidates.append(beside / name)
     if kind in _FOLDER:
         candidates.append(folder(kind).parent / name)
+    odd = None
     for candidate in candidates:
-        if candidate.is_file():
-            return candidate
+        try:
+            if candidate.is_file():
+                return candidate
+            if candidate.exists():
+                odd = "a folder" if candidate.is_dir() else "neither a file nor a folder"
+        except OSError:  # a name that no file can have
+            continue
+    if odd is not None:
+        raise SpecError(f"{name!r} is {odd}", at=at, remedy=f"name a file that holds the {kind}")
     shipped = names(kind)
     raise SpecError(
-        f"there is no file {name!r}", at=at, remedy=f"or name one of {', '.join(shipped)}" if shipped else None
+        f"there is no file {shorten(name)!r}", at=at, remedy=f"or name one of {', '.join(shipped)}" if shipped else None
     )
 
 

@@ -14,7 +14,8 @@ from einsim.spec.fields import Count, Name, Record
 
 
 def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """A number as an expression's text."""
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
 Size = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
@@ -88,7 +89,7 @@ class Spill(Record):
 
     level: Name = Field(description="The memory that overflows")
     tensors: list[Name] = Field(description="Tensors that share the overflow")
-    proportion: Size = Field(description="The proportion that does not fit, between 0 and 1")
+    proportion: Size = Field(description="The proportion that does not fit, between 0 and 1; held to these bounds")
 
 
 class Choice(Record):

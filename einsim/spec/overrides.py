@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from einsim.errors import Location, SpecError, suggest
-from einsim.spec.yamlfile import Document, Path, Value, parse_yaml
+from einsim.spec.yamlfile import Document, Path, Value, parse_value, write_value
+from einsim.units import shorten
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One change: a dotted path below `arch`, `mapping` or `workload`, and its new value."""
+    """One change: a dotted path below `arch`, `mapping` or `workload`, and its new value.
+
+    `text` is what `parse_override` reads the same change from.
+    """
 
     target: str
     path: tuple[str, ...]
     value: Value
     at: Location
+    text: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", f"{self.name}={write_value(self.value)}")
 
     @property
     def name(self) -> str:
         """The whole dotted path."""
         return ".".join((self.target, *self.path))
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The field that it changes, however its path is spelt."""
+        skipped = _SECTIONS[self.target] or ("choices",)
+        return (self.target, *(part for part in self.path[:-1] if part not in skipped), self.path[-1])
+
+
+_SECTIONS: Final = {"arch": ("memories", "arrays", "operations"), "mapping": (), "workload": ()}
+"""Keys that a path may leave out, by what it changes."""
+
 
 def parse_override(text: str) -> Override:
     """`arch.array2d.rows=128`; raises SpecError where it is not of that form."""
     path, equals, value = text.partition("=")
-    at = Location(f"--set {text}")
+    at = Location(f"--set {shorten(text, 120)}")
     if not equals or not value.strip():
         raise SpecError("not of the form PATH=VALUE", at=at, remedy="write --set arch.buffer.capacity_bytes=8388608")
-    return make_override(path.strip(), parse_yaml(value, f"--set {text}").value, at)
+    return make_override(path.strip(), parse_value(value, at), at)
 
 
 def make_override(path: str, value: Value, at: Location) -> Override:
@@ -46,18 +64,20 @@ def make_override(path: str, value: Value, at: Location) -> Override:
     return Override(target, tuple(rest), value, at)
 
 
-def apply(document: Document, overrides: Iterable[Override], sections: tuple[str, ...]) -> Document:
-    """The document with changes made; the first part of a path may skip one of `sections`.
+def apply(document: Document, overrides: Iterable[Override]) -> Document:
+    """The document with changes made; a path may skip sections.
 
     `arch.buffer.x` means `memories.buffer.x` where `memories` is a section that holds `buffer`.
     """
     for change in overrides:
+        sections = _SECTIONS[change.target]
         path = _full_path(document, change, sections)
         places = {place: at for place, at in document.places.items() if place[: len(path)] != path}
         places[path] = change.at
         if path == change.path:
             _check_start(document, change, sections)
-        document = Document(document.source, _replace(document.value, path, change), places)
+        value = _replace(document.value, path, change)
+        document = Document(document.source, value, places, (*document.changed, path))
     return document
 
 
@@ -77,13 +97,17 @@ def _keys(value: Value) -> list[str]:
 
 
 def _full_path(document: Document, change: Override, sections: tuple[str, ...]) -> Path:
-    root = document.value
-    if isinstance(root, dict):
+    """The path with the sections that it skips."""
+    path: list[str] = []
+    value: Value = document.value
+    for part in change.path:
         for section in sections:
-            inner = root.get(section)
-            if change.path[0] not in root and isinstance(inner, dict) and change.path[0] in inner:
-                return (section, *change.path)
-    return change.path
+            if isinstance(value, dict) and part not in value and part in _keys(value.get(section)):
+                path.append(section)
+                value = value[section]
+        path.append(part)
+        value = value.get(part) if isinstance(value, dict) else None
+    return tuple(path)
 
 
 def _replace(value: Value, path: Path, change: Override) -> Value:
@@ -114,7 +138,8 @@ def merge(document: Document, changes: Document | None, below: Path = ()) -> Doc
     for place, at in changes.places.items():
         if place[: len(below)] == below and len(place) > len(below):
             places[place[len(below) :]] = at
-    return Document(changes.source if not below else document.source, _overlay(document.value, overlay), places)
+    source = changes.source if not below else document.source
+    return Document(source, _overlay(document.value, overlay), places, document.changed)
 
 
 def _overlay(value: Value, changes: Value) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
@@ -10,9 +10,11 @@ from pydantic import Field
 
 from einsim.errors import Location, SpecError, suggest
 from einsim.spec.fields import Count, Name, Record
-from einsim.units import INT64_MAX, parse_count
+from einsim.units import INT64_MAX, parse_count, shorten
 
 DEFAULT_BATCH: Final = 64
+WORKLOAD: Final = Location("workload")
+_MODEL: Final = Location("--model")
 
 
 class ModelShape(Record):
@@ -34,7 +36,7 @@ class ModelLibrary(Record):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Rank sizes, by upper-case rank: B, H, E, F, M, P.
+    """Rank sizes, by upper-case rank: B, H, E, F, M, P. `at` is where they are given.
 
     `model` and `seq_len` say where they come from, when they come from a model at a length.
     """
@@ -42,11 +44,12 @@ class Workload:
     sizes: tuple[tuple[str, int], ...]
     model: str | None = None
     seq_len: int | None = None
+    at: Location = field(default=WORKLOAD, compare=False)
 
     def __post_init__(self) -> None:
         for name, size in self.sizes:
             if not 0 < size <= INT64_MAX:
-                raise SpecError(f"size {name}={size} is not between 1 and 2^63 - 1", at=Location("workload"))
+                raise SpecError(f"size {name}={shorten(str(size))} is not between 1 and 2^63 - 1", at=self.at)
 
     @property
     def label(self) -> str:
@@ -58,10 +61,10 @@ class Workload:
         sizes = dict(self.sizes)
         same = all(sizes.get(name) == size for name, size in changes.items() if name not in {"B", "H"})
         merged = tuple({**sizes, **changes}.items())
-        return Workload(merged, self.model if same else None, self.seq_len if same else None)
+        return Workload(merged, self.model if same else None, self.seq_len if same else None, self.at)
 
 
-def attention(shape: ModelShape, seq_len: int, batch: int = DEFAULT_BATCH) -> Workload:
+def attention(shape: ModelShape, seq_len: int, batch: int = DEFAULT_BATCH, at: Location = WORKLOAD) -> Workload:
     """Self-attention of a model over `seq_len` tokens: M = P = seq_len."""
     sizes = (
         ("B", batch),
@@ -71,10 +74,10 @@ def attention(shape: ModelShape, seq_len: int, batch: int = DEFAULT_BATCH) -> Wo
         ("M", seq_len),
         ("P", seq_len),
     )
-    return Workload(sizes, shape.name, seq_len)
+    return Workload(sizes, shape.name, seq_len, at)
 
 
-def find_model(library: ModelLibrary, name: str) -> ModelShape:
+def find_model(library: ModelLibrary, name: str, at: Location = _MODEL) -> ModelShape:
     """The shape called `name`, whatever its capitals; raises SpecError with the nearest name."""
     for shape in library.models:
         if shape.name.lower() == name.lower():
@@ -82,7 +85,7 @@ def find_model(library: ModelLibrary, name: str) -> ModelShape:
     known = [shape.name for shape in library.models]
     looks_like_file = PurePath(name).suffix in {".json", ".onnx", ".yaml"}
     remedy = f"model files are not read yet; known: {', '.join(known)}" if looks_like_file else suggest(name, known)
-    raise SpecError(f"unknown model {name!r}", at=Location("--model"), remedy=remedy)
+    raise SpecError(f"unknown model {name!r}", at=at, remedy=remedy)
 
 
 def parse_shape(text: str) -> dict[str, int]:

@@ -6,13 +6,17 @@ message that names the file and the line.
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
 from einsim.errors import Location, SpecError
+from einsim.units import shorten
 
 Path = tuple[str | int, ...]
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
@@ -22,6 +26,9 @@ MAX_NODES: Final = 50_000
 MAX_DEPTH: Final = 40
 _PLAIN: Final = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
 _PLAIN_TAGS: Final = {f"tag:yaml.org,2002:{name}" for name in _PLAIN}
+_EXPONENT: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+")  # YAML 1.1 wants 1.0e+11 and takes 1e11 as text
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*[_./-][A-Za-z0-9_./-]*|\d+ ?[KMGT]i?B?")  # text in any YAML
+_OCTAL: Final = re.compile(r"[-+]?0[0-9_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +36,14 @@ class Document:
     """A YAML document: its data, and where each part of it stands.
 
     `places` maps the path of a value (keys and indices from the root) to where it was written: a line of
-    the file, a line of a file it is based on, or a `--set` option.
+    the file, a line of a file it is based on, or a `--set` option; `changed` are the paths that options
+    and axes set.
     """
 
     source: str
     value: Value
     places: dict[Path, Location] = field(default_factory=dict, compare=False, repr=False)
+    changed: tuple[Path, ...] = field(default=(), compare=False, repr=False)
 
     def locate(self, path: Path) -> Location:
         """Where `path` stands, or the nearest enclosing value that is in the text."""
@@ -43,9 +52,54 @@ class Document:
                 return self.places[path[:end]]
         return Location(self.source)
 
+    def blame(self, path: Path) -> Location:
+        """Where to look for what is wrong at `path`: at the last change to it or below it, if there is one."""
+        below = [change for change in self.changed if change[: len(path)] == path and change in self.places]
+        return self.places[below[-1]] if below else self.locate(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A document as a key of a cache: the very object, which the key keeps alive."""
+
+    document: Document
+
+    def __hash__(self) -> int:
+        return id(self.document)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and self.document is other.document
+
 
 def parse_yaml(text: str | bytes, source: str) -> Document:
     """Reads one document; raises SpecError with file, line and remedy on anything but plain data."""
+    document = _read(text, source)
+    if document.value is None:
+        raise SpecError("the file is empty", at=Location(source), remedy="write a YAML mapping in it")
+    return document
+
+
+def parse_value(text: str, at: Location) -> Value:
+    """Reads the value of an option, `null` too; raises SpecError that names the option."""
+    try:
+        return _read(text, str(at)).value
+    except SpecError as error:
+        raise SpecError(error.message, at=at, remedy=error.remedy) from None
+
+
+def write_value(value: Any) -> str:
+    """A value on one line, so that `parse_value` reads the same again; simple words and numbers as they are."""
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(value)
+    if isinstance(value, str) and "\n" in value:
+        return json.dumps(value)
+    if isinstance(value, int) or (isinstance(value, str) and _WORD.fullmatch(value)):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    shown = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True, sort_keys=False)
+    return shown.removesuffix("\n").removesuffix("\n...")
+
+
+def _read(text: str | bytes, source: str) -> Document:
     content = _decode(text if isinstance(text, bytes) else text.encode(), source)
     try:
         node = yaml.compose(content, Loader=yaml.SafeLoader)
@@ -55,8 +109,6 @@ def parse_yaml(text: str | bytes, source: str) -> Document:
         raise SpecError("nested too deeply", at=Location(source), remedy="flatten the file") from None
     reader = _Reader(source)
     value = None if node is None else reader.read(node, (), 0)
-    if value is None:
-        raise SpecError("the file is empty", at=Location(source), remedy="write a YAML mapping in it")
     return Document(source, value, reader.places)
 
 
@@ -111,6 +163,7 @@ class _Reader:
             return dict(self._items(node, path, depth))
         if isinstance(node, yaml.SequenceNode):
             return [self.read(child, (*path, index), depth + 1) for index, child in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)
         return self._scalar(node)
 
     def _items(self, node: yaml.MappingNode, path: Path, depth: int) -> Iterator[tuple[str, Value]]:
@@ -134,14 +187,31 @@ class _Reader:
             raise SpecError(f"key {node.value!r} is read as no text", at=self.at(node), remedy="put it in quotes")
         return str(node.value)
 
-    def _scalar(self, node: yaml.Node) -> Value:
+    def _scalar(self, node: yaml.ScalarNode) -> Value:
+        text = str(node.value)
+        if node.style is None and node.tag.endswith((":int", ":float")):
+            self._plain_number(node, text)
         try:
             value = _SCALARS.construct_object(node, deep=True)
         except (ValueError, yaml.YAMLError):
-            raise SpecError(f"{node.value!r} is no {node.tag.rpartition(':')[2]}", at=self.at(node)) from None
+            raise SpecError(
+                f"{shorten(text)!r} {'has too many digits' if node.tag.endswith(':int') else 'cannot be read'}",
+                at=self.at(node),
+            ) from None
+        if isinstance(value, str) and node.style is None and _EXPONENT.fullmatch(value):
+            value = float(value)
+        if isinstance(value, float) and math.isinf(value) and "inf" not in text.lower():
+            raise SpecError(f"{text} is larger than any number", at=self.at(node), remedy="give a finite number")
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        return str(node.value)
+        return text
+
+    def _plain_number(self, node: yaml.ScalarNode, text: str) -> None:
+        """Raises SpecError for numbers that YAML 1.1 reads in a way that nobody means: 017 is 15, 1:30 is 90."""
+        if ":" in text or _OCTAL.fullmatch(text):
+            kind = "a sexagesimal number" if ":" in text else "an octal number"
+            raise SpecError(f"{text} is {kind} in YAML", at=self.at(node),
+                            remedy="write it in decimal, or in quotes if it is text")  # fmt: skip
 
 
 _SCALARS: Final = yaml.SafeLoader("")

@@ -148,6 +148,16 @@ def test_help_has_an_example_of_each():
     assert einsim("--version").out.strip()
 
 
+def test_what_does_not_fit_is_said_to_spill():
+    words = ("run", "flat", "--model", "BERT", "--seq-len", "64K")
+    record = einsim(*words, "--json").json
+    (rule,) = record["spills"]
+    assert rule["level"] == "buffer"
+    assert 0 < rule["proportion"] < 1
+    assert f"96.03 MiB of 32 MiB; {rule['proportion']:.1%} of A, AV, K" in einsim(*words).out
+    assert einsim("run", "fusemax", *BERT, "--json").json["spills"] == []
+
+
 def test_huge_sizes_are_exact():
     record = einsim("run", "fusemax", "--shape", "B=1M,H=64,E=256,F=256,M=1G,P=1G", "--json").json
     assert record["einsums"]["BQK"]["operations"] == (1 << 20) * 64 * 256 * (1 << 60)

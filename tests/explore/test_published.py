@@ -6,8 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from einsim.explore.rows import finish
 from einsim.explore.space import load_space
-from einsim.explore.sweep import finish, run_sweep
+from einsim.explore.sweep import run_sweep
 from einsim.report.comparison import compare, read_published
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "fusemax"
@@ -23,12 +24,10 @@ def frame():
 @pytest.fixture(scope="module")
 def comparison(frame):
     published = FOLDER / "published.csv"
-    joined, keys, metrics = compare(
-        frame, read_published(published.read_bytes(), str(published)), ("configuration", "model", "seq_len"), "p"
-    )
-    assert keys == ["configuration", "model", "seq_len"]
-    assert len(metrics) == 6
-    return joined
+    table = read_published(published.read_bytes(), str(published), load_space(FOLDER / "attention.yaml"))
+    assert table.keys == ("configuration", "model", "seq_len")
+    assert len(table.metrics) == 6
+    return compare(frame, table)
 
 
 def worst(comparison, configurations, metric):

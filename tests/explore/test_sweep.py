@@ -4,8 +4,10 @@ import polars as pl
 import pytest
 
 from einsim.errors import SpecError
+from einsim.explore.batches import group
+from einsim.explore.rows import finish
 from einsim.explore.space import load_space
-from einsim.explore.sweep import Engine, finish, group, run_sweep
+from einsim.explore.sweep import Engine, run_sweep
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,7 +130,7 @@ def test_bad_files(tmp_path, text, parts):
         ("  - modle: [BERT]\n", ("unknown field 'modle'", "did you mean 'model'")),
         ("  - model: [BERT]\n  - seq_len: [1K, many]\n", ("'many'", "sweep.yaml:6")),
         ("  - model: [BERT]\n", ("no sequence length",)),
-        ("  - seq_len: [1K]\n", ("add --model",)),
+        ("  - seq_len: [1K]\n", ("sweep.yaml", "needs a model")),
         ("  - model: [BERT]\n  - seq_len: [1K]\n  - arch.array2d.rows: [0]\n", ("greater than 0", "sweep.yaml:7")),
         ("  - model: [BERT]\n  - seq_len: [1K]\n  - arch.array2d.row: [4]\n", ("did you mean 'rows'",)),
         ("  - model: [BERT]\n  - seq_len: [1K]\n  - array2d.rows: [4]\n", ("starts with arch.",)),
@@ -136,9 +138,8 @@ def test_bad_files(tmp_path, text, parts):
     ],
 )
 def test_bad_axes(tmp_path, axes, parts):
-    space = space_of(tmp_path, f"name: x\ndescription: d\nconfiguration: fusemax\naxes:\n{axes}")
     for engine in (Engine.EXACT, Engine.COMPILED):
         with pytest.raises(SpecError) as caught:
-            table(space, engine)
+            table(space_of(tmp_path, f"name: x\ndescription: d\nconfiguration: fusemax\naxes:\n{axes}"), engine)
         for part in parts:
             assert part in str(caught.value), str(caught.value)

@@ -592,3 +592,27 @@ def test_looks_differ():
     parts = ["dram", "buffer", "registers", *(f"x.{i}" for i in range(5)), *(f"y.{i}" for i in range(5))]
     looks = style.part_looks(style.part_groups(parts))
     assert len({(look.colour, look.hatch) for look in looks.values()}) == len(parts)
+
+
+@pytest.mark.parametrize(
+    ("axis", "value", "shown"),
+    [
+        ("configuration", "b", "b"),
+        ("configuration", "../mine/b.yaml", "b"),
+        ("architecture", "b", "Architecture\u00a0=\u00a0b"),
+        ("arch.buffer.capacity_bytes", "16 MiB", "buffer capacity\u00a0=\u00a016 MiB"),
+        ("arch.array2d.rows", 8, "array2d rows\u00a0=\u00a08"),
+    ],
+)
+def test_a_value_alone_says_of_which_field(axis, value, shown):
+    assert style.show_named(axis, value) == shown
+
+
+@pytest.mark.parametrize("series", [4, 9, 10, 12, 24])
+def test_numbers_below_bars_do_not_touch(series):
+    axes = {"configuration": [f"c{i}" for i in range(series)], "model": ["BERT", "XLM"], "seq_len": [1024, 4096, 8192]}
+    figure = draw(BREAKDOWN, sweep(axes, {"configuration": "c1"}), axes=AXES, baseline={"configuration": "c1"})
+    for panel in figure.axes:
+        numbers = [text for text in panel.texts if text.get_text().isdigit()]
+        boxes = sorted((text.get_window_extent().x0, text.get_window_extent().x1) for text in numbers)
+        assert all(right <= left for (_, right), (left, _) in itertools.pairwise(boxes))

@@ -72,3 +72,19 @@ def test_syntax():
 
 def test_dates_stay_text():
     assert parse_yaml("when: 2024-01-01\n", "f").value == {"when": "2024-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e11", 1e11), ("9.4e8", 9.4e8), (".5E-3", 5e-4), ("-1e3", -1e3), ("0", 0)]
+)
+def test_numbers_that_people_write(text, value):
+    assert parse_yaml(f"a: {text}\nb: '{text}'\n", "f").value == {"a": value, "b": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("017", "octal"), ("1:30:00", "sexagesimal"), ("1e400", "larger than any number"), ("9" * 5000, "digits")],
+)
+def test_numbers_that_nobody_means(text, part):
+    error = fails(f"ok: 1\na: {text}\n", "design.yaml:2:4", part)
+    assert len(str(error)) < 200

@@ -1,0 +1,132 @@
+"""Rows of results: of one design, of many at once, and the finished table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from einsim.explore.space import Point, Space
+from einsim.model.closed_form import Evaluation, evaluate
+from einsim.model.result import METRICS, Record, metrics, plain, reason
+from einsim.schedule.nest import Shortfall
+from einsim.spec.configuration import Design
+from einsim.units import INT64_MAX
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_EXACT_FLOAT: Final = float(1 << 53)  # whole numbers below are exact as floats
+
+
+def evaluate_point(point: Point) -> Record:
+    """The row of one point, evaluated alone and exactly."""
+    design = point.design()
+    evaluation = evaluate(design)
+    row: Record = {"index": point.index, **dict(point.coordinates)}
+    row |= {"feasible": bool(evaluation.feasible), "reason": reason(evaluation.schedule.shortfalls)}
+    numbers = {name: plain(value) for name, value in _numbers(design, evaluation).items()}
+    row |= numbers if evaluation.feasible else dict.fromkeys(numbers)
+    row["command"] = point.command
+    return row
+
+
+def table_of_rows(rows: Sequence[Record]) -> pl.DataFrame:
+    """A table of rows; what a row has not is null."""
+    import polars as pl  # noqa: PLC0415 - half of the command line's commands need no tables
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pl.DataFrame([_series(name, [row.get(name) for row in rows]) for name in names])
+
+
+def table_of_many(points: Sequence[Point], design: Design, evaluation: Evaluation) -> pl.DataFrame:
+    """The rows of points that were evaluated at once."""
+    import polars as pl  # noqa: PLC0415
+
+    total = len(points)
+    feasible = pl.Series("feasible", np.broadcast_to(evaluation.feasible, total))
+    columns = [pl.Series("index", np.array([point.index for point in points]))]
+    for position, (field, _) in enumerate(points[0].coordinates):
+        columns.append(pl.Series(field, [point.coordinates[position][1] for point in points]))
+    columns += [feasible, pl.Series("reason", _reasons(evaluation, total), pl.String)]
+    for name, values in _numbers(design, evaluation).items():
+        wide = np.broadcast_to(np.asarray(values), total)
+        kept = wide if _is_count(name) and wide.dtype.kind == "i" else wide.astype(np.float64)
+        columns.append(pl.Series(name, kept).set(~feasible, None))
+    columns.append(pl.Series("command", [point.command for point in points]))
+    return pl.DataFrame(columns)
+
+
+def _is_count(name: str) -> bool:
+    """Whether a number is a count: exact in the table while 64 bits hold it."""
+    return name == "traffic_bytes" or name.startswith("cycles/")
+
+
+def _series(name: str, values: list[Any]) -> pl.Series:
+    import polars as pl  # noqa: PLC0415
+
+    if name == "reason":
+        return pl.Series(name, values, pl.String)
+    if _is_count(name):
+        whole = all(value is None or (isinstance(value, int) and value <= INT64_MAX) for value in values)
+        kind = pl.Int64() if whole else pl.Float64()
+        return pl.Series(name, values if whole else [None if v is None else float(v) for v in values], kind)
+    if name in METRICS or name.startswith("energy_pj/"):
+        return pl.Series(name, [None if value is None else float(value) for value in values], pl.Float64)
+    return pl.Series(name, values)
+
+
+def _reasons(evaluation: Evaluation, total: int) -> list[str | None]:
+    reasons: list[str | None] = [None] * total
+    for shortfall in reversed(evaluation.schedule.shortfalls):
+        wide = [np.broadcast_to(part, total) for part in (shortfall.where, shortfall.needed, shortfall.available)]
+        for i in np.flatnonzero(wide[0]):
+            one = Shortfall(True, shortfall.what, int(wide[1][i]), int(wide[2][i]), shortfall.unit)
+            reasons[i] = reason((one,))
+    return reasons
+
+
+def _numbers(design: Design, evaluation: Evaluation) -> Record:
+    """Metrics, energy by part and busy cycles by array, flat."""
+    numbers = {name: value for name, value in metrics(design, evaluation).items() if value is not None}
+    numbers |= {f"energy_pj/{part}": value for part, value in evaluation.energy_by_part_pj.items()}
+    return numbers | {f"cycles/{array}": value for array, value in evaluation.cycles_by_array.items()}
+
+
+def finish(space: Space, tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """One table in the order of the space, with `speedup` and `energy_ratio` against the baseline.
+
+    speedup is the baseline's latency over the point's, energy_ratio the point's energy over the
+    baseline's, for the same coordinates on all other axes; null where either is infeasible. Traffic and cycles
+    are integers where 64 bits hold all of a column, and floats where not.
+    """
+    import polars as pl  # noqa: PLC0415
+
+    frame = pl.concat(tables, how="diagonal_relaxed", rechunk=True).sort("index")
+    lead = ["index", *space.fields, "feasible", "reason", *(name for name in METRICS if name in frame.columns)]
+    parts = [name for name in frame.columns if name not in lead and name != "command"]
+    frame = frame.select(*lead, *(_exact(frame[name]) for name in parts), "command")
+    frame = frame.with_columns(_exact(frame["traffic_bytes"]))
+    if not space.base:
+        return frame.with_columns(speedup=pl.lit(None, pl.Float64), energy_ratio=pl.lit(None, pl.Float64))
+    base = pl.col("index")
+    for axis, step in space.base.items():
+        stride = space.strides[axis]
+        own = pl.col("index") // stride % len(space.axes[axis])
+        base += (step - own) * stride
+    others = frame.select(base="index", base_latency="latency_s", base_energy="energy_pj")
+    joined = frame.with_columns(base=base).join(others, on="base", how="left", maintain_order="left")
+    return joined.with_columns(
+        speedup=pl.col("base_latency") / pl.col("latency_s"), energy_ratio=pl.col("energy_pj") / pl.col("base_energy")
+    ).drop("base", "base_latency", "base_energy")
+
+
+def _exact(column: pl.Series) -> pl.Series:
+    """A column of counts as integers, where floats have lost nothing."""
+    import polars as pl  # noqa: PLC0415
+
+    if not _is_count(column.name) or column.dtype != pl.Float64:
+        return column
+    whole = ((column == column.floor()) & (column < _EXACT_FLOAT)).all()
+    return column.cast(pl.Int64) if whole else column

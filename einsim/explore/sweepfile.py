@@ -1,0 +1,61 @@
+"""Sweep files, as they are written."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from einsim.spec.configuration import Accounting
+from einsim.spec.fields import Count, Name, Record
+from einsim.spec.workload import DEFAULT_BATCH
+
+
+class FigureName(StrEnum):
+    """Figures that a sweep can draw."""
+
+    SPEEDUP = "speedup"
+    ENERGY = "energy"
+    UTILISATION = "utilisation"
+    BREAKDOWN = "breakdown"
+
+
+class SweepFile(Record):
+    """A sweep: fixed settings, axes, and what to make of the results.
+
+    Each entry of `axes` is a mapping of fields to lists of values; the entries are crossed with each
+    other, the fields of one entry advance together. A field is one of configuration, architecture,
+    accounting, model, seq_len, batch, or a path such as arch.array2d.rows, mapping.P1 or workload.M.
+    """
+
+    name: Name = Field(description="Names the output folder")
+    description: str = Field("", description="One paragraph for the reader")
+    configuration: str | None = Field(None, description="The configuration, where no axis names it")
+    architecture: str | None = Field(None, description="The architecture, where not the configuration's own")
+    accounting: Accounting = Field(Accounting.FULL, description="full or published")
+    model: str | None = Field(None, description="The model, where no axis names it")
+    seq_len: Count | None = Field(None, description="The sequence length, where no axis names it")
+    batch: Count = Field(DEFAULT_BATCH, description="Sequences processed together, B")
+    shape: dict[str, Count] = Field(default_factory=dict, description="Sizes on top of, or instead of, a model's")
+    set: dict[str, Any] = Field(default_factory=dict, description="Fields set at every point, by path")
+    axes: list[dict[str, list[Any]]] = Field(description="What varies")
+    baseline: dict[str, Any] | None = Field(None, description="Axis values of the points that others compare with")
+    published: str | None = Field(None, description="A CSV of published results to compare with, beside this file")
+    figures: list[FigureName] = Field(
+        default_factory=lambda: list(FigureName), description="speedup, energy, utilisation, breakdown; all by default"
+    )
+
+    @field_validator("axes")
+    @classmethod
+    def _equal_lengths(cls, axes: list[dict[str, list[Any]]]) -> list[dict[str, list[Any]]]:
+        for entry in axes:
+            if not entry:
+                raise ValueError("an axis names no field")
+            lengths = {field: len(values) for field, values in entry.items()}
+            if len(set(lengths.values())) != 1:
+                shown = ", ".join(f"{field} has {length}" for field, length in lengths.items())
+                raise ValueError(f"fields that advance together need equally many values: {shown}")
+            if 0 in lengths.values():
+                raise ValueError(f"{next(iter(entry))} has no values")
+        return axes

@@ -1,0 +1,110 @@
+"""Standard output that is closed, full, narrow, ASCII or gone; and ends by signal."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RUN = ("run", "flat", "--model", "BERT", "--seq-len", "256K")
+
+
+def shell(command, **environment):
+    return subprocess.run(
+        ["/bin/bash", "-c", f"set -o pipefail; {command}"],
+        capture_output=True, text=True, cwd=ROOT, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def words(*parts):
+    return " ".join((sys.executable, "-m", "einsim", *parts))
+
+
+@pytest.mark.parametrize("end", [">&-", ">/dev/full"])
+def test_no_place_for_the_output(end):
+    outcome = shell(f"{words(*RUN)} {end}")
+    assert outcome.returncode == 2
+    assert outcome.stderr.startswith("einsim: ")
+    assert outcome.stderr.count("\n") == 1
+
+
+def test_no_place_for_messages():
+    for end in ("2>&-", "2>/dev/full"):
+        assert shell(f"{words('run', 'nothing')} {end}").returncode == 2
+
+
+@pytest.mark.parametrize("command", [RUN, ("--help",), ("show", "fusemax", "--json")])
+def test_reader_gone(command):
+    outcome = shell(f"{words(*command)} | true")
+    assert outcome.returncode == 0
+    assert outcome.stderr == ""
+
+
+def test_ascii():
+    outcome = shell(words("show", "fusemax", "--kind", "architecture"), LC_ALL="C", PYTHONIOENCODING="ascii")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "mm^2" in outcome.stdout
+
+
+@pytest.mark.parametrize("columns", ["0", "40"])
+def test_width_cuts_nothing(columns):
+    symbolic = ("show", "fusemax", "--symbolic", "--model", "BERT", "--seq-len", "256K")
+    for command in (RUN, symbolic):
+        assert shell(words(*command), COLUMNS=columns).stdout == shell(words(*command)).stdout
+
+
+def test_narrow_terminal_cuts_nothing():
+    outcome = shell(f"script -qec 'stty cols 60; {words(*RUN)}' /dev/null")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "…" not in outcome.stdout
+    assert "elements used" in outcome.stdout
+
+
+LONG = """
+name: long
+configuration: fusemax
+model: BERT
+axes:
+  - seq_len: [{}]
+  - arch.array2d.rows: [64, 128]
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("delay", [0.05, 0.2, 1.0, 3.0])
+def test_signals_end_everything_quietly(tmp_path, number, code, delay):
+    path = tmp_path / "long.yaml"
+    path.write_text(LONG.format(", ".join(str(1024 + 256 * i) for i in range(1500))))
+    command = [sys.executable, "-m", "einsim", "sweep", str(path), "--out", str(tmp_path / "out"), "--engine", "exact"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
+    )
+    time.sleep(delay)
+    for _ in range(2):  # to the whole group, as a terminal does; the second one while the first is dealt with
+        os.killpg(process.pid, number)
+        time.sleep(0.1)
+        if process.poll() is not None:
+            break
+    _, stderr = process.communicate(timeout=60)
+    if process.returncode == -number and delay < 0.1:
+        return  # Python itself was not there yet
+    assert process.returncode == code, stderr
+    assert "Traceback" not in stderr
+    if (tmp_path / "out").exists():
+        assert (tmp_path / "out" / "manifest.json").exists()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and group_lives(process.pid):
+        time.sleep(0.05)
+    assert not group_lives(process.pid), "workers are left"
+
+
+def group_lives(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
