@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from einsim.cascade.bounds import numeric_reach
-from einsim.cascade.expression import Access, accesses
-from einsim.cascade.index import Index
+from einsim.cascade.expression import accesses
+from einsim.cascade.index import Access, Index
 from einsim.cascade.ir import Cascade, TensorDecl
 from einsim.cascade.names import size_of
 from einsim.cascade.ranks import alike, bind_sizes, iterative_rank, tensor_ranks, tile_bounds

@@ -14,7 +14,6 @@ from lark.exceptions import VisitError
 from lark.visitors import Transformer_NonRecursive
 
 from einsim.cascade.expression import (
-    Access,
     Call,
     Compare,
     Condition,
@@ -34,7 +33,7 @@ from einsim.cascade.expression import (
     negated,
     ranks_of,
 )
-from einsim.cascade.index import Extreme, Index, Quotient
+from einsim.cascade.index import Access, Extreme, Index, Quotient
 from einsim.cascade.ir import Cascade, Einsum, Init, RankDecl, Sequence, Split, TensorDecl, reduced_in
 from einsim.cascade.names import (
     REDUCTIONS,
@@ -155,8 +154,9 @@ class _Builder(Transformer_NonRecursive[Token, Cascade]):
         name, relation, other = parts
         for rank in (name, other):
             require_rank(rank, self._at(rank))
-        walked = {"like": str(other)} if relation.type == "LIKE" else {"within": str(other)}
-        return RankDecl(str(name), **walked, at=self._at(name))
+        if relation.type == "LIKE":
+            return RankDecl(str(name), like=str(other), at=self._at(name))
+        return RankDecl(str(name), within=str(other), at=self._at(name))
 
     def rank_sized(self, parts: list[Any]) -> RankDecl:
         name, size = parts
@@ -212,15 +212,18 @@ class _Builder(Transformer_NonRecursive[Token, Cascade]):
         if when is not None:
             _require_shallow(when, output.at)
         if not isinstance(right, tuple):
-            return {"einsums": [replace(_implicit(output, right), when=when, density=density)]}
+            return {"einsums": [_implicit(output, right, when, density)]}
         operator, over, body = right
         _require_shallow(body, output.at)
-        self._require_reduced(output, operator, over, body)
+        self._require_reduced(output, operator, over, body, when)
         reduction = cast(ReductionOperator, str(operator))
         return {"einsums": [Einsum(output, body, reduction, when, density, at=output.at)]}
 
-    def _require_reduced(self, output: Access, operator: Token, over: list[Token], body: Expr) -> None:
-        right, left = ranks_of(body), output.ranks
+    def _require_reduced(
+        self, output: Access, operator: Token, over: list[Token], body: Expr, when: Condition | None
+    ) -> None:
+        left = output.ranks
+        right = ranks_of(body) if when is None else tuple(dict.fromkeys(ranks_of(body) + ranks_of(when)))
         for position, rank in enumerate(over):
             if rank in over[:position]:
                 raise SpecError(f"rank {str(rank)!r} is listed twice", at=self._at(rank), remedy="list it once")
@@ -386,7 +389,7 @@ def _junction(kind: Literal["and", "or"], parts: Listing[Condition]) -> Junction
     return Junction(kind, tuple(flat))
 
 
-def _implicit(output: Access, body: Expr) -> Einsum:
+def _implicit(output: Access, body: Expr, when: Condition | None, density: Expr | None) -> Einsum:
     """An Einsum without a stated reduction: ranks on the right only are summed, if one product is there."""
     _require_shallow(body, output.at)
     reduced = reduced_in(output, body)
@@ -400,7 +403,14 @@ def _implicit(output: Access, body: Expr) -> Einsum:
             at=output.at,
             remedy=f"write 'sum over {_listed(reduced)}:' or give the part an Einsum of its own",
         )
-    return Einsum(output, body, "sum" if reduced else None, at=output.at)
+    extra = () if when is None else [rank for rank in reduced_in(output, body, when) if rank not in reduced]
+    if extra:
+        raise SpecError(
+            f"rank {extra[0]!r} of the filter is no rank of '{output} = {body}'",
+            at=output.at,
+            remedy=f"state the reduction ('sum over {_listed([*reduced, *extra])}: ...'), or drop the rank",
+        )
+    return Einsum(output, body, "sum" if reduced else None, when, density, at=output.at)
 
 
 def _summed_part(body: Expr, reduced: Listing[str]) -> Expr:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from einsim.cascade.bounds import outside
 from einsim.cascade.declarations import check_declarations
-from einsim.cascade.expression import Access, Node, Number, Position, Size, accesses, ranks_of, walk
-from einsim.cascade.index import Index, Term
+from einsim.cascade.expression import Node, Number, Position, Size, accesses, ranks_of, walk
+from einsim.cascade.index import Access, Index, Term
 from einsim.cascade.ir import Cascade, Einsum, Init
 from einsim.cascade.names import size_of
 from einsim.cascade.order import check_order
 from einsim.cascade.ranks import (
-    iteration_ranks,
     iterative_rank,
     known_ranks,
     known_sizes,
@@ -112,27 +111,16 @@ def _check_filter(scope: _Scope, einsum: Einsum) -> None:
             raise SpecError(f"{einsum.name!r} has a density but no filter", at=einsum.at, remedy="add 'when ...'")
         return
     _check_body(scope, einsum.when, filtered=True)
-    space = iteration_ranks(einsum)
-    for rank in ranks_of(einsum.when):
-        if rank not in space:
-            raise SpecError(
-                f"rank {rank!r} of the filter is no rank of {einsum.name!r}",
-                at=einsum.at,
-                remedy=f"its ranks are {', '.join(space) or 'none'}; reduce {rank!r} in an Einsum before",
-            )
-    match einsum.density:
-        case None:
-            return
-        case Number(value) if 0 < value <= 1:
-            return
-        case Access(_, ()):
-            _check_body(scope, einsum.density, filtered=False)
-        case _:
-            raise SpecError(
-                f"density {einsum.density} of {einsum.name!r} is no share of the points",
-                at=einsum.at,
-                remedy="give a number above 0 and up to 1, or a scalar input",
-            )
+    if einsum.density is None:
+        return
+    _check_body(scope, einsum.density, filtered=False)
+    share = einsum.density.value if isinstance(einsum.density, Number) else 1.0
+    if ranks_of(einsum.density) or not 0 < share <= 1:
+        raise SpecError(
+            f"density {einsum.density} of {einsum.name!r} is no share of the points",
+            at=einsum.at,
+            remedy="give a number above 0 and up to 1, or an expression of sizes and scalars",
+        )
 
 
 # --- right sides ------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from einsim.cascade.binding import bind_inputs, check_tiles
 from einsim.cascade.contract import contract
 from einsim.cascade.expression import (
-    Access,
     Binary,
     Call,
     Compare,
@@ -28,6 +27,7 @@ from einsim.cascade.expression import (
     is_product_term,
 )
 from einsim.cascade.functions import BINARY, COMPARISON, FOLD, call
+from einsim.cascade.index import Access
 from einsim.cascade.ir import Cascade, Einsum, Init
 from einsim.cascade.names import SELECTIONS, size_of
 from einsim.cascade.order import Step, steps
@@ -173,7 +173,7 @@ class _Machine:
             value = np.where(points.mask, value, -np.inf)
         value = np.moveaxis(value, axis, -1)
         if einsum.reduction != "topk":
-            return value.argmax(axis=-1).astype(np.float64)
+            return np.asarray(value.argmax(axis=-1), dtype=np.float64)
         assert einsum.selected is not None
         places = self.sizes[size_of(einsum.selected)]
         if places > value.shape[-1]:
@@ -240,9 +240,15 @@ class _Points:
             case Call(function, arguments):
                 return call(function, [self.value(argument) for argument in arguments])
             case Where(condition, then, otherwise):
-                return np.where(self.truth(condition), self.value(then), self.value(otherwise))
+                truth = self.truth(condition)
+                return np.where(truth, self._where(truth).value(then), self._where(~truth).value(otherwise))
             case _:
                 assert_never(expression)
+
+    def _where(self, truth: Mask) -> _Points:
+        """These points, but only where a condition holds."""
+        mask = truth if self.mask is None else truth & self.mask
+        return _Points(self.space, self.sizes, Reader(self.space, self.sizes, self.reader.arrays, mask), mask)
 
     def truth(self, condition: Condition) -> Mask:
         """The condition at every point, of length 1 along ranks it does not depend on."""
@@ -251,10 +257,10 @@ class _Points:
                 found: Mask = COMPARISON[operator](self.value(left), self.value(right))
                 return found
             case Junction(kind, parts):
-                truths = [self.truth(part) for part in parts]
-                result = truths[0]
-                for truth in truths[1:]:
-                    result = result & truth if kind == "and" else result | truth
+                result = self.truth(parts[0])
+                for part in parts[1:]:  # each is asked only where those before it leave the matter open
+                    points = self._where(result if kind == "and" else ~result)
+                    result = result & points.truth(part) if kind == "and" else result | points.truth(part)
                 return result
             case Not(inner):
                 return ~self.truth(inner)

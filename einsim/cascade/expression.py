@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, assert_never
 
-from einsim.cascade.index import Access, Extreme, Index, Quotient, Term, show_number
+from einsim.cascade.index import Access, Index, Quotient, show_number
 from einsim.cascade.names import FUNCTIONS, BinaryOperator, ComparisonOperator, require_size
 from einsim.errors import Location, SpecError, suggest
 
@@ -53,9 +53,9 @@ class Position:
     at: Location | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Raise SpecError for an index without ranks, quotients or extremes: that is a Number or a Size."""
-        if not self.index.atoms or any(isinstance(atom, Access) for atom in self.index.atoms):
-            raise SpecError(f"{self.index} is no position", at=self.at, remedy="use a Number, a Size or an Access")
+        """Raise SpecError for an index without ranks or quotients, or with more than those: it is another node."""
+        if not self.index.atoms or not _is_plain(self.index) or not _is_exact(self.index):
+            raise SpecError(f"{self.index} is no position", at=self.at, remedy="use Number, Size, Access or Call")
 
     def __str__(self) -> str:
         """The index's text."""
@@ -88,7 +88,7 @@ class Binary:
 
     def __post_init__(self) -> None:
         """Raise SpecError for a sum or product that is itself a position."""
-        if self.operator != "/" and _positions(self.left, self.right):
+        if _folded(self.operator, self.left, self.right) is not None:
             raise SpecError(f"'{self}' is one position", remedy="use `combined`")
 
     def __str__(self) -> str:
@@ -164,7 +164,9 @@ class Junction:
 
     def __str__(self) -> str:
         """The notation: `and` binds tighter than `or`."""
-        inside = (f"({part})" if isinstance(part, Junction) and self.kind == "and" else str(part) for part in self.parts)
+        inside = (
+            f"({part})" if isinstance(part, Junction) and self.kind == "and" else str(part) for part in self.parts
+        )
         return f" {self.kind} ".join(inside)
 
 
@@ -185,29 +187,45 @@ Node: TypeAlias = Expr | Condition
 
 _BINARY: Final[dict[BinaryOperator, int]] = {"+": 1, "-": 1, "*": 2, "/": 2}
 _NEGATE: Final = 3
+_EXACT: Final = 1 << 53  # integers below are exact in double precision
 _ATOM: Final = 4
 
 
+def _is_plain(index: Index) -> bool:
+    """Whether an index is made of ranks, sizes and quotients only."""
+    return all(
+        isinstance(atom, str) or (isinstance(atom, Quotient) and _is_plain(atom.left) and _is_plain(atom.right))
+        for atom in index.atoms
+    )
+
+
 def as_index(expression: Expr) -> Index | None:
-    """The expression as an index: a position, a size or a whole number; else None."""
+    """The expression as an index: positions, sizes and whole numbers, added and multiplied; else None."""
     match expression:
         case Position(index):
             return index
         case Size(symbol):
             return Index.size(symbol)
-        case Number(value) if value.is_integer() and abs(value) < 1 << 53:
+        case Number(value) if value.is_integer() and abs(value) < _EXACT:
             return Index.constant(int(value))
+        case Negate(operand):
+            inner = as_index(operand)
+            return None if inner is None else Index().plus(inner, -1)
+        case Binary("+" | "-" | "*" as operator, left, right):
+            a, b = as_index(left), as_index(right)
+            return None if a is None or b is None else _computed(operator, a, b)
         case _:
             return None
 
 
+def _computed(operator: BinaryOperator, a: Index, b: Index) -> Index:
+    return a.times(b) if operator == "*" else a.plus(b, 1 if operator == "+" else -1)
+
+
 def combined(operator: BinaryOperator, left: Expr, right: Expr) -> Expr:
     """`left operator right`; sums and products of positions are one position."""
-    indices = _positions(left, right)
-    if operator == "/" or indices is None:
-        return Binary(operator, left, right)
-    a, b = indices
-    return value_of(a.times(b) if operator == "*" else a.plus(b, 1 if operator == "+" else -1))
+    index = _folded(operator, left, right)
+    return Binary(operator, left, right) if index is None else value_of(index)
 
 
 def negated(operand: Expr) -> Expr:
@@ -241,12 +259,18 @@ def value_of(index: Index) -> Expr:
     return Number(0) if total is None else total
 
 
-def _positions(left: Expr, right: Expr) -> tuple[Index, Index] | None:
-    """Both operands as indices where at least one is a position and the other could be part of it."""
-    if not isinstance(left, Position) and not isinstance(right, Position):
+def _folded(operator: BinaryOperator, left: Expr, right: Expr) -> Index | None:
+    """The position that an operation is, where an operand is one and the other could be part of it."""
+    if operator == "/" or not (isinstance(left, Position) or isinstance(right, Position)):
         return None
     a, b = as_index(left), as_index(right)
-    return None if a is None or b is None else (a, b)
+    index = None if a is None or b is None else _computed(operator, a, b)
+    return index if index is not None and _is_exact(index) else None
+
+
+def _is_exact(index: Index) -> bool:
+    """Whether the integers of an index are exact as numbers too."""
+    return all(abs(term.factor) < _EXACT for term in index.terms)
 
 
 def children(node: Node) -> tuple[Node, ...]:
@@ -348,5 +372,3 @@ def _index_binding(index: Index) -> int:
 
 def _embed(expression: Expr, binding: int) -> str:
     return str(expression) if _binding(expression) >= binding else f"({expression})"
-
-

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from einsim.cascade.expression import Access, Condition, Expr, indices_of, is_product_term, ranks_of
-from einsim.cascade.index import Index
+from einsim.cascade.expression import Condition, Expr, indices_of, is_product_term, ranks_of
+from einsim.cascade.index import Access, Index
 from einsim.cascade.names import (
     SELECTIONS,
     ReductionOperator,
@@ -144,7 +144,7 @@ class Einsum:
 
     def __post_init__(self) -> None:
         """Raise SpecError when a reduction is stated without a reduced rank, or the other way round."""
-        reduced = reduced_in(self.output, self.body)
+        reduced = self.reduced
         if bool(reduced) != (self.reduction is not None):
             found = f"reduces {', '.join(reduced)} by no operator" if reduced else "has no rank to reduce"
             raise SpecError(f"Einsum {self.name!r} {found}", at=self.at)
@@ -170,18 +170,29 @@ class Einsum:
         return f"{self.tensor}-{self.part}" if self.part else self.tensor
 
     @property
+    def reduced(self) -> tuple[str, ...]:
+        """The ranks of the right side and the filter that the left side lacks, in order of appearance."""
+        return reduced_in(self.output, self.body, self.when)
+
+    @property
     def selected(self) -> str | None:
         """The left-side rank that counts the places of a topk."""
         if self.reduction != "topk":
             return None
-        lone = [rank for rank in self.output.ranks if rank not in ranks_of(self.body)]
+        right = {rank for index in all_indices(self) for rank in index.ranks}
+        lone = [rank for rank in self.output.ranks if rank not in right]
         return lone[0] if len(lone) == 1 else None
+
+    @property
+    def _is_implicit(self) -> bool:
+        """Whether the reduction is a sum that the notation leaves out."""
+        return self.reduction == "sum" and is_product_term(self.body) and set(self.reduced) <= set(ranks_of(self.body))
 
     def __str__(self) -> str:
         """The notation; a sum is left implicit where the notation allows it."""
         text = f"{self.output} = {self.body}"
-        if self.reduction is not None and not (self.reduction == "sum" and is_product_term(self.body)):
-            text = f"{self.output} = {self.reduction} over {','.join(reduced_in(self.output, self.body))}: {self.body}"
+        if self.reduction is not None and not self._is_implicit:
+            text = f"{self.output} = {self.reduction} over {','.join(self.reduced)}: {self.body}"
         if self.when is not None:
             text += f" when {self.when}"
         return text if self.density is None else f"{text} density {self.density}"
@@ -242,9 +253,10 @@ class Cascade:
         return "\n".join(_lines(self)) + "\n"
 
 
-def reduced_in(output: Access, body: Expr) -> tuple[str, ...]:
-    """The ranks of an expression that the left side lacks, in order of appearance."""
-    return tuple(rank for rank in ranks_of(body) if rank not in output.ranks)
+def reduced_in(output: Access, body: Expr, when: Condition | None = None) -> tuple[str, ...]:
+    """The ranks of an expression, and of a filter, that the left side lacks, in order of appearance."""
+    ranks = ranks_of(body) if when is None else ranks_of(body) + ranks_of(when)
+    return tuple(rank for rank in dict.fromkeys(ranks) if rank not in output.ranks)
 
 
 def all_indices(einsum: Einsum) -> tuple[Index, ...]:
@@ -263,8 +275,9 @@ def _lines(cascade: Cascade) -> Iterator[str]:
     for keyword, words in (("input", cascade.inputs), ("output", cascade.outputs), ("size", cascade.sizes)):
         if words:
             yield f"{keyword} {', '.join(map(str, words))}"
-    for plain, ranks in groupby(cascade.ranks, lambda rank: str(rank) == rank.name):
-        yield from [f"rank {', '.join(map(str, ranks))}"] if plain else [f"rank {rank}" for rank in ranks]
+    for plain, group in groupby(cascade.ranks, lambda rank: str(rank) == rank.name):
+        ranks = list(map(str, group))
+        yield from [f"rank {', '.join(ranks)}"] if plain else [f"rank {rank}" for rank in ranks]
     yield from map(str, cascade.splits)
     yield from map(str, cascade.sequences)
     yield from (f"tensor {tensor}" for tensor in cascade.assembled)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final, assert_never
 
 from einsim.cascade.expression import (
-    Access,
     Binary,
     Call,
     Compare,
@@ -19,6 +18,7 @@ from einsim.cascade.expression import (
     Where,
     accesses,
 )
+from einsim.cascade.index import Access
 from einsim.cascade.ir import Einsum
 from einsim.cascade.names import BinaryOperator, ReductionOperator
 
@@ -31,20 +31,20 @@ _REDUCTION: Final[dict[ReductionOperator, str]] = {
 def operations(einsum: Einsum) -> tuple[str, ...]:
     """The operations at each point of the iteration space, operands first, the reduction last.
 
-    A multiset of names: "mac", "add", "max", "min", "divide", "compare", "select" or a function's own name. Signs,
-    literals and index arithmetic are free, and so are comparisons of positions and sizes: the loops decide
-    them. The addition of a sum over products is part of the mac; a copy does nothing. A filter's other
-    comparisons are made at each point that is left.
+    A multiset of names: "mac", "add", "max", "min", "divide", "compare", "select" or a function's own name. Signs
+    are free, and so is what depends on no tensor (literals, sizes, positions): it is known before the run. The
+    addition of a sum over products is part of the mac; a copy does nothing. A filter decides which points there
+    are and costs nothing itself.
     """
     mapped = tuple(_mapped(einsum.body))
-    if einsum.when is not None:
-        mapped += tuple(_mapped(einsum.when))
     if einsum.reduction is None or (einsum.reduction == "sum" and _ends_in_product(einsum.body)):
         return mapped
     return (*mapped, _REDUCTION[einsum.reduction])
 
 
 def _mapped(node: Node) -> list[str]:
+    if not accesses(node):
+        return []
     match node:
         case Number() | Size() | Position() | Access():
             return []
@@ -57,7 +57,7 @@ def _mapped(node: Node) -> list[str]:
         case Where(condition, then, otherwise):
             return [*_mapped(condition), *_mapped(then), *_mapped(otherwise), "select"]
         case Compare(_, left, right):
-            return [*_mapped(left), *_mapped(right), *(["compare"] if accesses(node) else [])]
+            return [*_mapped(left), *_mapped(right), "compare"]
         case Junction(_, parts):
             return [name for part in parts for name in _mapped(part)]
         case _:

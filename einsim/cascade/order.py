@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from einsim.cascade.expression import Access, Compare, Condition, Junction, Position, accesses
-from einsim.cascade.index import Index
+from einsim.cascade.expression import Compare, Condition, Junction, Position, accesses
+from einsim.cascade.index import Access, Index
 from einsim.cascade.ir import Cascade, Einsum, Init
 from einsim.cascade.ranks import alike, iterative_rank, operands, tensor_ranks
 from einsim.errors import SpecError
@@ -182,8 +182,4 @@ def _in_step(cascade: Cascade, reader: Einsum, access: Access, rank: str) -> boo
     """Whether reader and operand both move along the rank, at this slice, the one just made or earlier ones."""
     if not any(index.shift in ((rank, 0), (rank, 1)) for index in reader.output.indices):
         return False
-    return _index_along(cascade, access, rank) in ((rank, 0), (rank, 1)) or reads_earlier(
-        cascade, reader, access, rank
-    )
-
-
+    return _index_along(cascade, access, rank) in ((rank, 0), (rank, 1)) or reads_earlier(cascade, reader, access, rank)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index as as_integer
 
-from einsim.cascade.expression import Access, accesses
-from einsim.cascade.index import Index, Term
-from einsim.cascade.ir import Cascade, Einsum, RankDecl, Split, all_indices, reduced_in
+from einsim.cascade.expression import accesses
+from einsim.cascade.index import Access, Index, Term
+from einsim.cascade.ir import Cascade, Einsum, RankDecl, Split, all_indices
 from einsim.cascade.names import is_rank_name, size_of
 from einsim.errors import SpecError, suggest
 
@@ -34,7 +34,7 @@ def iteration_ranks(einsum: Einsum) -> tuple[str, ...]:
 
 def reduced_ranks(einsum: Einsum) -> tuple[str, ...]:
     """The ranks on the right only, in order of appearance."""
-    return reduced_in(einsum.output, einsum.body)
+    return einsum.reduced
 
 
 def right_ranks(einsum: Einsum) -> frozenset[str]:
@@ -190,24 +190,33 @@ def tile_bounds(cascade: Cascade, ranks: tuple[str, ...]) -> tuple[TileBound, ..
         if not both and (split.rank not in joined or split.rank in ranks):
             continue
         joined |= {split.outer, split.inner}
-        for inner in inners:  # an outer part alone keeps within its own size
-            bounds.append(TileBound(inner.plus(outers[0] if outers else Index(), 1, [split.size]), split.rank))
+        for outer, inner in _pairs(outers or [Index()], inners):  # an outer part alone keeps within its own size
+            bounds.append(TileBound(inner.plus(outer, 1, [split.size]), split.rank))
     return tuple(bounds)
 
 
+def _pairs(outers: list[Index], inners: list[Index]) -> list[tuple[Index, Index]]:
+    """Which walks of an outer part go with which of the inner one: one with all, or several in order."""
+    if len(outers) == len(inners):
+        return list(zip(outers, inners, strict=True))
+    return [(outer, inner) for outer in outers for inner in inners]
+
+
 def _positions(cascade: Cascade, rank: str, ranks: tuple[str, ...]) -> list[Index]:
-    """Coordinates in `rank` of a point of the space, by the parts and the walks of it that the space holds."""
+    """Coordinates in `rank` of a point of the space: the rank itself first, walks of it, its parts put together."""
     own = [Index.of(each) for each in ranks if alike(cascade, each) == alike(cascade, rank)]
-    if own:
-        return own
+    if rank in ranks:
+        return sorted(own, key=lambda index: index.rank != rank)
     for split in cascade.splits:
         if split.rank == rank:
             outers = _positions(cascade, split.outer, ranks)
             inners = _positions(cascade, split.inner, ranks)
             if outers or inners:
-                outer = outers[0] if outers else Index()
-                return [inner.plus(outer, 1, [split.size]) for inner in inners or [Index()]]
-    return []
+                own += [
+                    inner.plus(outer, 1, [split.size])
+                    for outer, inner in _pairs(outers or [Index()], inners or [Index()])
+                ]
+    return own
 
 
 # --- sizes ------------------------------------------------------------------------------------------------
@@ -259,7 +268,9 @@ def bind_sizes(cascade: Cascade, sizes: Mapping[str, int]) -> dict[str, int]:
 
 def _derive(cascade: Cascade, bound: dict[str, int]) -> None:
     """Adds the sizes that follow from those bound, in any order of declaration."""
-    rules = [(size_of(split.outer), (size_of(split.rank), split.size), split) for split in cascade.splits]
+    rules: list[tuple[str, tuple[str, ...], Split | RankDecl]] = [
+        (size_of(split.outer), (size_of(split.rank), split.size), split) for split in cascade.splits
+    ]
     for rank in cascade.ranks:
         if rank.like is not None:
             rules.append((size_of(rank.name), (size_of(rank.like),), rank))
@@ -271,9 +282,7 @@ def _derive(cascade: Cascade, bound: dict[str, int]) -> None:
             if value < 1:
                 raise SpecError(f"size {symbol} is {text} = {value}", at=rule.at, remedy="give sizes that leave some")
             if bound.setdefault(symbol, value) != value:
-                raise SpecError(
-                    f"size {symbol} is {text} = {value}, not {bound[symbol]}", remedy=f"leave {symbol} out"
-                )
+                raise SpecError(f"size {symbol} is {text} = {value}, not {bound[symbol]}", remedy=f"leave {symbol} out")
             rules.remove((symbol, needs, rule))
 
 

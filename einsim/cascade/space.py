@@ -148,7 +148,7 @@ class Reader:
         array = self.arrays[access.tensor]
         basic = self.space.slices(access.indices) if access.beyond is None else None
         if basic is not None and all(
-            0 <= part.start and part.stop <= extent for part, extent in zip(basic, array.shape, strict=True)
+            part.start >= 0 and part.stop <= extent for part, extent in zip(basic, array.shape, strict=True)
         ):
             axes = self.space.axes([rank for index in access.indices for rank in index.ranks])
             view = array[basic].transpose(np.argsort(axes))
@@ -169,9 +169,7 @@ class Reader:
             inside = inside & own
         return inside
 
-    def _outside(
-        self, access: Access, position: int, place: Places, own: NDArray[np.bool_], extent: int
-    ) -> SpecError:
+    def _outside(self, access: Access, position: int, place: Places, own: NDArray[np.bool_], extent: int) -> SpecError:
         bad = ~own if self.mask is None else ~own & self.mask
         shape = np.broadcast_shapes(place.shape, bad.shape)
         reached = int(np.broadcast_to(place, shape)[np.broadcast_to(bad, shape)].flat[0])
@@ -191,7 +189,7 @@ class Reader:
         """
         basic = self.space.slices(output.indices)
         fits = basic is not None and all(
-            0 <= part.start and part.stop <= extent for part, extent in zip(basic, array.shape, strict=True)
+            part.start >= 0 and part.stop <= extent for part, extent in zip(basic, array.shape, strict=True)
         )
         if fits and self.mask is None and len(output.indices) == len(self.space.ranks):
             assert basic is not None

@@ -56,6 +56,9 @@ _LOOK_ALIKES: Final[dict[str, str]] = {
     "÷": "/",
     "−": "-",
     "–": "-",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
     "∞": "inf",
     "“": '"',
     "”": '"',
@@ -100,6 +103,8 @@ def _complaint(error: UnexpectedInput, text: str, source: str) -> SpecError:
     at = Location(source, error.line, error.column)
     match error:
         case UnexpectedToken():
+            if error.token.type == "STAR" and text[: error.pos_in_stream].endswith("*"):
+                return SpecError(_found(error.token), at=at, remedy="write pow(a, b) for a power")
             return SpecError(_found(error.token), at=at, remedy=f"expected {_expected(error.accepts)}")
         case UnexpectedCharacters():
             return _bad_character((text + "\n"), error.pos_in_stream or 0, at)

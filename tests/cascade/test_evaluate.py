@@ -225,7 +225,7 @@ def test_an_index_that_leaves_its_tensor_at_these_sizes_is_refused():
     cascade = parse("cascade c\ninput A[m], D[w]\noutput Z\nrank p\nZ[p] = A[p+w] * D[w]", "c.cascade")
     inputs = {"A": np.ones(5), "D": np.ones(3)}
     assert evaluate(cascade, inputs, {"P": 3})["Z"].tolist() == [3, 3, 3]
-    with pytest.raises(SpecError, match="reaches 5; rank m has elements 0 to 4") as caught:
+    with pytest.raises(SpecError, match="reaches 5; it has elements 0 to 4") as caught:
         evaluate(cascade, inputs, {"P": 4})
     assert (caught.value.at.line, caught.value.at.column) == (5, 10)
 
