@@ -14,6 +14,7 @@ from einsim import __version__
 from einsim.cli.run import run
 from einsim.cli.show import show
 from einsim.cli.sweep import sweep
+from einsim.cli.zoo import evaluate, passes, taxonomy, zoo
 from einsim.errors import EinsimError
 
 INTERRUPTED: Final = 130
@@ -28,6 +29,10 @@ app = App(
 app.command(run)
 app.command(sweep)
 app.command(show)
+app.command(zoo)
+app.command(taxonomy)
+app.command(passes)
+app.command(evaluate)
 app.register_install_completion_command()
 
 

@@ -81,7 +81,7 @@ def _nearest_key(kind: type[Record], path: Path) -> str:
         record = _record_below(record, part)
     if record is None:
         return "remove it"
-    known = list(record.model_fields)
+    known = [field.alias or name for name, field in record.model_fields.items()]
     near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
 
