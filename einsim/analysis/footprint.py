@@ -34,7 +34,7 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What is alive across passes (`crossing`) and along one (`running`: elements), and inputs that several passes read."""
+    """What is alive across passes (`crossing`) and along one (`running`, elements), and what inputs are read again."""
 
     crossing: tuple[Crossing, ...]
     running: dict[str, Amount]
@@ -43,17 +43,16 @@ class Footprint:
 
 def footprint(cascade: Cascade, passes: StreamPasses) -> Footprint:
     """The live footprint of a cascade over a stream."""
-    crossing = [found for tensor in cascade.made if (found := _crossing(cascade, passes, tensor))]
+    reads = _reading_passes(cascade, passes)
+    crossing = [
+        found for tensor in cascade.made if (found := _crossing(cascade, passes, tensor, reads.get(tensor, [])))
+    ]
     running = {
         einsum.tensor: extent(cascade, _own(cascade, passes, einsum.tensor))
         for einsum in cascade.einsums
         if iterative_rank(einsum) in passes.stream.ranks
     }
-    reread = {}
-    for tensor in cascade.inputs:
-        reads = _reading_passes(cascade, passes, tensor.name, 0)
-        if len(reads) > 1:
-            reread[tensor.name] = reads
+    reread = {each.name: tuple(reads[each.name]) for each in cascade.inputs if len(reads.get(each.name, ())) > 1}
     return Footprint(tuple(crossing), running, reread)
 
 
@@ -72,14 +71,14 @@ def _row_ranks(cascade: Cascade, passes: StreamPasses, tensor: str) -> tuple[str
     return tuple(rows)
 
 
-def _crossing(cascade: Cascade, passes: StreamPasses, tensor: str) -> Crossing | None:
+def _crossing(cascade: Cascade, passes: StreamPasses, tensor: str, reads: list[int]) -> Crossing | None:
     makers = cascade.makers(tensor)
     made = max(passes.states[maker.name].number for maker in makers)
     along = [rank for rank in tensor_ranks(cascade, tensor) if rank in passes.stream.ranks]
     whole = any(passes.stream.walked(iteration_ranks(maker)) for maker in makers)
     if not along or not whole or any(passes.states[maker.name].after for maker in makers):
         return None
-    later = tuple(number for number in _reading_passes(cascade, passes, tensor, made) if number > made)
+    later = tuple(number for number in reads if number > made)
     if not later:
         return None
     every = words(cascade, tensor)
@@ -95,15 +94,15 @@ def _crossing(cascade: Cascade, passes: StreamPasses, tensor: str) -> Crossing |
     return Crossing(tensor, rows, made, later, row, every, spill, recompute)
 
 
-def _reading_passes(cascade: Cascade, passes: StreamPasses, tensor: str, made: int) -> tuple[int, ...]:
-    """The passes in which Einsums that touch the sequence read a tensor along it, in order."""
-    found = set()
+def _reading_passes(cascade: Cascade, passes: StreamPasses) -> dict[str, list[int]]:
+    """Tensor -> the passes in which Einsums that touch the sequence read it along the sequence, in order."""
+    found: dict[str, set[int]] = {}
     for einsum in cascade.einsums:
-        for access in operands(einsum):
-            moves = any(set(index.ranks) & passes.stream.ranks for index in access.indices)
-            if access.tensor == tensor and moves and passes.stream.touches(einsum):
-                found.add(passes.states[einsum.name].number)
-    return tuple(sorted(number for number in found if number >= made))
+        if passes.stream.touches(einsum):
+            for access in operands(einsum):
+                if not passes.stream.ranks.isdisjoint(access.ranks):
+                    found.setdefault(access.tensor, set()).add(passes.states[einsum.name].number)
+    return {tensor: sorted(numbers) for tensor, numbers in found.items()}
 
 
 def _remake(cascade: Cascade, passes: StreamPasses, tensor: str) -> list[Einsum]:

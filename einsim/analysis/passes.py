@@ -137,9 +137,9 @@ class _Counter:
                 continue  # made later in the cycle: a slice of an earlier iteration
             state = self._state(access, reader)
             needed = state.next_pass() if touches else state.number
-            if touches and state.after and needed >= max(number, 1):
-                if needed > number or einsum.name not in self.reasons:
-                    self.reasons[einsum.name] = Reason(einsum.name, access, state.number)
+            waits = touches and state.after and needed >= max(number, 1)
+            if waits and (needed > number or einsum.name not in self.reasons):
+                self.reasons[einsum.name] = Reason(einsum.name, access, state.number)
             number, after = max(number, needed), after or (state.after and not touches)
             running = running or state.running
         if not touches and after:

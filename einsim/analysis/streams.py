@@ -80,11 +80,11 @@ def streams(cascade: Cascade, rank: str | None = None) -> tuple[Stream, ...]:
         if any(lower in walk for walk in sequence.walks):
             return (_declared(cascade, sequence.walks),)
     split = split_of(cascade, lower)
-    walks: list[Walk] = [(lower,)]
+    whole: list[Walk] = []
     while split is not None:  # who walks the whole rank walks each of its levels
-        walks.append((split.rank,))
+        whole.append((split.rank,))
         split = split_of(cascade, split.rank)
-    return (Stream(lower, _expanded(cascade, walks)),)
+    return (Stream(lower, (*_expanded(cascade, [(lower,)]), *whole)),)
 
 
 def _declared(cascade: Cascade, walks: tuple[Walk, ...]) -> Stream:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from einsim.cascade.bounds import numeric_reach
-from einsim.cascade.expression import accesses
+from einsim.cascade.expression import guarded
 from einsim.cascade.index import Access, Index
 from einsim.cascade.ir import Cascade, TensorDecl
 from einsim.cascade.names import size_of
@@ -89,16 +89,18 @@ def _clean(cascade: Cascade, tensor: TensorDecl, array: Array, sizes: Mapping[st
 def check_tiles(cascade: Cascade, sizes: Mapping[str, int]) -> None:
     """Raise SpecError for an access to a tensor in tiles that reads what the partial last tile lacks.
 
-    Only the tensor's own ranks walk round such elements. Filters, and accesses that say what is beyond, are
-    left to the reader.
+    Only the tensor's own ranks walk round such elements. Reads under a condition, and those that say what is
+    beyond, are left to the reader.
     """
     iterative = {einsum.tensor: iterative_rank(einsum) for einsum in cascade.einsums}
     for statement in cascade.statements:
         if getattr(statement, "when", None) is not None:
             continue
-        for access in accesses(statement.body):
-            if access.beyond is None and all(index.is_affine for index in access.indices):
-                _check_access(cascade, access, iterative.get(access.tensor), sizes)
+        for read, guard in guarded(statement.body):
+            if not isinstance(read, Access) or guard or read.beyond is not None:
+                continue
+            if all(index.is_affine for index in read.indices):
+                _check_access(cascade, read, iterative.get(read.tensor), sizes)
 
 
 def _check_access(cascade: Cascade, access: Access, over: str | None, sizes: Mapping[str, int]) -> None:

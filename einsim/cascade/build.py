@@ -33,7 +33,7 @@ from einsim.cascade.expression import (
     negated,
     ranks_of,
 )
-from einsim.cascade.index import Access, Extreme, Index, Quotient
+from einsim.cascade.index import Access, Extreme, Index, Quotient, Term
 from einsim.cascade.ir import Cascade, Einsum, Init, RankDecl, Sequence, Split, TensorDecl, reduced_in
 from einsim.cascade.names import (
     REDUCTIONS,
@@ -51,7 +51,6 @@ MAX_DEPTH: Final = 100
 """How deep an expression may nest."""
 
 _MAX_DIGITS: Final = 18  # an integer of an index fits 64 bits
-_RANK_OWNERS: Final = ("rank_alone", "rank_walk", "rank_sized")
 
 
 def build(tree: Tree[Token], source: str) -> Cascade:
@@ -61,24 +60,36 @@ def build(tree: Tree[Token], source: str) -> Cascade:
     index that is none, a sum with two readings, ranks that a reduction forgets.
     """
     try:
-        return _Builder(source, _scalars(tree), _ranks(tree)).transform(tree)
+        return _Builder(source, *_named(tree)).transform(tree)
     except VisitError as error:
         if isinstance(error.orig_exc, SpecError):
             raise error.orig_exc from None
         raise
 
 
-def _scalars(tree: Tree[Token]) -> frozenset[str]:
-    """Tensors declared or made without indices: a bare name in an expression may be one."""
-    owners = [*tree.find_data("declaration"), *(each.children[0] for each in tree.find_data("einsum"))]
-    return frozenset(str(owner.children[0]) for owner in owners if isinstance(owner, Tree) and len(owner.children) == 1)
+def _named(tree: Tree[Token]) -> tuple[frozenset[str], frozenset[str]]:
+    """What a bare name in an expression may be: tensors without indices, and ranks, that the text declares."""
+    scalars: set[str] = set()
+    ranks: set[str] = set()
+    for statement in cast(list[Tree[Token]], tree.children[1:]):
+        match statement.data:
+            case "inputs" | "assembled":
+                for tensor, *dimensions in (part.children for part in _trees(statement)):
+                    ranks.update(map(str, dimensions))
+                    scalars.update([] if dimensions else [str(tensor)])
+            case "ranks":
+                ranks.update(str(declared.children[0]) for declared in _trees(statement))
+            case "split":
+                ranks.update(map(str, statement.children[:3]))
+            case "einsum":
+                tensor, *indices = _trees(statement)[0].children
+                scalars.update([] if indices else [str(tensor)])
+    return frozenset(scalars), frozenset(ranks)
 
 
-def _ranks(tree: Tree[Token]) -> frozenset[str]:
-    """Every rank that the text declares: a bare name in an expression may be one."""
-    found = {str(name) for owner in tree.find_data("declaration") for name in owner.children[1:]}
-    found |= {str(owner.children[0]) for kind in _RANK_OWNERS for owner in tree.find_data(kind)}
-    return frozenset(found | {str(name) for split in tree.find_data("split") for name in split.children[:3]})
+def _trees(tree: Tree[Token]) -> list[Tree[Token]]:
+    """The parts of a tree that are trees themselves."""
+    return [part for part in tree.children if isinstance(part, Tree)]
 
 
 _Fields: TypeAlias = dict[str, list[Any]]
@@ -331,17 +342,17 @@ class _Builder(Transformer_NonRecursive[Token, Cascade]):
     def index_integer(self, parts: list[Token]) -> Index:
         if len(parts[0]) > _MAX_DIGITS:
             raise SpecError("this index is too large", at=self._at(parts[0]), remedy="no tensor is so long")
-        return replace(Index.constant(int(parts[0])), at=self._at(parts[0]))
+        return Index((Term(int(parts[0])),), self._at(parts[0]))
 
     def index_name(self, parts: list[Token]) -> Index:
         name = parts[0]
         if name in self._scalars:
-            return replace(Index.of(Access(str(name), at=self._at(name))), at=self._at(name))
+            return Index((Term(1, (), (Access(str(name), at=self._at(name)),)),), self._at(name))
         if is_rank_name(name):
             require_rank(name, self._at(name))
-            return replace(Index.of(str(name)), at=self._at(name))
+            return Index((Term(1, (), (str(name),)),), self._at(name))
         require_size(name, self._at(name))
-        return replace(Index.size(str(name)), at=self._at(name))
+        return Index((Term(1, (str(name),)),), self._at(name))
 
     def index_element(self, parts: list[Any]) -> Index:
         name, *indices = parts

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from einsim.cascade.bounds import outside
 from einsim.cascade.declarations import check_declarations
-from einsim.cascade.expression import Node, Number, Position, Size, accesses, ranks_of, walk
+from einsim.cascade.expression import Node, Number, Position, Size, accesses, guarded, ranks_of
 from einsim.cascade.index import Access, Index, Term
 from einsim.cascade.ir import Cascade, Einsum, Init
 from einsim.cascade.names import size_of
@@ -138,13 +138,13 @@ def _check_scalars(scope: _Scope) -> None:
 
 
 def _check_body(scope: _Scope, body: Node, *, filtered: bool) -> None:
-    for node in walk(body):
+    for node, guard in guarded(body):
         if isinstance(node, Size):
             _check_size(scope, node)
         elif isinstance(node, Position):
             _check_symbols(scope.ranks, scope.sizes, node.index)
         elif isinstance(node, Access):
-            _check_access(scope, node, filtered=filtered)
+            _check_access(scope, node, filtered=filtered or guard)
 
 
 def _check_size(scope: _Scope, size: Size) -> None:
@@ -198,6 +198,8 @@ def _check_symbols(ranks: Iterable[str], sizes: Iterable[str], index: Index) -> 
 
 def _check_index(scope: _Scope, access: Access, position: int, dimension: str, *, filtered: bool) -> None:
     index = access.indices[position - 1]
+    if index.rank == dimension:
+        return
     where = f"dimension {position} of {access.tensor!r}"
     iterates = scope.iterative.get(access.tensor) == dimension
     merged = merge_splits(scope.cascade, index)

@@ -203,7 +203,7 @@ class _Points:
         """A sum of one product by contraction, or None where only the plain way is right.
 
         A divisor that is constant along the sum divides afterwards. Masked-out points are multiplied by 0,
-        which hides finite values only.
+        which hides finite values only; a sum over none of them must be 0 whatever the divisor.
         """
         numerators, divisors = _factors(body, divide=False)
         above = [self.value(factor) for factor in numerators]
@@ -211,7 +211,7 @@ class _Points:
         if any(divisor.shape[axis] != 1 for divisor in below for axis in axes):
             return None
         if self.mask is not None:
-            if not all(np.isfinite(factor).all() for factor in above):
+            if not all(np.isfinite(factor).all() for factor in (*above, *below)) or not all(d.all() for d in below):
                 return None
             above.append(self.mask.astype(np.float64))
         if any(all(f.shape[a] == 1 for f in above) and self.space.lengths[a] > 1 for a in axes):

@@ -307,6 +307,19 @@ def walk(node: Node) -> Iterator[Node]:
         stack.extend(reversed(children(top)))
 
 
+def guarded(node: Node) -> Iterator[tuple[Node, bool]]:
+    """The node and all its parts, each with whether a condition decides that it is looked at.
+
+    The branches of a `where` are such parts, and what stands right of an `and` or `or`.
+    """
+    stack = [(node, False)]
+    while stack:
+        top, guard = stack.pop()
+        yield top, guard
+        free = {Where: 1, Junction: 1}.get(type(top), len(children(top)))
+        stack.extend((part, guard or place >= free) for place, part in reversed([*enumerate(children(top))]))
+
+
 def accesses(node: Node) -> tuple[Access, ...]:
     """Every operand in order of appearance, gathers included, an identical access once."""
     return tuple(dict.fromkeys(part for part in walk(node) if isinstance(part, Access)))

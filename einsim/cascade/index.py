@@ -106,8 +106,10 @@ class Term:
         for atom in self.atoms:
             if isinstance(atom, str):
                 require_rank(atom)
-        object.__setattr__(self, "sizes", tuple(sorted(self.sizes)))
-        object.__setattr__(self, "atoms", tuple(sorted(self.atoms, key=_place)))
+        if len(self.sizes) > 1:
+            object.__setattr__(self, "sizes", tuple(sorted(self.sizes)))
+        if len(self.atoms) > 1:
+            object.__setattr__(self, "atoms", tuple(sorted(self.atoms, key=_place)))
 
     @property
     def rank(self) -> str | None:
@@ -138,23 +140,29 @@ class Index:
 
     terms: tuple[Term, ...] = ()
     at: Location | None = field(default=None, compare=False, repr=False)
+    ranks: tuple[str, ...] = field(default=(), init=False, compare=False, repr=False)
+    """The ranks that the index depends on, gathers included, in order."""
+    gathers: tuple[Access, ...] = field(default=(), init=False, compare=False, repr=False)
+    """The elements of tensors that the index is made of, the outermost of nested ones only."""
 
     def __post_init__(self) -> None:
         """Merge like terms and sort; raise SpecError for more terms than any index has."""
-        merged: dict[tuple[tuple[Atom, ...], tuple[str, ...]], int] = {}
-        for term in self.terms:
-            key = (term.atoms, term.sizes)
-            merged[key] = merged.get(key, 0) + term.factor
-        terms = [Term(factor, sizes, atoms) for (atoms, sizes), factor in merged.items() if factor]
-        if len(terms) > MAX_TERMS:
+        if len(self.terms) != 1 or not self.terms[0].factor:
+            object.__setattr__(self, "terms", _merged(self.terms))
+        if len(self.terms) > MAX_TERMS:
             raise SpecError(f"an index of more than {MAX_TERMS} terms", at=self.at, remedy="use a simpler index")
-        terms.sort(key=lambda term: (not term.atoms, -len(term.sizes), [_place(a) for a in term.atoms], term.sizes))
-        object.__setattr__(self, "terms", tuple(terms))
+        atoms = self.atoms
+        if len(atoms) == 1 and isinstance(atoms[0], str):
+            object.__setattr__(self, "ranks", (atoms[0],))
+        elif atoms:
+            object.__setattr__(self, "ranks", tuple(dict.fromkeys(r for atom in atoms for r in _ranks_in(atom))))
+            found = (access for atom in atoms if not isinstance(atom, str) for access in _gathers_in(atom))
+            object.__setattr__(self, "gathers", tuple(dict.fromkeys(found)))
 
     @classmethod
     def of(cls, rank: Atom, offset: int = 0) -> Index:
         """The index `rank + offset`."""
-        return cls((Term(1, (), (rank,)), Term(offset)))
+        return cls((Term(1, (), (rank,)), Term(offset)) if offset else (Term(1, (), (rank,)),))
 
     @classmethod
     def constant(cls, value: int) -> Index:
@@ -167,13 +175,10 @@ class Index:
         return cls((Term(1, (symbol,)),))
 
     @property
-    def ranks(self) -> tuple[str, ...]:
-        """The ranks that the index depends on, gathers included, in order."""
-        return tuple(dict.fromkeys(rank for atom in self.atoms for rank in _ranks_in(atom)))
-
-    @property
     def atoms(self) -> tuple[Atom, ...]:
         """The atoms of all terms, each once, in order."""
+        if len(self.terms) == 1:
+            return tuple(dict.fromkeys(self.terms[0].atoms))
         return tuple(dict.fromkeys(atom for term in self.terms for atom in term.atoms))
 
     @property
@@ -182,11 +187,6 @@ class Index:
         own = (size for term in self.terms for size in term.sizes)
         inner = (size for atom in self.atoms for index in parts(atom) for size in index.sizes)
         return tuple(dict.fromkeys((*own, *inner)))
-
-    @property
-    def gathers(self) -> tuple[Access, ...]:
-        """The elements of tensors that the index is made of, the outermost of nested ones only."""
-        return tuple(dict.fromkeys(access for atom in self.atoms for access in _gathers_in(atom)))
 
     @property
     def is_constant(self) -> bool:
@@ -201,13 +201,14 @@ class Index:
     @property
     def shift(self) -> tuple[str, int] | None:
         """(rank, offset) of an index `rank + offset` with an integer offset, else None."""
-        match self.terms:
-            case (Term(1, (), (str(rank),)),):
-                return rank, 0
-            case (Term(1, (), (str(rank),)), Term(offset, (), ())):
-                return rank, offset
-            case _:
-                return None
+        if not 1 <= len(self.terms) <= 2:
+            return None
+        first, last = self.terms[0], self.terms[-1]
+        if first.factor != 1 or first.sizes or first.rank is None:
+            return None
+        if first is last:
+            return first.rank, 0
+        return None if last.sizes or last.atoms else (first.rank, last.factor)
 
     @property
     def rank(self) -> str | None:
@@ -260,6 +261,17 @@ def parts(atom: Atom) -> tuple[Index, ...]:
             return of
         case Access(_, indices):
             return indices
+
+
+def _merged(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    """The sum of some terms in canonical order, like ones added up."""
+    merged: dict[tuple[tuple[Atom, ...], tuple[str, ...]], int] = {}
+    for term in terms:
+        key = (term.atoms, term.sizes)
+        merged[key] = merged.get(key, 0) + term.factor
+    left = [Term(factor, sizes, atoms) for (atoms, sizes), factor in merged.items() if factor]
+    left.sort(key=lambda term: (not term.atoms, -len(term.sizes), [_place(a) for a in term.atoms], term.sizes))
+    return tuple(left)
 
 
 def show_number(value: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from einsim.cascade.expression import Condition, Expr, indices_of, is_product_term, ranks_of
+from einsim.cascade.expression import Condition, Expr, accesses, indices_of, is_product_term, ranks_of
 from einsim.cascade.index import Access, Index
 from einsim.cascade.names import (
     SELECTIONS,
@@ -141,10 +141,16 @@ class Einsum:
     density: Expr | None = None
     part: int = 0
     at: Location | None = field(default=None, compare=False, repr=False)
+    reduced: tuple[str, ...] = field(default=(), init=False, compare=False, repr=False)
+    """The ranks of the right side and the filter that the left side lacks, in order of appearance."""
+    reads: tuple[Access, ...] = field(default=(), init=False, compare=False, repr=False)
+    """Every operand in order of appearance, of the filter and of gathers too, an identical access once."""
 
     def __post_init__(self) -> None:
         """Raise SpecError when a reduction is stated without a reduced rank, or the other way round."""
-        reduced = self.reduced
+        reduced = reduced_in(self.output, self.body, self.when)
+        object.__setattr__(self, "reduced", reduced)
+        object.__setattr__(self, "reads", tuple(dict.fromkeys(self._operands())))
         if bool(reduced) != (self.reduction is not None):
             found = f"reduces {', '.join(reduced)} by no operator" if reduced else "has no rank to reduce"
             raise SpecError(f"Einsum {self.name!r} {found}", at=self.at)
@@ -169,10 +175,13 @@ class Einsum:
         """Its own name: the tensor's, or `K-1`, `K-2`, ... where several Einsums assemble it."""
         return f"{self.tensor}-{self.part}" if self.part else self.tensor
 
-    @property
-    def reduced(self) -> tuple[str, ...]:
-        """The ranks of the right side and the filter that the left side lacks, in order of appearance."""
-        return reduced_in(self.output, self.body, self.when)
+    def _operands(self) -> Iterator[Access]:
+        yield from accesses(self.body)
+        if self.when is not None:
+            yield from accesses(self.when)
+        for index in self.output.indices:
+            for gather in index.gathers:
+                yield from accesses(gather)
 
     @property
     def selected(self) -> str | None:

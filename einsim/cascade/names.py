@@ -47,6 +47,8 @@ _KEYWORDS = (
 RESERVED: Final[frozenset[str]] = frozenset([*_KEYWORDS, "inf", *FUNCTIONS, *REDUCTIONS])
 """Words that may name neither a tensor nor a rank."""
 
+_GOOD_RANKS: Final[set[str]] = set()
+_MOST_REMEMBERED: Final = 4096
 _RANK = re.compile(r"[a-z][a-z0-9_]*")
 _SIZE = re.compile(r"[A-Z][A-Z0-9_]*")
 _TENSOR = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -70,6 +72,8 @@ def is_size_name(name: str) -> bool:
 
 def require_rank(name: str, at: Location | None = None) -> None:
     """Raise SpecError unless the word may name a rank."""
+    if name in _GOOD_RANKS:
+        return
     if not is_rank_name(name):
         raise SpecError(
             f"'{name}' cannot name a rank",
@@ -77,6 +81,8 @@ def require_rank(name: str, at: Location | None = None) -> None:
             remedy=f"a rank is a lower-case word such as '{name.lower()}'" if name.isidentifier() else None,
         )
     _require_free(name, "rank", at)
+    if len(_GOOD_RANKS) < _MOST_REMEMBERED:
+        _GOOD_RANKS.add(str(name))
 
 
 def require_size(name: str, at: Location | None = None) -> None:

@@ -25,7 +25,8 @@ class Step:
 def dependences(cascade: Cascade) -> nx.DiGraph[str]:
     """Producer -> consumer over the Einsums' names; an init counts as part of its Einsum.
 
-    Who reads an assembled tensor depends on all the Einsums that write its parts.
+    Who reads an assembled tensor depends on all the Einsums that write its parts; an iterative tensor under a
+    filter depends on itself.
     """
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(einsum.name for einsum in cascade.einsums)
@@ -35,7 +36,14 @@ def dependences(cascade: Cascade) -> nx.DiGraph[str]:
     for einsum in cascade.einsums:
         for access in operands(einsum):
             graph.add_edges_from((maker.name, einsum.name) for maker in cascade.makers(access.tensor))
+        if keeps_slices(einsum):
+            graph.add_edge(einsum.name, einsum.name)
     return graph
+
+
+def keeps_slices(einsum: Einsum) -> bool:
+    """Whether an iterative tensor keeps elements of the slice before: where its filter leaves points out."""
+    return einsum.when is not None and einsum.reduction is None and iterative_rank(einsum) is not None
 
 
 def steps(cascade: Cascade) -> tuple[Step, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index as as_integer
 
-from einsim.cascade.expression import accesses
 from einsim.cascade.index import Access, Index, Term
 from einsim.cascade.ir import Cascade, Einsum, RankDecl, Split, all_indices
 from einsim.cascade.names import is_rank_name, size_of
@@ -44,11 +43,7 @@ def right_ranks(einsum: Einsum) -> frozenset[str]:
 
 def operands(einsum: Einsum) -> tuple[Access, ...]:
     """Every operand in order of appearance, of the filter and of gathers too, an identical access once."""
-    found = accesses(einsum.body)
-    if einsum.when is not None:
-        found += accesses(einsum.when)
-    gathers = (gather for index in einsum.output.indices for gather in index.gathers)
-    return tuple(dict.fromkeys((*found, *(read for gather in gathers for read in accesses(gather)))))
+    return einsum.reads
 
 
 def is_copy(einsum: Einsum) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from einsim.errors import SpecError
 Array = NDArray[np.float64]
 Places = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+_FAR: Final = 2.0**40  # beyond every tensor, and a product with a size still fits 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,13 @@ class Reader:
                 return self.space.line(atom)
             case Quotient(left, right, remainder):
                 a, b = self.coordinates(left), self.coordinates(right)
-                if (b == 0).any():
-                    raise SpecError(f"index {str(index)!r} divides by zero", at=index.at, remedy="give a positive size")
+                if not self._everywhere(b != 0):
+                    raise SpecError(
+                        f"index {str(index)!r} divides by zero",
+                        at=index.at,
+                        remedy="give a positive size, or filter such points ('when ...')",
+                    )
+                b = np.where(b == 0, 1, b)
                 return a % b if remainder else a // b
             case Extreme(kind, of):
                 values = [self.coordinates(each) for each in of]
@@ -133,7 +141,7 @@ class Reader:
                     remedy="index with whole numbers: floor(...), argmax, topk or an index tensor",
                 )
             values = np.where(whole, values, 0.0)
-        return values.astype(np.int64)
+        return np.clip(values, -_FAR, _FAR).astype(np.int64)
 
     def _everywhere(self, condition: NDArray[np.bool_]) -> bool:
         """Whether a condition holds at every point that exists."""

@@ -101,17 +101,17 @@ def evaluate(
     made = evaluate_cascade(found, used, parse_shape(sizes) if sizes else {})
     if out is not None:
         library.save_arrays(out, made)
-    rows = [
-        {"tensor": name, "shape": list(array.shape), "output": name in found.outputs, **_range(array)}
-        for name, array in made.items()
-    ]
     if json:
-        print_json({"cascade": found.name, "out": None if out is None else str(out), "tensors": rows})
+        tensors = [
+            {"tensor": name, "shape": list(array.shape), "output": name in found.outputs, **_range(array)}
+            for name, array in made.items()
+        ]
+        print_json({"cascade": found.name, "out": None if out is None else str(out), "tensors": tensors})
     else:
         lines = [
-            (row["tensor"], " x ".join(map(str, row["shape"])) or "scalar", "output" if row["output"] else "",
-             _shown(row["least"]), _shown(row["greatest"]))
-            for row in rows
+            (name, " x ".join(map(str, array.shape)) or "scalar", "output" if name in found.outputs else "",
+             *map(_shown, _range(array).values()))
+            for name, array in made.items()
         ]  # fmt: skip
         show_result(table(f"{found.name}", ("tensor", "shape", "", "least", "greatest"), lines, left=3))
 

@@ -31,7 +31,8 @@ from einsim.cascade.syntax import tree_of
 from einsim.errors import SpecError
 
 from .library import TEXTS, load
-from .programs import conditions, expressions, indices, programs
+from .nodes import conditions, expressions, indices
+from .programs import programs
 
 
 @pytest.mark.parametrize("name", TEXTS)
