@@ -30,7 +30,7 @@ from einsim.cascade.functions import BINARY, COMPARISON, FOLD, call
 from einsim.cascade.index import Access
 from einsim.cascade.ir import Cascade, Einsum, Init
 from einsim.cascade.names import SELECTIONS, size_of
-from einsim.cascade.order import Step, steps
+from einsim.cascade.order import Step, keeps_slices, steps
 from einsim.cascade.ranks import iteration_ranks, iterative_rank, reduced_ranks, tensor_ranks
 from einsim.cascade.space import Array, Mask, Reader, Space
 from einsim.errors import SpecError
@@ -109,26 +109,23 @@ class _Machine:
         if einsum.selected is not None:
             left_ranks = (*left_ranks, einsum.selected)
         left = self._points(left_ranks, fixed)
-        if einsum.when is not None and not reduced:
-            value, left = self._filtered(einsum, value, points, left)
+        if einsum.when is not None and einsum.part:
+            left = left.only(points.any_over(reduced))
+        elif einsum.when is not None and not reduced:
+            value = self._filtered(einsum, value, points, left)
         places = left.reader.write(einsum.output, self.arrays[einsum.tensor], np.broadcast_to(value, left.shape))
         if einsum.part:
             self._claim(einsum, left, places)
 
-    def _filtered(self, einsum: Einsum, value: Array, points: _Points, left: _Points) -> tuple[Array, _Points]:
-        """What a filter without reduction leaves: 0 elsewhere, or the slice before of an iterative tensor.
-
-        A part of an assembled tensor writes only where the filter holds.
-        """
+    def _filtered(self, einsum: Einsum, value: Array, points: _Points, left: _Points) -> Array:
+        """What a filter without reduction leaves: 0 elsewhere, or the slice before of an iterative tensor."""
         assert points.mask is not None
-        if einsum.part:
-            return value, points
         elsewhere: Array | float = 0.0
-        if iterative_rank(einsum) is not None:
+        if keeps_slices(einsum):
             before = [index.plus(index.constant(-1)) if index.shift and index.shift[1] == 1 else index
                       for index in einsum.output.indices]  # fmt: skip
             elsewhere = left.reader.read(Access(einsum.tensor, tuple(before)))
-        return np.where(points.mask, value, elsewhere), left
+        return np.where(points.mask, value, elsewhere)
 
     def _claim(self, einsum: Einsum, left: _Points, places: tuple[np.ndarray, ...] | None) -> None:
         """Marks a part as written; raises SpecError where another Einsum, or this one, wrote already."""
@@ -241,11 +238,17 @@ class _Points:
                 return call(function, [self.value(argument) for argument in arguments])
             case Where(condition, then, otherwise):
                 truth = self.truth(condition)
-                return np.where(truth, self._where(truth).value(then), self._where(~truth).value(otherwise))
+                return np.where(truth, self.only(truth).value(then), self.only(~truth).value(otherwise))
             case _:
                 assert_never(expression)
 
-    def _where(self, truth: Mask) -> _Points:
+    def any_over(self, ranks: tuple[str, ...]) -> Mask:
+        """At which points of the other ranks, in their order, any point exists."""
+        assert self.mask is not None
+        kept = np.broadcast_to(self.mask, self.shape).any(axis=self.space.axes(ranks), keepdims=True)
+        return kept.reshape([self.shape[axis] for axis, rank in enumerate(self.space.ranks) if rank not in ranks])
+
+    def only(self, truth: Mask) -> _Points:
         """These points, but only where a condition holds."""
         mask = truth if self.mask is None else truth & self.mask
         return _Points(self.space, self.sizes, Reader(self.space, self.sizes, self.reader.arrays, mask), mask)
@@ -259,7 +262,7 @@ class _Points:
             case Junction(kind, parts):
                 result = self.truth(parts[0])
                 for part in parts[1:]:  # each is asked only where those before it leave the matter open
-                    points = self._where(result if kind == "and" else ~result)
+                    points = self.only(result if kind == "and" else ~result)
                     result = result & points.truth(part) if kind == "and" else result | points.truth(part)
                 return result
             case Not(inner):

@@ -143,10 +143,11 @@ def _check_early_read(
 
 def _index_along(cascade: Cascade, access: Access, rank: str) -> tuple[str, int] | None:
     """The shift at which an access reads the tensor's dimension of the rank; None where it has none."""
-    for dimension, read in zip(tensor_ranks(cascade, access.tensor), access.indices, strict=True):
-        if dimension == rank or alike(cascade, dimension) == alike(cascade, rank):
-            return read.shift
-    return None
+    dimensions = tensor_ranks(cascade, access.tensor)
+    if rank in dimensions:
+        return access.indices[dimensions.index(rank)].shift
+    found = (i for d, i in zip(dimensions, access.indices, strict=True) if alike(cascade, d) == alike(cascade, rank))
+    return next((index.shift for index in found), None)
 
 
 def _check_cycle(cascade: Cascade, einsums: tuple[Einsum, ...]) -> None:

@@ -64,7 +64,7 @@ REDUCTIONS = {"sum": sum, "prod": math.prod, "max": np.max, "min": np.min}
 NOTHING = {"sum": 0.0, "prod": 1.0, "max": -math.inf, "min": math.inf}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The cascade reads or writes where nothing is, at a point that exists."""
 
 
@@ -95,10 +95,7 @@ class Oracle:
         if name in self.inputs:
             return np.float64(self.inputs[name][place])
         if (name, place) not in self.known:
-            if name in self.assembled:
-                value = self.part_element(name, place)
-            else:
-                value = self.make(self.einsums[name], place)
+            value = self.part_element(name, place) if name in self.assembled else self.make(self.einsums[name], place)
             self.known[name, place] = np.float64(value)
         return self.known[name, place]
 
@@ -140,20 +137,26 @@ class Oracle:
         for einsum in self.cascade.einsums:
             if einsum.tensor != name:
                 continue
-            for point in self.points(einsum.output.ranks):
-                if not einsum.reduction and not self.kept(einsum, point):
+            for point in self.points(einsum.output.ranks, {}):
+                if not self.reached(einsum, point):
                     continue
                 place = tuple(self.coordinate(index, point) for index in einsum.output.indices)
                 if not all(0 <= c < self.sizes[rank.upper()] for c, rank in zip(place, declared.ranks, strict=True)):
-                    raise Refused(f"{einsum} writes {place}")
+                    raise RefusedError(f"{einsum} writes {place}")
                 if place in found:
-                    raise Refused(f"{einsum} overlaps at {place}")
+                    raise RefusedError(f"{einsum} overlaps at {place}")
                 found[place] = einsum, point
         return found
 
-    def points(self, ranks):
+    def reached(self, einsum, left):
+        """Whether a part of a tensor writes an element: not where its filter leaves no point."""
+        left = {rank: coordinate for rank, coordinate in left.items() if rank != einsum.selected}
+        return einsum.when is None or any(self.kept(einsum, point) for point in self.points(self.reduced(einsum), left))
+
+    def points(self, ranks, left):
+        """The points that exist, of some ranks beside those of a point."""
         for place in itertools.product(*(range(self.sizes[rank.upper()]) for rank in ranks)):
-            point = dict(zip(ranks, place, strict=True))
+            point = {**left, **dict(zip(ranks, place, strict=True))}
             if self.exists(point):
                 yield point
 
@@ -163,22 +166,26 @@ class Oracle:
         return einsum.when is None or self.truth(einsum.when, point)
 
     def reduce(self, einsum, point, place):
-        ranks = sorted((self.ranks(einsum.body) | self.ranks(einsum.when)) - set(point))
         if not einsum.reduction:
             return self.value(einsum.body, point) if self.kept(einsum, point) else self.before(einsum, place)
         point = dict(point)
         wanted = point.pop(einsum.selected, None)
-        values = {}
-        for extra in itertools.product(*(range(self.sizes[rank.upper()]) for rank in ranks)):
-            whole = {**point, **dict(zip(ranks, extra, strict=True))}
-            if self.exists(whole) and self.kept(einsum, whole):
-                values[extra] = self.value(einsum.body, whole)
+        ranks = self.reduced(einsum)
+        values = {
+            tuple(whole[rank] for rank in ranks): self.value(einsum.body, whole)
+            for whole in self.points(ranks, point)
+            if self.kept(einsum, whole)
+        }
         if einsum.reduction in ("argmax", "argmin", "topk"):
             sign = -1 if einsum.reduction == "argmin" else 1
             scores = [sign * values.get((c,), -sign * math.inf) for c in range(self.sizes[ranks[0].upper()])]
             best = sorted(range(len(scores)), key=lambda c: (-scores[c], c))
             return float(best[wanted or 0])
         return REDUCTIONS[einsum.reduction](list(values.values())) if values else NOTHING[einsum.reduction]
+
+    def reduced(self, einsum):
+        left = set().union(*(index.ranks for index in einsum.output.indices))
+        return sorted((self.ranks(einsum.body) | self.ranks(einsum.when)) - left)
 
     def before(self, einsum, place):
         """What a filter without reduction leaves: the slice before of an iterative tensor, else 0."""
@@ -247,7 +254,7 @@ class Oracle:
         extents = self.extents(access.tensor)
         if any(not 0 <= c < extent for c, extent in zip(place, extents, strict=True)):
             if access.beyond is None:
-                raise Refused(f"{access} at {point}")
+                raise RefusedError(f"{access} at {point}")
             if access.beyond != "edge":
                 return np.float64(access.beyond)
             place = [sorted((0, c, extent - 1))[1] for c, extent in zip(place, extents, strict=True)]
@@ -282,14 +289,14 @@ class Oracle:
             case Quotient(left, right, remainder):
                 a, b = self.coordinate(left, point), self.coordinate(right, point)
                 if b == 0:
-                    raise Refused(f"{atom} at {point}")
+                    raise RefusedError(f"{atom} at {point}")
                 return a % b if remainder else a // b
             case Extreme(kind, of):
                 return (max if kind == "max" else min)(self.coordinate(index, point) for index in of)
             case Access():
                 value = self.read(atom, point)
                 if value != math.floor(value) or math.isinf(value):
-                    raise Refused(f"{atom} is {value} at {point}")
+                    raise RefusedError(f"{atom} is {value} at {point}")
                 return int(value)
         raise AssertionError(atom)
 

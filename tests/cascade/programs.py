@@ -41,8 +41,9 @@ class Term:
 class Program:
     """A cascade under construction: its lines and the dimensions of its tensors so far."""
 
-    def __init__(self, draw):
+    def __init__(self, draw, careless):
         self.draw = draw
+        self.careless = careless
         self.nested = draw(st.booleans())
         self.ranks = ("a", "b", "c", "d", "m", "p", "j", "m1", "m0")
         self.ranks += ("m3", "m2") if self.nested else ("q1", "q0")
@@ -94,10 +95,10 @@ class Program:
                 found += [text] * 3 if rank in WALKERS[target] or target in WALKERS[rank] else [f"{text}%{size}"]
         return found
 
-    def anywhere(self, rank, scope):
+    def anywhere(self, rank, scope, *, is_slice):
         """Indices that may leave a rank on either side."""
         found = ["N"]
-        for walker in scope:
+        for walker in [walker for walker in scope if walker in WALKERS[rank]] if is_slice else scope:
             found += [f"{walker}+1", f"{walker}-N", f"2*{walker}-1", f"{walker}*N-{self.choose(scope)}"]
         text = self.plain_read("IX", scope)
         return found if text is None else [*found, f"{text}*N-1"]
@@ -107,15 +108,15 @@ class Program:
         indices = []
         for rank in self.tensors[tensor]:
             options = [rank] if rank in TILES else self.walks(rank, scope)
-            if not options or options[0] not in scope and rank in TILES:
+            if not set(options[:1]) & {*scope, *(o for o in options if "*" in o)}:
                 return None
             indices.append(self.choose(options))
         return f"{tensor}[{','.join(indices)}]" if indices else tensor
 
     def index(self, tensor, rank, scope):
         if self.over.get(tensor) == rank:
-            return self.choose(["0", rank.upper(), *(f"{w}{plus}" for w in self.walks(rank, scope) for plus in ("", "+1")
-                                                     if "*" not in w)])  # fmt: skip
+            slices = [f"{walk}{plus}" for walk in WALKERS[rank] if walk in scope for plus in ("", "+1")]
+            return self.choose(["0", rank.upper(), *slices])
         walks = self.walks(rank, scope)
         return self.choose(walks) if walks and self.chance(70) else self.choose(self.inside(rank, scope))
 
@@ -126,8 +127,12 @@ class Program:
         ranks, bits = self.tensors[tensor], self.bits[tensor]
         if ranks and self.chance(20):
             beyond = self.choose(["0", "edge", "-1.5"] if exact else ["0", "edge", "-1.5", "inf"])
-            indices = [self.choose(self.anywhere(rank, scope)) for rank in ranks]
-            return Term(f"{tensor}[{','.join(indices)}] else {beyond}", INEXACT if beyond == "inf" else bits)
+            over = self.over.get(tensor)
+            indices = [self.choose(self.anywhere(rank, scope, is_slice=rank == over)) for rank in ranks]
+            text = f"{tensor}[{','.join(indices)}]"
+            if self.careless and self.chance(30):
+                return Term(text, bits)
+            return Term(f"({text} else {beyond})", INEXACT if beyond == "inf" else bits)
         if len([rank for rank in ranks if rank in TILES]) > 1:
             return Term(self.plain_read(tensor, scope) or "s", bits)
         indices = [self.index(tensor, rank, scope) for rank in ranks]
@@ -167,7 +172,8 @@ class Program:
         kind = self.draw(st.integers(0, 9))
         operand, guarded = self.operand(scope, exact=exact), self.guarded(scope)
         if kind == 0:
-            return Term(f"({self.position(scope)})", 5)
+            half = self.choose(["({} / 2)", "({} - 0.5)"])
+            return Term(half.format(self.position(scope)), 8, is_product="/" in half)
         if kind == 1 and guarded is not None:
             return Term(f"where({guarded[0]}, {guarded[2]}, {operand.text})", max(2, operand.bits))
         if kind == 2:
@@ -206,7 +212,10 @@ class Program:
         scope = self.scope()
         body = self.body(scope)
         when = self.condition(scope) if self.chance(40) else ""
-        right = self.ranks_in(body.text + when)
+        if self.chance(10):
+            divisor = self.operand(scope, exact=True).text
+            body, when = Term(f"({body.text}) / {divisor}", INEXACT, body.is_product), f"{divisor} != 0"
+        right = self.ranks_in(f"{body.text} {when}")
         left = self.draw(st.permutations(right))[: self.draw(st.integers(0, len(right)))]
         reduced = [rank for rank in right if rank not in left]
         hidden = set(reduced) <= set(self.ranks_in(body.text)) and body.is_product
@@ -258,24 +267,22 @@ class Program:
         def access(index):
             return f"{name}[{','.join(at).format(index)}]"
 
-        self.inits.append(f"init {access(0)} = {self.choose(['0', '-1.5', 's', 'X[0,0]', 'where(N > 1, s, M)'])}")
+        start = self.choose(["0", "-1.5", "s", "X[0,0]", "where(N > 1, s, M)"])
+        self.inits.append(f"init {access(0)} = {start}")
         scope = [rank, *rest]
         extra, previous = self.term(scope).text, access(rank)
-        if self.chance(50):
-            side = self.name("U")
-            self.add(side, [*rest, rank], [*rest, rank], f"tanh({previous}) * ({extra})")
-            previous = f"{side}[{','.join([*rest, rank])}]"
-        body = self.choose(["{} + {}", "max({}, {})", "0.5 * {} - {}"]).format(previous, f"tanh({extra})")
-        if self.chance(15):
-            body = f"({extra}) * (1 - {rank})"  # does not read itself
-            scope = self.ranks_in(body)
-        if self.chance(40):
-            body += f" when {self.condition([rank, *rest])}"
-        if set(self.ranks_in(body)) >= {rank, *rest}:
-            self.add(name, [r.format(f"{rank}+1") for r in at], [r.format(rank) for r in at], body)
-            self.over[name] = rank
+        if self.chance(20):  # the tensor does not read itself
+            body = " + ".join([f"({extra}) * (1 - {rank} / 2)", *rest])
         else:
-            self.inits.pop()
+            if self.chance(50):
+                side = self.name("U")
+                self.add(side, [*rest, rank], [*rest, rank], f"tanh({previous}) * ({extra})")
+                previous = f"{side}[{','.join([*rest, rank])}]"
+            body = self.choose(["{} + {}", "max({}, {})", "0.5 * {} - {}"]).format(previous, f"tanh({extra})")
+        if self.chance(50):
+            body += f" when {self.condition(scope)}"
+        self.add(name, [r.format(f"{rank}+1") for r in at], [r.format(rank) for r in at], body)
+        self.over[name] = rank
 
     def solve(self):
         """A tensor that is made from all its earlier elements."""
@@ -345,9 +352,12 @@ KINDS = ("plain", "plain", "plain", "selection", "iterative", "solve", "assemble
 
 
 @st.composite
-def programs(draw):
-    """(text, inputs, sizes) of a valid cascade of one to five statements or groups of them on small tensors."""
-    program = Program(draw)
+def programs(draw, *, careless=False):
+    """(text, inputs, sizes) of a valid cascade of one to five statements or groups of them on small tensors.
+
+    A careless one may read where nothing is, or gather by what is no whole number.
+    """
+    program = Program(draw, careless)
     for _ in range(draw(st.integers(1, 5))):
         getattr(program, draw(st.sampled_from(KINDS)))()
     free = {symbol: draw(st.integers(1, 3)) for symbol in ("A", "B", "M0", "M2")}
@@ -361,4 +371,13 @@ def programs(draw):
     inputs = {name: random.integers(-8, 9, [free[s] for s in shape]) / 4 for name, shape in shapes.items()}
     inputs["T0"] = random.integers(-8, 9, (-(-free["M"] // free["M0"]), free["M0"])) / 4
     inputs["IX"] = random.integers(0, free["A"], (free["M"], free["B"]))
+    if careless and draw(st.booleans()):
+        inputs["IX"] = inputs["IX"] + random.choice([0, 0, 0, 0.5, 1], inputs["IX"].shape)
     return program.text(), inputs, free
+
+
+def every_size(free):
+    """All the sizes of a program, from those that it draws."""
+    tiles = -(-free["M"] // free["M0"])
+    more = {"P": free["M"], "C": free["A"] + free["B"], "D": 2 * free["B"], "M1": tiles, "Q1": tiles, "Q0": free["M0"]}
+    return {**free, **more, "M3": -(-free["M0"] // free.get("M2", 1))}
