@@ -182,7 +182,7 @@ def tile_bounds(cascade: Cascade, ranks: tuple[str, ...]) -> tuple[TileBound, ..
         outers = _positions(cascade, split.outer, ranks)
         inners = _positions(cascade, split.inner, ranks)
         both = bool(outers) and bool(inners)
-        if not both and (split.rank not in joined or split.rank in ranks):
+        if not both and (alike(cascade, split.rank) not in joined or split.rank in ranks):
             continue
         joined |= {split.outer, split.inner}
         for outer, inner in _pairs(outers or [Index()], inners):  # an outer part alone keeps within its own size
@@ -191,7 +191,7 @@ def tile_bounds(cascade: Cascade, ranks: tuple[str, ...]) -> tuple[TileBound, ..
 
 
 def _pairs(outers: list[Index], inners: list[Index]) -> list[tuple[Index, Index]]:
-    """Which walks of an outer part go with which of the inner one: one with all, or several in order."""
+    """Which walks of an outer part go with which of the inner one: one with all, or several as declared."""
     if len(outers) == len(inners):
         return list(zip(outers, inners, strict=True))
     return [(outer, inner) for outer in outers for inner in inners]
@@ -199,11 +199,12 @@ def _pairs(outers: list[Index], inners: list[Index]) -> list[tuple[Index, Index]
 
 def _positions(cascade: Cascade, rank: str, ranks: tuple[str, ...]) -> list[Index]:
     """Coordinates in `rank` of a point of the space: the rank itself first, walks of it, its parts put together."""
-    own = [Index.of(each) for each in ranks if alike(cascade, each) == alike(cascade, rank)]
-    if rank in ranks:
-        return sorted(own, key=lambda index: index.rank != rank)
+    declared = [each.name for each in cascade.ranks]
+    like = sorted((r for r in ranks if r in declared and r != rank), key=declared.index)
+    own = [Index.of(rank)] if rank in ranks else []
+    own += [Index.of(r) for r in like if alike(cascade, r) == alike(cascade, rank)]
     for split in cascade.splits:
-        if split.rank == rank:
+        if alike(cascade, split.rank) == alike(cascade, rank) and split.rank not in ranks:
             outers = _positions(cascade, split.outer, ranks)
             inners = _positions(cascade, split.inner, ranks)
             if outers or inners:
