@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from einsim.analysis.passes import StreamPasses
 from einsim.analysis.sizes import NOTHING, Amount, extent, total, words, work
-from einsim.cascade import Cascade, Einsum, iteration_ranks, iterative_rank, operands, tensor_ranks
+from einsim.cascade import Cascade, Einsum, iterative_rank, operands, tensor_ranks
 
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
     """A tensor that crosses pass boundaries: made in pass `made`, read again in passes `read`.
+
+    Where `made` is in `read` too, it is read when that pass ends (partial results of tiles that are merged, say).
 
     rows: the ranks that tell its fibers apart as far as what ends the pass is concerned; per_row: elements of one
     row; total: elements of all; spill: words written and read to keep it elsewhere; recompute: scalar
@@ -75,10 +77,11 @@ def _crossing(cascade: Cascade, passes: StreamPasses, tensor: str, reads: list[i
     makers = cascade.makers(tensor)
     made = max(passes.states[maker.name].number for maker in makers)
     along = [rank for rank in tensor_ranks(cascade, tensor) if rank in passes.stream.ranks]
-    whole = any(passes.stream.walked(iteration_ranks(maker)) for maker in makers)
-    if not along or not whole or any(passes.states[maker.name].after for maker in makers):
+    if not along or not made or any(passes.states[maker.name].after for maker in makers):
         return None
-    later = tuple(number for number in reads if number > made)
+    later = [number for number in reads if number > made]
+    if _read_at_end(cascade, passes, tensor):
+        later.insert(0, made)
     if not later:
         return None
     every = words(cascade, tensor)
@@ -91,7 +94,19 @@ def _crossing(cascade: Cascade, passes: StreamPasses, tensor: str, reads: list[i
     recompute = NOTHING
     for _ in later:
         recompute = recompute.plus(again)
-    return Crossing(tensor, rows, made, later, row, every, spill, recompute)
+    return Crossing(tensor, rows, made, tuple(later), row, every, spill, recompute)
+
+
+def _read_at_end(cascade: Cascade, passes: StreamPasses, tensor: str) -> bool:
+    """Whether something reads a tensor along the sequence together with what is complete only after its pass."""
+    for einsum in cascade.einsums:
+        if passes.stream.touches(einsum):
+            continue
+        along = any(a.tensor == tensor and not passes.stream.ranks.isdisjoint(a.ranks) for a in einsum.reads)
+        others = [maker for access in einsum.reads for maker in cascade.makers(access.tensor)]
+        if along and any(passes.states[maker.name].after for maker in others):
+            return True
+    return False
 
 
 def _reading_passes(cascade: Cascade, passes: StreamPasses) -> dict[str, list[int]]:
