@@ -292,7 +292,7 @@ class _Builder(Transformer_NonRecursive[Token, Cascade]):
                 at=self._at(operator),
                 remedy="divide values with '/' and round with floor(a / b)",
             )
-        return divided(a, b, remainder=operator.type == "REST")
+        return divided(replace(a, at=a.at or self._at(operator)), b, remainder=operator.type == "REST")
 
     def negate(self, parts: list[Any]) -> Expr:
         return negated(parts[1])
@@ -331,7 +331,8 @@ class _Builder(Transformer_NonRecursive[Token, Cascade]):
             if is_size_name(name):
                 return Size(str(name), self._at(name))
             if name in self._ranks:
-                return Position(Index.of(str(name)), self._at(name))
+                at = self._at(name)
+                return Position(replace(Index.of(str(name)), at=at), at)
         return Access(str(name), tuple(indices), at=self._at(name))
 
     # --- indices ------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from einsim.cascade.bounds import outside
 from einsim.cascade.declarations import check_declarations
-from einsim.cascade.expression import Node, Number, Position, Size, accesses, guarded, ranks_of
+from einsim.cascade.expression import Node, Number, Position, Size, guarded, ranks_of, walk
 from einsim.cascade.index import Access, Index, Term
 from einsim.cascade.ir import Cascade, Einsum, Init
 from einsim.cascade.names import size_of
@@ -271,12 +271,12 @@ def _check_first_slice(scope: _Scope, init: Init) -> None:
             at=init.at,
             remedy=f"write 'init {expected}'",
         )
-    for access in accesses(init.body):
-        extra = [rank for rank in access.ranks if rank not in expected.ranks]
-        if extra:
+    for node in walk(init.body):
+        extra = [rank for rank in ranks_of(node) if rank not in expected.ranks]
+        if extra and isinstance(node, Access | Position):
             raise SpecError(
                 f"rank {extra[0]!r} is not a rank of the first slice {expected}",
-                at=access.at,
+                at=node.at or init.at,
                 remedy="an init reduces nothing: reduce in an Einsum and read its tensor here",
             )
 

@@ -15,6 +15,7 @@ def check_declarations(cascade: Cascade) -> None:
     _check_tensors(cascade)
     _check_ranks(cascade)
     _check_splits(cascade)
+    _check_derived(cascade)
     _check_sizes(cascade)
     for sequence in cascade.sequences:
         for rank in (rank for ranks in sequence.walks for rank in ranks):
@@ -120,6 +121,26 @@ def _check_splits(cascade: Cascade) -> None:
             )
         done.add(split.rank)
         parts |= {split.outer, split.inner}
+
+
+def _check_derived(cascade: Cascade) -> None:
+    """No size may follow from itself."""
+    needs: dict[str, tuple[str, ...]] = {size_of(s.outer): (size_of(s.rank), s.size) for s in cascade.splits}
+    at = {size_of(split.outer): split.at for split in cascade.splits}
+    for rank in cascade.ranks:
+        if rank.like is not None or rank.size is not None:
+            needs[size_of(rank.name)] = rank.size.sizes if rank.size is not None else (size_of(rank.like or ""),)
+            at[size_of(rank.name)] = rank.at
+    for symbol, direct in needs.items():
+        reached, found = set(direct), list(direct)
+        while found:
+            more = [need for need in needs.get(found.pop(), ()) if need not in reached]
+            reached.update(more)
+            found.extend(more)
+        if symbol in reached:
+            raise SpecError(
+                f"size {symbol} follows from itself", at=at[symbol], remedy="let one of the sizes in the circle be free"
+            )
 
 
 def _check_sizes(cascade: Cascade) -> None:

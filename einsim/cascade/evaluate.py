@@ -245,7 +245,7 @@ class _Points:
     def any_over(self, ranks: tuple[str, ...]) -> Mask:
         """At which points of the other ranks, in their order, any point exists."""
         assert self.mask is not None
-        kept = np.broadcast_to(self.mask, self.shape).any(axis=self.space.axes(ranks), keepdims=True)
+        kept: Mask = np.logical_or.reduce(np.broadcast_to(self.mask, self.shape), self.space.axes(ranks), keepdims=True)
         return kept.reshape([self.shape[axis] for axis, rank in enumerate(self.space.ranks) if rank not in ranks])
 
     def only(self, truth: Mask) -> _Points:

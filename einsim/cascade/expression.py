@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias, assert_never
 
 from einsim.cascade.index import Access, Index, Quotient, show_number
@@ -204,13 +204,13 @@ def as_index(expression: Expr) -> Index | None:
     match expression:
         case Position(index):
             return index
-        case Size(symbol):
-            return Index.size(symbol)
+        case Size(symbol, at):
+            return replace(Index.size(symbol), at=at)
         case Number(value) if value.is_integer() and abs(value) < _EXACT:
             return Index.constant(int(value))
         case Negate(operand):
             inner = as_index(operand)
-            return None if inner is None else Index().plus(inner, -1)
+            return None if inner is None else Index((), inner.at).plus(inner, -1)
         case Binary("+" | "-" | "*" as operator, left, right):
             a, b = as_index(left), as_index(right)
             return None if a is None or b is None else _computed(operator, a, b)
@@ -219,7 +219,8 @@ def as_index(expression: Expr) -> Index | None:
 
 
 def _computed(operator: BinaryOperator, a: Index, b: Index) -> Index:
-    return a.times(b) if operator == "*" else a.plus(b, 1 if operator == "+" else -1)
+    index = a.times(b) if operator == "*" else a.plus(b, 1 if operator == "+" else -1)
+    return replace(index, at=a.at or b.at)
 
 
 def combined(operator: BinaryOperator, left: Expr, right: Expr) -> Expr:
@@ -234,14 +235,14 @@ def negated(operand: Expr) -> Expr:
         case Number(value):
             return Number(-value)
         case Position(index):
-            return value_of(Index().plus(index, -1))
+            return value_of(Index((), index.at).plus(index, -1))
         case _:
             return Negate(operand)
 
 
 def divided(left: Index, right: Index, *, remainder: bool) -> Position:
     """`left // right` or `left % right` as an operand."""
-    return Position(Index.of(Quotient(left, right, remainder)), left.at)
+    return Position(replace(Index.of(Quotient(left, right, remainder)), at=left.at), left.at)
 
 
 def value_of(index: Index) -> Expr:
