@@ -30,13 +30,14 @@ _TILE: Final = 256
 class Found:
     """One cascade that a search reached: how, and what it costs.
 
-    passes: over the sequence; operations and held: scalar operations, and elements alive across passes, at typical
-    sizes, for comparison only.
+    passes: over the stream that needs most; every: over all streams together; operations and held: scalar
+    operations, and elements alive across passes, at typical sizes, for comparison only.
     """
 
     cascade: Cascade
     steps: tuple[Rewrite, ...]
     passes: int
+    every: int
     operations: int
     held: int
 
@@ -83,9 +84,9 @@ def derive(cascade: Cascade, rank: str | None = None, most: int = MOST_STATES) -
             seen.add(text)
             found = _found(rewrite.cascade, (*current.steps, rewrite), rank)
             states.append(found)
-            if found.passes <= current.passes:
+            if (found.passes, found.every) <= (current.passes, current.every):
                 queue.append(found)
-        queue.sort(key=lambda each: (each.passes, len(each.steps)))
+        queue.sort(key=lambda each: (each.passes, each.every, len(each.steps)))
     kept: list[Found] = []
     comparisons: list[Comparison] = []
     order = sorted(states, key=lambda each: (each.passes, each.held, each.operations, len(each.steps)))
@@ -106,7 +107,7 @@ def _alike(one: Found, other: Found) -> bool:
 def rewrites(cascade: Cascade, rank: str | None) -> Iterator[Rewrite]:
     """Every rewrite of a cascade by one law, checked to be well formed."""
     for passes in count_passes(cascade, rank):
-        for make in (deferrals, online, rebasings, reassociations):
+        for make in (_deferred, online, rebasings, reassociations):
             for rewrite in make(cascade, passes):
                 try:
                     check(rewrite.cascade)
@@ -115,12 +116,23 @@ def rewrites(cascade: Cascade, rank: str | None) -> Iterator[Rewrite]:
                 yield rewrite
 
 
+def _deferred(cascade: Cascade, passes: StreamPasses) -> Iterator[Rewrite]:
+    """Factors out of sums, guarded against empty ones only where it matters."""
+    for plain in deferrals(cascade, passes):
+        filters = any(einsum.when is not None for einsum in cascade.einsums)
+        if not filters or compare(cascade, plain.cascade).agrees:
+            yield plain
+        else:
+            yield from deferrals(cascade, passes, guarded=True)
+
+
 def _found(cascade: Cascade, steps: tuple[Rewrite, ...], rank: str | None) -> Found:
     every = count_passes(cascade, rank)
     sizes = _typical(cascade)
     operations = number(total(work(cascade, einsum) for einsum in cascade.einsums), sizes)
     held = sum(number(each.total, sizes) for passes in every for each in footprint(cascade, passes).crossing)
-    return Found(cascade, steps, max(_number(passes) for passes in every), operations, held)
+    numbers = [_number(passes) for passes in every]
+    return Found(cascade, steps, max(numbers), sum(numbers), operations, held)
 
 
 def _number(passes: StreamPasses) -> int:

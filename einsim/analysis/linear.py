@@ -1,8 +1,8 @@
 """Sums over a sequence as linear forms: coefficients that do not depend on it times plain sums of products.
 
 `sum over m: (a(p)*x(m) + b(p)*y(m)) * z(m)` is `a(p) * sum(x*z) + b(p) * sum(y*z)`; a choice whose condition does not
-depend on m is a choice between two such forms. What depends on values that are complete only after a pass thereby
-leaves the sum, and the sum can be made in that pass.
+depend on m is a choice between two such forms, one whose condition does is two sums with filters. What depends on
+values that are complete only after a pass thereby leaves the sum, and the sum can be made in that pass.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from einsim.cascade import (
     Condition,
     Expr,
     Negate,
+    Not,
     Number,
     Where,
+    accesses,
     combined,
     ranks_of,
 )
@@ -87,6 +89,9 @@ def linear_form(expression: Expr, reduced: frozenset[str], inline: Inline) -> Fo
             return _times(linear_form(left, reduced, inline), Polynomial((Monomial(below=(right,)),)))
         case Where(condition, then, otherwise) if not set(ranks_of(condition)) & reduced:
             return Choice(condition, linear_form(then, reduced, inline), linear_form(otherwise, reduced, inline))
+        case Where(condition, then, otherwise) if any(not set(a.ranks) & reduced for a in accesses(expression)):
+            sides = linear_form(then, reduced, inline), linear_form(otherwise, reduced, inline)
+            return _plus(filtered(sides[0], (condition,)), filtered(sides[1], (Not(condition),)))
         case Access():
             found = inline(expression)
             return Polynomial((Monomial(above=(expression,)),)) if found is None else found

@@ -29,10 +29,12 @@ from einsim.cascade import (
     Binary,
     Call,
     Cascade,
+    Compare,
     Condition,
     Einsum,
     Expr,
     Index,
+    Number,
     Size,
     Where,
     combined,
@@ -76,13 +78,17 @@ def ranks_to(einsum: Einsum, access: Access) -> dict[str, Index]:
 # --- factors out of sums ----------------------------------------------------------------------------------
 
 
-def deferrals(cascade: Cascade, passes: StreamPasses) -> Iterator[Rewrite]:
-    """Sums over the sequence freed of what is complete only after a pass; one rewrite with all that can be."""
+def deferrals(cascade: Cascade, passes: StreamPasses, *, guarded: bool = False) -> Iterator[Rewrite]:
+    """Sums over the sequence freed of what is complete only after a pass; one rewrite with all that can be.
+
+    Where filters may leave a sum without any point, what multiplied or divided its terms may be 0 or infinite there:
+    `guarded` keeps such a sum 0, as it was, instead of 0/0.
+    """
     current, laws, done = cascade, dict[Law, None](), list[str]()
     for einsum in cascade.einsums:
         if passes.states[einsum.name].number < 2 or not passes.stream.completes(einsum):
             continue
-        found = _Deferral(current, passes, einsum).rewrite()
+        found = _Deferral(current, passes, einsum, guarded).rewrite()
         if found is not None:
             current = found.cascade
             laws |= dict.fromkeys(found.laws)
@@ -98,6 +104,7 @@ class _Deferral:
     cascade: Cascade
     passes: StreamPasses
     einsum: Einsum
+    guarded: bool
 
     def rewrite(self) -> Rewrite | None:
         einsum = self.einsum
@@ -173,7 +180,10 @@ class _Deferral:
             return product_of(term.number, tuple(outside), tuple(below))
         body = product_of(1.0, tuple(inside), tuple(under))
         access = self.sum_of(body, when, sorted(seen & reduced), sums, taken)
-        return product_of(term.number, (access, *outside), tuple(below))
+        product = product_of(term.number, (access, *outside), tuple(below))
+        if not self.guarded or when is None or not (below or outside):
+            return product
+        return Where(Compare("==", access, Number(0)), Number(0), product)
 
     def sum_of(
         self, body: Expr, when: Condition | None, over: list[str], sums: dict[tuple[str, str], Einsum], taken: set[str]
@@ -181,7 +191,8 @@ class _Deferral:
         key = (str(body), str(when))
         if key not in sums:
             have = {*ranks_of(body), *(() if when is None else ranks_of(when))}
-            indices = tuple(index for index in self.einsum.output.indices if set(index.ranks) & have)
+            kept = (rank for index in self.einsum.output.indices for rank in index.ranks if rank in have)
+            indices = tuple(map(Index.of, kept))
             output = Access(fresh(self.cascade, f"{self.einsum.tensor}N", taken), indices)
             sums[key] = Einsum(output, body, "sum", when, self.einsum.density if when == self.einsum.when else None)
         return sums[key].output
@@ -207,22 +218,23 @@ def reassociations(cascade: Cascade, passes: StreamPasses) -> Iterator[Rewrite]:
                     yield found
 
 
-def _factors(body: Expr) -> tuple[tuple[Expr, ...], tuple[Expr, ...], float]:
-    form = linear_form(body, frozenset(), lambda _: None)
-    assert isinstance(form, Polynomial)
-    (term,) = form.terms
-    return term.above, term.below, term.number
+def _factors(body: Expr) -> Monomial | None:
+    """A product as one monomial; None where it holds a choice or a sum."""
+    try:
+        form = linear_form(body, frozenset(ranks_of(body)), lambda _: None)
+    except TooLargeError:
+        return None
+    return form.terms[0] if isinstance(form, Polynomial) and len(form.terms) == 1 else None
 
 
 def _reassociated(cascade: Cascade, einsum: Einsum, access: Access, inner: Einsum) -> Rewrite | None:
-    outer_factors, outer_below, outer_number = _factors(einsum.body)
-    if outer_factors.count(access) != 1 or set(inner.reduced) & set(ranks_of(einsum.body)):
+    whole, part = _factors(einsum.body), _factors(rewritten(inner.body, ranks_to(inner, access)))
+    if whole is None or part is None or whole.above.count(access) != 1:
         return None
-    ranks = ranks_to(inner, access)
-    body = rewritten(inner.body, ranks)
-    inner_factors, inner_below, inner_number = _factors(body)
-    above = (*(f for f in outer_factors if f != access), *inner_factors)
-    below = (*outer_below, *inner_below)
+    if set(inner.reduced) & set(ranks_of(einsum.body)):
+        return None
+    above = (*(f for f in whole.above if f != access), *part.above)
+    below = (*whole.below, *part.below)
     over = set(einsum.reduced)
     near = tuple(f for f in above if set(ranks_of(f)) & over)
     near_below = tuple(f for f in below if set(ranks_of(f)) & over)
@@ -236,7 +248,7 @@ def _reassociated(cascade: Cascade, einsum: Einsum, access: Access, inner: Einsu
         return None
     name = fresh(cascade, f"{einsum.tensor}R", set())
     first = Einsum(Access(name, tuple(map(Index.of, kept))), product, "sum")
-    rest = product_of(outer_number * inner_number, (*far, first.output), far_below)
+    rest = product_of(whole.number * part.number, (*far, first.output), far_below)
     reduced = [rank for rank in ranks_of(rest) if rank not in einsum.output.ranks]
     second = replace(einsum, body=rest, reduction="sum" if reduced else None)
     place = cascade.einsums.index(einsum)

@@ -11,6 +11,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from einsim import __version__
+from einsim.cli.derive import derive
 from einsim.cli.run import run
 from einsim.cli.show import show
 from einsim.cli.sweep import sweep
@@ -33,6 +34,7 @@ app.command(zoo)
 app.command(taxonomy)
 app.command(passes)
 app.command(evaluate)
+app.command(derive)
 app.register_install_completion_command()
 
 
