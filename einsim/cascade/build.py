@@ -290,7 +290,8 @@ class _Builder(Transformer_NonRecursive[Token, Cascade]):
             raise SpecError(
                 f"'{operator}' works on ranks and sizes only",
                 at=self._at(operator),
-                remedy="divide values with '/' and round with floor(a / b)",
+                remedy=f"write (m {operator} 2) in parentheses after a factor; "
+                "divide values with '/' and round with floor(a / b)",
             )
         return divided(replace(a, at=a.at or self._at(operator)), b, remainder=operator.type == "REST")
 
