@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 
 from einsim import __version__
 from einsim.cli.derive import derive
+from einsim.cli.map import map_
 from einsim.cli.run import run
 from einsim.cli.show import show
 from einsim.cli.sweep import sweep
@@ -35,6 +36,7 @@ app.command(taxonomy)
 app.command(passes)
 app.command(evaluate)
 app.command(derive)
+app.command(map_, name="map")
 app.register_install_completion_command()
 
 
