@@ -92,7 +92,7 @@ class Program:
         for name, target in self.coordinates.items():
             text = self.plain_read(name, scope)
             if text is not None:
-                found += [text] * 3 if rank in WALKERS[target] or target in WALKERS[rank] else [f"{text}%{size}"]
+                found += [text] * 3 if target in WALKERS[rank] else [f"{text}%{size}"]
         return found
 
     def anywhere(self, rank, scope, *, is_slice):
@@ -212,7 +212,7 @@ class Program:
         scope = self.scope()
         body = self.body(scope)
         when = self.condition(scope) if self.chance(40) else ""
-        if self.chance(10):
+        if self.chance(20):
             divisor = self.operand(scope, exact=True).text
             body, when = Term(f"({body.text}) / {divisor}", INEXACT, body.is_product), f"{divisor} != 0"
         right = self.ranks_in(f"{body.text} {when}")
@@ -368,8 +368,8 @@ def programs(draw, *, careless=False):
         del free["M2"]
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shapes = {"X": ("A", "B"), "Y": ("M", "A"), "D": ("M",), "s": ()}
-    inputs = {name: random.integers(-8, 9, [free[s] for s in shape]) / 4 for name, shape in shapes.items()}
-    inputs["T0"] = random.integers(-8, 9, (-(-free["M"] // free["M0"]), free["M0"])) / 4
+    inputs = {name: random.integers(-4, 5, [free[s] for s in shape]) / 2 for name, shape in shapes.items()}
+    inputs["T0"] = random.integers(-4, 5, (-(-free["M"] // free["M0"]), free["M0"])) / 2
     inputs["IX"] = random.integers(0, free["A"], (free["M"], free["B"]))
     if careless and draw(st.booleans()):
         inputs["IX"] = inputs["IX"] + random.choice([0, 0, 0, 0.5, 1], inputs["IX"].shape)

@@ -1,5 +1,7 @@
 """Every refusal says where, what and what to do. In each text, § stands right before the place to report."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,12 +9,13 @@ from hypothesis import strategies as st
 from einsim.cascade import Access, Cascade, Index, Init, check, parse
 from einsim.errors import SpecError
 
-from .library import TEXTS
+from .library import FOLDER, TEXTS
 
 HEAD = "cascade c\ninput Q[e,p], K[e,m], s\noutput Z\n"
 SPLIT = HEAD + "split m into m1, m0 by M0\n"
 START = HEAD + "init Z[0,p] = 0\n"
 PLAIN = "Z[p] = Q[e,p]\n"
+ZOO = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.rglob("*.cascade"))]
 
 SYNTAX = [
     ("§", "the text of the cascade is empty", "begin with 'cascade NAME'"),
@@ -221,6 +224,33 @@ def test_a_damaged_text_is_read_or_refused_but_never_crashes(name, data):
     damage = data.draw(st.text(alphabet=' \nmMpZ0*+-/=[](),:"#_x\x00é', max_size=4))
     error = refusal(text[:start] + damage + text[end:])
     assert error is None or (error.at is not None and error.at.line >= 1 and error.remedy)
+
+
+@st.composite
+def misspelt(draw):
+    """A text of the zoo with a few words exchanged, for one of their kind or for any other."""
+    words = re.findall(r'"[^"\n]*"|#[^\n]*|\w+|\s+|[=!<>]=|//|.', draw(st.sampled_from(ZOO)))
+    kinds = [sorted({word for word in words if re.fullmatch(kind, word)}) for kind in ("[a-z][a-z0-9]*", "[A-Z]\\w*")]
+    kinds += [["+", "-", "*", "/", "//", "%"], ["<", "<=", ">", ">=", "==", "!="], ["", "0", "1", "2", "-1", "+1"]]
+    more = ["else 0", "else edge", "when m < p", "density 0.5", "max over m:", "topk over m:", "[m]", "(", "]", "\n"]
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(4, len(words) - 1))
+        own = [kind for kind in kinds if words[place] in kind]
+        words[place] = draw(st.sampled_from(own[0] if own and draw(st.booleans()) else sum(kinds, more)))
+    return "".join(words)
+
+
+@settings(max_examples=300, deadline=None)
+@given(misspelt())
+def test_a_misspelt_text_is_read_or_refused_with_a_place_and_a_remedy(text):
+    error = refusal(text)
+    if error is None:
+        assert parse(str(parse(text))) == parse(text)
+    else:
+        assert error.at is not None
+        assert 1 <= error.at.line <= text.count("\n") + 1
+        assert error.at.column >= 1
+        assert error.remedy
 
 
 @given(st.text())
