@@ -80,7 +80,7 @@ class StreamPasses:
             return self.first
         base = self.first - self.per_iteration
         times = "" if self.per_iteration == 1 else f"{self.per_iteration}*"
-        return f"{base}+{times}{size_of(self.repeated)}"
+        return f"{base}+{times}{size_of(self.repeated)}" if base else f"{times}{size_of(self.repeated)}"
 
 
 def count_passes(cascade: Cascade, rank: str | None = None) -> tuple[StreamPasses, ...]:
@@ -97,6 +97,7 @@ class _Counter:
     states: dict[str, State] = field(default_factory=dict)
     tensors: dict[str, State] = field(default_factory=dict)
     reasons: dict[str, Reason] = field(default_factory=dict)
+    along: dict[str, set[int]] = field(default_factory=dict)
 
     def count(self) -> StreamPasses:
         per_iteration, repeated = 0, None
@@ -140,11 +141,12 @@ class _Counter:
             waits = touches and state.after and needed >= max(number, 1)
             if waits and (needed > number or einsum.name not in self.reasons):
                 self.reasons[einsum.name] = Reason(einsum.name, access, state.number)
-            number, after = max(number, needed), after or (state.after and not touches)
+            number, after = max((number, after), (needed, state.after and not touches))
             running = running or state.running
         if not touches and after:
             self._explain(einsum, number)
         complete = self.stream.completes(einsum) and number > 0
+        self._follow(einsum)
         self._store(einsum, State(number, after or complete, running))
 
     def _explain(self, einsum: Einsum, number: int) -> None:
@@ -172,21 +174,23 @@ class _Counter:
         state = self.tensors.get(access.tensor, State())
         if state.after or not state.number or reads_earlier_any(self.cascade, reader, access):
             return state
-        along = [access.indices[position] for position in self._sequence_dimensions(access.tensor)]
+        along = [access.indices[position] for position in sorted(self.along.get(access.tensor, ()))]
         own = set(iteration_ranks(reader)) & self.stream.ranks
         if all(set(index.ranks) & own and not index.gathers for index in along):
             return replace(state, running=state.running and bool(along))  # moves along with the sequence
         everywhere = any(rank in reader.reduced and rank not in own for index in along for rank in index.ranks)
+        copied = not own and all(index.ranks and not index.gathers for index in along)
+        if copied and not everywhere:
+            return state  # the same elements under another rank
         return replace(state, after=state.running or everywhere, running=False)
 
-    def _sequence_dimensions(self, tensor: str) -> list[int]:
-        """Dimensions in which the elements of a made tensor follow the sequence."""
-        found: set[int] = set()
-        for maker in self.cascade.makers(tensor):
-            for position, index in enumerate(maker.output.indices):
-                if set(index.ranks) & self.stream.ranks and set(index.ranks) & set(iteration_ranks(maker)):
-                    found.add(position)
-        return sorted(found)
+    def _follow(self, einsum: Einsum) -> None:
+        """Notes the dimensions of a made tensor in which its elements follow the sequence, of copies (p) as well."""
+        ranks = set(iteration_ranks(einsum)) & self.stream.ranks
+        for access in operands(einsum) if not ranks else ():
+            ranks.update(rank for place in self.along.get(access.tensor, ()) for rank in access.indices[place].ranks)
+        found = self.along.setdefault(einsum.tensor, set())
+        found.update(place for place, index in enumerate(einsum.output.indices) if ranks.intersection(index.ranks))
 
 
 def reads_earlier_any(cascade: Cascade, reader: Einsum, access: Access) -> bool:

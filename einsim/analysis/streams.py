@@ -39,19 +39,12 @@ class Stream:
     def completes(self, einsum: Einsum) -> bool:
         """Whether the result of an Einsum is complete only after the whole sequence.
 
-        It reduces a whole walk, or an outer rank of one whose inner ranks it keeps or never had: a maximum over the
-        elements of each tile (m0) is complete tile by tile, one over the tiles (m1) is not.
+        It reduces the outermost rank of a walk: a maximum over the elements of each tile (m0) is complete tile by
+        tile, whatever ranks are between them; one over the tiles (m1) is not.
         """
         space = iteration_ranks(einsum)
         kept = set(einsum.output.ranks) - ({einsum.selected} if einsum.selected else set())
-        reduced = set(space) - kept
-        for walk in self.walked(space) or self.walks:
-            positions = {rank: place for place, rank in enumerate(walk)}
-            inner = [positions[rank] for rank in walk if rank in reduced]
-            outer = [positions[rank] for rank in walk if rank in kept]
-            if inner and (not outer or min(inner) < max(outer)):
-                return True
-        return False
+        return any(walk[0] in space and walk[0] not in kept for walk in self.walked(space) or self.walks)
 
 
 def streams(cascade: Cascade, rank: str | None = None) -> tuple[Stream, ...]:

@@ -76,6 +76,8 @@ def _along(cascade: Cascade, passes: StreamPasses, einsum: Einsum, *, below: int
         number = max((passes.states[maker.name].number for maker in makers), default=0)
         after = any(passes.states[maker.name].after for maker in makers)
         moves = [set(index.ranks) & passes.stream.ranks for index in access.indices]
+        if access.tensor == einsum.tensor:
+            continue  # a running value's own slice before
         if any(moves) and number < below and not after:
             found.append(_starred(cascade, access, moves))
     return tuple(dict.fromkeys(found))
