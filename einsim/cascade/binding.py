@@ -1,4 +1,4 @@
-"""The user's arrays against the declarations: shapes give sizes, and every index must stay in its tensor."""
+"""The user's arrays against the declarations: shapes give sizes, and partial tiles must not be read through."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from einsim.cascade.bounds import numeric_reach
-from einsim.cascade.expression import Access, accesses
-from einsim.cascade.index import Index
+from einsim.cascade.expression import guarded
+from einsim.cascade.index import Access, Index
 from einsim.cascade.ir import Cascade, TensorDecl
 from einsim.cascade.names import size_of
-from einsim.cascade.ranks import bind_sizes, iterative_rank, tensor_ranks, tile_bounds
+from einsim.cascade.ranks import alike, bind_sizes, iterative_rank, tensor_ranks, tile_bounds
 from einsim.cascade.space import Array, Space
 from einsim.errors import SpecError, suggest
 
@@ -86,37 +86,33 @@ def _clean(cascade: Cascade, tensor: TensorDecl, array: Array, sizes: Mapping[st
     return array if mask is None else np.where(mask, array, 0.0)
 
 
-def check_reads(cascade: Cascade, sizes: Mapping[str, int]) -> None:
-    """Raise SpecError for an access that leaves its tensor at these sizes, or reads what a tile lacks."""
-    iterative = {einsum.name: iterative_rank(einsum) for einsum in cascade.einsums}
+def check_tiles(cascade: Cascade, sizes: Mapping[str, int]) -> None:
+    """Raise SpecError for an access to a tensor in tiles that reads what the partial last tile lacks.
+
+    Only the tensor's own ranks walk round such elements. Reads under a condition, and those that say what is
+    beyond, are left to the reader.
+    """
+    iterative = {einsum.tensor: iterative_rank(einsum) for einsum in cascade.einsums}
     for statement in cascade.statements:
-        for access in accesses(statement.body):
-            dimensions = tensor_ranks(cascade, access.tensor)
-            over = iterative.get(access.tensor)
-            for position, (index, rank) in enumerate(zip(access.indices, dimensions, strict=True), start=1):
-                extent = sizes[size_of(rank)] + (rank == over)
-                least, greatest = numeric_reach(cascade, index, sizes)
-                if least < 0 or greatest >= extent:
-                    raise SpecError(
-                        f"index {str(index)!r} of dimension {position} of {access.tensor!r} reaches "
-                        f"{least if least < 0 else greatest}; rank {rank} has elements 0 to {extent - 1}",
-                        at=index.at,
-                        remedy=f"change the sizes ({size_of(rank)} = {sizes[size_of(rank)]}) or the index",
-                    )
-            _check_tiles(cascade, access, dimensions, over, sizes)
+        if getattr(statement, "when", None) is not None:
+            continue
+        for read, guard in guarded(statement.body):
+            if not isinstance(read, Access) or guard or read.beyond is not None:
+                continue
+            if all(index.is_affine for index in read.indices):
+                _check_access(cascade, read, iterative.get(read.tensor), sizes)
 
 
-def _check_tiles(
-    cascade: Cascade, access: Access, dimensions: tuple[str, ...], over: str | None, sizes: Mapping[str, int]
-) -> None:
-    """A tensor in tiles lacks elements of a partial last tile; only its own ranks walk round them."""
+def _check_access(cascade: Cascade, access: Access, over: str | None, sizes: Mapping[str, int]) -> None:
+    dimensions = tensor_ranks(cascade, access.tensor)
     for bound in tile_bounds(cascade, dimensions):
         read = Index()
         for term in bound.index.terms:
             position = dimensions.index(term.rank or "")
             index = access.indices[position].plus(Index.constant(-int(term.rank == over)))
             read = read.plus(index, term.factor, term.sizes)
-        if read == bound.index:
+        names = {rank: alike(cascade, rank) for rank in (*read.ranks, *bound.index.ranks)}
+        if read.renamed(names) == bound.index.renamed(names):
             continue
         size = sizes[size_of(bound.rank)]
         greatest = numeric_reach(cascade, read, sizes)[1]

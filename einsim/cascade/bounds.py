@@ -17,9 +17,10 @@ def reach(cascade: Cascade, index: Index) -> tuple[Index, Index]:
     """
     least, greatest = Index(), Index()
     for term in merge_splits(cascade, index).terms:
-        if term.rank is None:
+        if not term.atoms:
             least, greatest = least.plus(Index((term,))), greatest.plus(Index((term,)))
             continue
+        assert term.rank is not None, "only affine indices have a reach in sizes"
         size = Term(term.factor, (*term.sizes, size_of(term.rank)))
         last = Index((size, Term(-term.factor, term.sizes)))
         if term.factor < 0:

@@ -1,19 +1,29 @@
-"""Is the cascade well formed? Names, ranks, slices and the order of its statements."""
+"""Is the cascade well formed? Names, ranks, slices, filters and the order of its statements."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from einsim.cascade.bounds import outside
-from einsim.cascade.expression import Access, Expr, Size, accesses, walk
-from einsim.cascade.index import Index, Term
+from einsim.cascade.declarations import check_declarations
+from einsim.cascade.expression import Node, Number, Position, Size, guarded, ranks_of, walk
+from einsim.cascade.index import Access, Index, Term
 from einsim.cascade.ir import Cascade, Einsum, Init
 from einsim.cascade.names import size_of
 from einsim.cascade.order import check_order
-from einsim.cascade.ranks import iterative_rank, known_ranks, merge_splits, split_of, written_rank
-from einsim.errors import Location, SpecError, suggest
+from einsim.cascade.ranks import (
+    iterative_rank,
+    known_ranks,
+    known_sizes,
+    merge_splits,
+    right_ranks,
+    split_of,
+    tensor_ranks,
+    walks,
+)
+from einsim.errors import SpecError, suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,84 +39,42 @@ class _Scope:
 
 def check(cascade: Cascade) -> None:
     """Raise SpecError at the first thing that makes the cascade meaningless; return None for a good one."""
-    _check_unique(cascade)
-    _check_splits(cascade)
+    check_declarations(cascade)
     scope = _scope(cascade)
     _check_scalars(scope)
     for einsum in cascade.einsums:
-        _check_body(scope, einsum.body)
+        _check_body(scope, einsum.body, filtered=einsum.when is not None)
         _check_left_ranks(einsum)
+        _check_filter(scope, einsum)
     _check_inits(scope)
     _check_outputs(scope)
     check_order(cascade)
 
 
-def _check_unique(cascade: Cascade) -> None:
-    seen: dict[str, Location | None] = {}
-    for tensor in cascade.tensors:
-        if tensor.name in seen:
-            first = seen[tensor.name]
-            where = f" (first at line {first.line})" if first is not None else ""
-            raise SpecError(
-                f"tensor {tensor.name!r} is made twice{where}",
-                at=tensor.at,
-                remedy="give each Einsum a tensor of its own; an iterative one has a single update",
-            )
-        seen[tensor.name] = tensor.at
-    for position, rank in enumerate(cascade.ranks):
-        if rank in cascade.ranks[:position]:
-            at = cascade.ranks_at[position] if position < len(cascade.ranks_at) else None
-            raise SpecError(f"rank {rank!r} is declared twice", at=at, remedy="declare it once")
-
-
-def _check_splits(cascade: Cascade) -> None:
-    own = {rank for tensor in cascade.inputs for rank in tensor.ranks} | set(cascade.ranks)
-    parts: set[str] = set()
-    done: set[str] = set()
-    for split in cascade.splits:
-        if split.rank not in own | parts:
-            raise SpecError(
-                f"split of the unknown rank {split.rank!r}",
-                at=split.at,
-                remedy=suggest(split.rank, own | parts),
-            )
-        if split.rank in done:
-            raise SpecError(f"rank {split.rank!r} is split twice", at=split.at, remedy="split one of its parts instead")
-        for part in (split.outer, split.inner):
-            if part in parts or part in done or part == split.rank or split.outer == split.inner:
-                raise SpecError(
-                    f"rank {part!r} has another meaning already",
-                    at=split.at,
-                    remedy="give the part a new name",
-                )
-        if split.size != size_of(split.inner):
-            raise SpecError(
-                f"the tiles of rank {split.inner!r} have size {size_of(split.inner)}, not {split.size}",
-                at=split.at,
-                remedy=f"write 'by {size_of(split.inner)}'",
-            )
-        done.add(split.rank)
-        parts |= {split.outer, split.inner}
-
-
 def _scope(cascade: Cascade) -> _Scope:
-    dimensions = {tensor.name: tensor.ranks for tensor in cascade.inputs}
+    dimensions = {tensor.name: tensor.ranks for tensor in (*cascade.inputs, *cascade.assembled)}
     iterative: dict[str, str] = {}
+    ranks, sizes = known_ranks(cascade), known_sizes(cascade)
     for einsum in cascade.einsums:
-        dimensions[einsum.name] = tuple(written_rank(cascade, index) for index in einsum.output.indices)
+        for index in einsum.output.indices:
+            _check_symbols(ranks, sizes, index)
+        dimensions[einsum.tensor] = tensor_ranks(cascade, einsum.tensor)
         rank = iterative_rank(einsum)
         if rank is not None:
-            iterative[einsum.name] = rank
-    ranks = known_ranks(cascade)
-    scope = _Scope(cascade, dimensions, iterative, ranks, tuple(map(size_of, ranks)))
+            iterative[einsum.tensor] = rank
+    scope = _Scope(cascade, dimensions, iterative, ranks, sizes)
     for einsum in cascade.einsums:
         _check_left(scope, einsum)
     return scope
 
 
+# --- left sides -------------------------------------------------------------------------------------------
+
+
 def _check_left(scope: _Scope, einsum: Einsum) -> None:
-    for index in einsum.output.indices:
-        _check_symbols(scope, index)
+    if einsum.part:
+        _check_access(scope, einsum.output, filtered=True, part=True)
+        return
     written = [rank for index in einsum.output.indices for rank in index.ranks]
     for rank, times in Counter(written).items():
         if times > 1:
@@ -122,10 +90,12 @@ def _check_left(scope: _Scope, einsum: Einsum) -> None:
 
 
 def _check_left_ranks(einsum: Einsum) -> None:
-    right = {rank for access in accesses(einsum.body) for rank in access.ranks}
+    right = right_ranks(einsum)
+    if not right:
+        return  # a constant fills the whole tensor, or slice
     for index in einsum.output.indices:
-        readable = ", ".join(sorted(right)) or "no rank"
-        absent = [rank for rank in index.ranks if rank not in right]
+        readable = ", ".join(sorted(right))
+        absent = [rank for rank in index.ranks if rank not in right and rank != einsum.selected]
         if absent:
             raise SpecError(
                 f"rank {absent[0]!r} of {einsum.output} is absent on the right",
@@ -134,22 +104,47 @@ def _check_left_ranks(einsum: Einsum) -> None:
             )
 
 
+def _check_filter(scope: _Scope, einsum: Einsum) -> None:
+    """The ranks of a filter are ranks of the space; its density is a share."""
+    if einsum.when is None:
+        if einsum.density is not None:
+            raise SpecError(f"{einsum.name!r} has a density but no filter", at=einsum.at, remedy="add 'when ...'")
+        return
+    _check_body(scope, einsum.when, filtered=True)
+    if einsum.density is None:
+        return
+    _check_body(scope, einsum.density, filtered=False)
+    share = einsum.density.value if isinstance(einsum.density, Number) else 1.0
+    if ranks_of(einsum.density) or not 0 < share <= 1:
+        raise SpecError(
+            f"density {einsum.density} of {einsum.name!r} is no share of the points",
+            at=einsum.at,
+            remedy="give a number above 0 and up to 1, or an expression of sizes and scalars",
+        )
+
+
+# --- right sides ------------------------------------------------------------------------------------------
+
+
 def _check_scalars(scope: _Scope) -> None:
-    for tensor in scope.cascade.tensors:
-        if not scope.dimensions[tensor.name] and tensor.name in scope.sizes:
+    at = {tensor.name: tensor.at for tensor in (*scope.cascade.inputs, *scope.cascade.assembled)}
+    at |= {einsum.tensor: einsum.at for einsum in scope.cascade.einsums}
+    for name, dimensions in scope.dimensions.items():
+        if not dimensions and name in scope.sizes:
+            owner = f"the size of rank {name.lower()!r}" if name.lower() in scope.ranks else "a size"
             raise SpecError(
-                f"scalar {tensor.name!r} has the name of the size of rank {tensor.name.lower()!r}",
-                at=tensor.at,
-                remedy="give the scalar another name",
+                f"scalar {name!r} has the name of {owner}", at=at[name], remedy="give the scalar another name"
             )
 
 
-def _check_body(scope: _Scope, body: Expr) -> None:
-    for node in walk(body):
+def _check_body(scope: _Scope, body: Node, *, filtered: bool) -> None:
+    for node, guard in guarded(body):
         if isinstance(node, Size):
             _check_size(scope, node)
+        elif isinstance(node, Position):
+            _check_symbols(scope.ranks, scope.sizes, node.index)
         elif isinstance(node, Access):
-            _check_access(scope, node)
+            _check_access(scope, node, filtered=filtered or guard)
 
 
 def _check_size(scope: _Scope, size: Size) -> None:
@@ -165,12 +160,12 @@ def _check_size(scope: _Scope, size: Size) -> None:
     )
 
 
-def _check_access(scope: _Scope, access: Access) -> None:
+def _check_access(scope: _Scope, access: Access, *, filtered: bool, part: bool = False) -> None:
     if access.tensor not in scope.dimensions:
         raise SpecError(
             f"unknown tensor {access.tensor!r}",
             at=access.at,
-            remedy=suggest(access.tensor, scope.dimensions),
+            remedy=suggest(access.tensor, {*scope.dimensions, *scope.ranks}),
         )
     dimensions = scope.dimensions[access.tensor]
     if len(access.indices) != len(dimensions):
@@ -181,16 +176,17 @@ def _check_access(scope: _Scope, access: Access) -> None:
             remedy=f"write {access.tensor}" + (f"[{','.join(dimensions)}]" if dimensions else ""),
         )
     for position, (index, dimension) in enumerate(zip(access.indices, dimensions, strict=True), start=1):
-        _check_symbols(scope, index)
-        _check_index(scope, access, position, index, dimension)
+        _check_symbols(scope.ranks, scope.sizes, index)
+        if not part:
+            _check_index(scope, access, position, dimension, filtered=filtered)
 
 
 def _counted(number: int) -> str:
     return f"{number} {'index' if number == 1 else 'indices'}"
 
 
-def _check_symbols(scope: _Scope, index: Index) -> None:
-    for kind, names, known in (("rank", index.ranks, scope.ranks), ("size", index.sizes, scope.sizes)):
+def _check_symbols(ranks: Iterable[str], sizes: Iterable[str], index: Index) -> None:
+    for kind, names, known in (("rank", index.ranks, ranks), ("size", index.sizes, sizes)):
         for name in names:
             if name not in known:
                 raise SpecError(
@@ -200,21 +196,27 @@ def _check_symbols(scope: _Scope, index: Index) -> None:
                 )
 
 
-def _check_index(scope: _Scope, access: Access, position: int, index: Index, dimension: str) -> None:
+def _check_index(scope: _Scope, access: Access, position: int, dimension: str, *, filtered: bool) -> None:
+    index = access.indices[position - 1]
+    if index.rank == dimension:
+        return
     where = f"dimension {position} of {access.tensor!r}"
     iterates = scope.iterative.get(access.tensor) == dimension
     merged = merge_splits(scope.cascade, index)
     shift = merged.shift
-    if shift is not None and shift[0] != dimension and (iterates or shift[1] == 0):
+    if shift is not None and not walks(scope.cascade, shift[0], dimension) and (iterates or shift[1] == 0):
         raise SpecError(
             f"{where} has rank {dimension!r}, read with {str(index)!r}",
             at=index.at,
             remedy=_rank_remedy(scope, dimension, shift[0]),
         )
+    decided = merged.is_affine and not filtered and access.beyond is None
+    if not decided or set(merged.sizes) & set(scope.cascade.sizes):
+        return
     extent = Index((Term(1, (size_of(dimension),)), Term(int(iterates))))
     reason = outside(scope.cascade, merged, extent)
     if reason is not None:
-        remedy = f"elements go from 0 to {extent.plus(Index.constant(-1))}"
+        remedy = f"elements go from 0 to {extent.plus(Index.constant(-1))}; or say what is beyond: '... else 0'"
         if shift is not None and shift[1] > 0 and not iterates:
             remedy += f"; only an iterative tensor, written at '{dimension}+1', has one more"
         raise SpecError(f"index {str(index)!r} of {where} {reason}", at=index.at, remedy=remedy)
@@ -225,7 +227,10 @@ def _rank_remedy(scope: _Scope, dimension: str, found: str) -> str:
     split = split_of(scope.cascade, found)
     if split is not None and split.rank == dimension:
         return f"write '{split.outer}*{split.size}+{split.inner}'"
-    return f"write {dimension!r}, or declare a tensor whose rank is {found!r}"
+    return f"write {dimension!r}, or declare 'rank {found} like {dimension}' if both walk the same elements"
+
+
+# --- first slices and outputs -----------------------------------------------------------------------------
 
 
 def _check_inits(scope: _Scope) -> None:
@@ -242,7 +247,7 @@ def _check_inits(scope: _Scope) -> None:
             raise SpecError(f"{init.name!r} has two first slices", at=init.at, remedy="keep one init")
         seen.add(init.name)
         _check_first_slice(scope, init)
-        _check_body(scope, init.body)
+        _check_body(scope, init.body, filtered=False)
     for einsum in scope.cascade.einsums:
         if einsum.name in scope.iterative and einsum.name not in seen:
             raise SpecError(
@@ -266,24 +271,23 @@ def _check_first_slice(scope: _Scope, init: Init) -> None:
             at=init.at,
             remedy=f"write 'init {expected}'",
         )
-    for access in accesses(init.body):
-        extra = [rank for rank in access.ranks if rank not in expected.ranks]
-        if extra:
+    for node in walk(init.body):
+        extra = [rank for rank in ranks_of(node) if rank not in expected.ranks]
+        if extra and isinstance(node, Access | Position):
             raise SpecError(
                 f"rank {extra[0]!r} is not a rank of the first slice {expected}",
-                at=access.at,
+                at=node.at or init.at,
                 remedy="an init reduces nothing: reduce in an Einsum and read its tensor here",
             )
 
 
 def _check_outputs(scope: _Scope) -> None:
     cascade = scope.cascade
-    made = [einsum.name for einsum in cascade.einsums]
     if not cascade.outputs:
         raise SpecError("the cascade has no output", at=cascade.at, remedy="write 'output NAME'")
     for position, name in enumerate(cascade.outputs):
         at = cascade.outputs_at[position] if position < len(cascade.outputs_at) else None
-        if name not in made:
-            raise SpecError(f"output {name!r} is never made", at=at, remedy=suggest(name, made))
+        if name not in cascade.made:
+            raise SpecError(f"output {name!r} is never made", at=at, remedy=suggest(name, cascade.made))
         if name in cascade.outputs[:position]:
             raise SpecError(f"output {name!r} is listed twice", at=at, remedy="list it once")

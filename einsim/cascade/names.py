@@ -7,28 +7,48 @@ from typing import Final, Literal
 
 from einsim.errors import Location, SpecError
 
-ReductionOperator = Literal["sum", "max", "min", "prod"]
+ReductionOperator = Literal["sum", "max", "min", "prod", "argmax", "argmin", "topk"]
 BinaryOperator = Literal["+", "-", "*", "/"]
+ComparisonOperator = Literal["==", "!=", "<", "<=", ">", ">="]
 
-REDUCTIONS: Final[tuple[ReductionOperator, ...]] = ("sum", "max", "min", "prod")
+REDUCTIONS: Final[tuple[ReductionOperator, ...]] = ("sum", "max", "min", "prod", "argmax", "argmin", "topk")
+SELECTIONS: Final[tuple[ReductionOperator, ...]] = ("argmax", "argmin", "topk")
+"""Reductions whose result is a coordinate of the reduced rank."""
 FUNCTIONS: Final[dict[str, int]] = {
     "exp": 1,
     "log": 1,
     "sqrt": 1,
     "rsqrt": 1,
     "abs": 1,
+    "sign": 1,
+    "floor": 1,
+    "ceil": 1,
+    "round": 1,
+    "sin": 1,
+    "cos": 1,
     "sigmoid": 1,
     "tanh": 1,
     "relu": 1,
+    "silu": 1,
+    "gelu": 1,
+    "softplus": 1,
+    "elu": 1,
+    "elu1": 1,
     "max": 2,
     "min": 2,
+    "pow": 2,
 }
 """Every function and how many arguments it takes."""
 
-_KEYWORDS = ("cascade", "source", "input", "output", "rank", "split", "into", "by", "init", "over", "when")
+_KEYWORDS = (
+    "cascade", "source", "input", "output", "rank", "size", "tensor", "sequence", "split", "into", "by", "like",
+    "within", "init", "over", "when", "density", "else", "edge", "where", "and", "or", "not",
+)  # fmt: skip
 RESERVED: Final[frozenset[str]] = frozenset([*_KEYWORDS, "inf", *FUNCTIONS, *REDUCTIONS])
 """Words that may name neither a tensor nor a rank."""
 
+_GOOD_RANKS: Final[set[str]] = set()
+_MOST_REMEMBERED: Final = 4096
 _RANK = re.compile(r"[a-z][a-z0-9_]*")
 _SIZE = re.compile(r"[A-Z][A-Z0-9_]*")
 _TENSOR = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -52,6 +72,8 @@ def is_size_name(name: str) -> bool:
 
 def require_rank(name: str, at: Location | None = None) -> None:
     """Raise SpecError unless the word may name a rank."""
+    if name in _GOOD_RANKS:
+        return
     if not is_rank_name(name):
         raise SpecError(
             f"'{name}' cannot name a rank",
@@ -59,6 +81,8 @@ def require_rank(name: str, at: Location | None = None) -> None:
             remedy=f"a rank is a lower-case word such as '{name.lower()}'" if name.isidentifier() else None,
         )
     _require_free(name, "rank", at)
+    if len(_GOOD_RANKS) < _MOST_REMEMBERED:
+        _GOOD_RANKS.add(str(name))
 
 
 def require_size(name: str, at: Location | None = None) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import networkx as nx
 
-from einsim.cascade.expression import Access, accesses
+from einsim.cascade.expression import Compare, Condition, Junction, Position, accesses
+from einsim.cascade.index import Access, Index
 from einsim.cascade.ir import Cascade, Einsum, Init
-from einsim.cascade.ranks import iterative_rank, operands, written_rank
+from einsim.cascade.ranks import alike, iterative_rank, operands, tensor_ranks
 from einsim.errors import SpecError
 
 
@@ -22,14 +23,27 @@ class Step:
 
 
 def dependences(cascade: Cascade) -> nx.DiGraph[str]:
-    """Producer -> consumer over the tensors that Einsums make; an init counts as part of its tensor."""
+    """Producer -> consumer over the Einsums' names; an init counts as part of its Einsum.
+
+    Who reads an assembled tensor depends on all the Einsums that write its parts; an iterative tensor under a
+    filter depends on itself.
+    """
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(einsum.name for einsum in cascade.einsums)
-    for statement in cascade.statements:
-        for access in accesses(statement.body):
-            if access.tensor in graph:
-                graph.add_edge(access.tensor, statement.name)
+    for init in cascade.inits:
+        for access in accesses(init.body):
+            graph.add_edges_from((maker.name, init.name) for maker in cascade.makers(access.tensor))
+    for einsum in cascade.einsums:
+        for access in operands(einsum):
+            graph.add_edges_from((maker.name, einsum.name) for maker in cascade.makers(access.tensor))
+        if keeps_slices(einsum):
+            graph.add_edge(einsum.name, einsum.name)
     return graph
+
+
+def keeps_slices(einsum: Einsum) -> bool:
+    """Whether an iterative tensor keeps elements of the slice before: where its filter leaves points out."""
+    return einsum.when is not None and einsum.reduction is None and iterative_rank(einsum) is not None
 
 
 def steps(cascade: Cascade) -> tuple[Step, ...]:
@@ -47,9 +61,44 @@ def steps(cascade: Cascade) -> tuple[Step, ...]:
         names = members[group]
         einsums = tuple(cascade.einsums[place[name]] for name in names)
         cyclic = len(names) > 1 or graph.has_edge(names[0], names[0])
-        over = next(filter(None, map(iterative_rank, einsums)), None) if cyclic else None
-        found.append(Step(einsums, over))
+        found.append(Step(einsums, cycle_rank(cascade, einsums) if cyclic else None))
     return tuple(found)
+
+
+def cycle_rank(cascade: Cascade, einsums: tuple[Einsum, ...]) -> str | None:
+    """The rank round which Einsums feed each other: an iterative one, or one whose earlier slices are read."""
+    for einsum in einsums:
+        if iterative_rank(einsum) is not None:
+            return iterative_rank(einsum)
+    for einsum in einsums:
+        for access in operands(einsum):
+            for rank in einsum.output.ranks if access.tensor in {each.tensor for each in einsums} else ():
+                if reads_earlier(cascade, einsum, access, rank):
+                    return rank
+    return None
+
+
+def reads_earlier(cascade: Cascade, reader: Einsum, access: Access, rank: str) -> bool:
+    """Whether a read is of slices before `rank` only: at a rank q like it, under `when q < rank`."""
+    if iterative_rank(reader) is not None:
+        return False
+    walkers = [index.rank for index in access.indices if index.rank is not None and index.rank != rank]
+    return any(
+        alike(cascade, walker) == alike(cascade, rank) and walker in _below(reader.when, rank) for walker in walkers
+    )
+
+
+def _below(condition: Condition | None, rank: str) -> Iterator[str]:
+    """Ranks that a condition keeps strictly below another."""
+    match condition:
+        case Junction("and", parts):
+            for part in parts:
+                yield from _below(part, rank)
+        case Compare("<", Position(Index() as less), Position(Index() as more)) | Compare(
+            ">", Position(Index() as more), Position(Index() as less)
+        ):
+            if less.rank is not None and more.rank == rank:
+                yield less.rank
 
 
 def check_order(cascade: Cascade) -> None:
@@ -58,18 +107,23 @@ def check_order(cascade: Cascade) -> None:
     place = {einsum.name: position for position, einsum in enumerate(cascade.einsums)}
     for einsum in cascade.einsums:
         for access in operands(einsum):
-            if access.tensor in place and place[access.tensor] >= place[einsum.name]:
-                _check_early_read(cascade, graph, einsum, access)
-    for step in steps(cascade):
-        if len(step.einsums) > 1 or graph.has_edge(step.einsums[0].name, step.einsums[0].name):
-            _check_cycle(cascade, step.einsums)
+            for maker in cascade.makers(access.tensor):
+                if place[maker.name] >= place[einsum.name]:
+                    _check_early_read(cascade, graph, einsum, access, maker)
+    for component in nx.strongly_connected_components(graph):
+        names = sorted(component, key=place.__getitem__)
+        if len(names) > 1 or graph.has_edge(names[0], names[0]):
+            _check_cycle(cascade, tuple(cascade.einsums[place[name]] for name in names))
 
 
-def _check_early_read(cascade: Cascade, graph: nx.DiGraph[str], reader: Einsum, access: Access) -> None:
-    """A read above the line that makes the tensor is right only for the slice made one iteration ago."""
-    producer = cascade.einsum(access.tensor)
+def _check_early_read(
+    cascade: Cascade, graph: nx.DiGraph[str], reader: Einsum, access: Access, producer: Einsum
+) -> None:
+    """A read above the line that makes the tensor is right only for slices made in earlier iterations."""
     over = iterative_rank(producer)
     if over is not None and _index_along(cascade, access, over) == (over, 0):
+        return
+    if any(reads_earlier(cascade, reader, access, rank) for rank in reader.output.ranks):
         return
     if nx.has_path(graph, reader.name, producer.name):
         path = nx.shortest_path(graph, reader.name, producer.name)
@@ -89,37 +143,30 @@ def _check_early_read(cascade: Cascade, graph: nx.DiGraph[str], reader: Einsum, 
 
 def _index_along(cascade: Cascade, access: Access, rank: str) -> tuple[str, int] | None:
     """The shift at which an access reads the tensor's dimension of the rank; None where it has none."""
-    producer = cascade.einsum(access.tensor)
-    for written, read in zip(producer.output.indices, access.indices, strict=True):
-        if written_rank(cascade, written) == rank:
-            return read.shift
-    return None
+    dimensions = tensor_ranks(cascade, access.tensor)
+    if rank in dimensions:
+        return access.indices[dimensions.index(rank)].shift
+    found = (i for d, i in zip(dimensions, access.indices, strict=True) if alike(cascade, d) == alike(cascade, rank))
+    return next((index.shift for index in found), None)
 
 
 def _check_cycle(cascade: Cascade, einsums: tuple[Einsum, ...]) -> None:
     """Einsums of a cycle must all advance along one iterative rank."""
     over = {rank: einsum for einsum in einsums if (rank := iterative_rank(einsum)) is not None}
-    (rank, first), *others = over.items()
-    names = {einsum.name for einsum in einsums}
-    if others:
+    if len(over) > 1:
+        (rank, first), (other, second), *_ = over.items()
         raise SpecError(
-            f"{first.name!r} iterates over {rank!r} and feeds {others[0][1].name!r}, which iterates over "
-            f"{others[0][0]!r} and feeds it back",
-            at=others[0][1].at,
+            f"{first.name!r} iterates over {rank!r} and feeds {second.name!r}, which iterates over "
+            f"{other!r} and feeds it back",
+            at=second.at,
             remedy="iterate over one rank only in a cycle of Einsums",
         )
-    inits: Mapping[str, Init] = {init.name: init for init in cascade.inits if init.name in names}
-    for init in inits.values():
-        for access in accesses(init.body):
-            if access.tensor in names:
-                raise SpecError(
-                    f"the first slice of {init.name!r} needs {str(access)!r}, which is made from it",
-                    at=access.at,
-                    remedy="begin from an input or a literal",
-                )
+    rank = cycle_rank(cascade, einsums) or ""
+    tensors = {einsum.tensor for einsum in einsums}
+    _check_cycle_inits([init for init in cascade.inits if init.name in tensors], tensors)
     for einsum in einsums:
         for access in operands(einsum):
-            if access.tensor in names and not _in_step(cascade, einsum, access, rank):
+            if access.tensor in tensors and not _in_step(cascade, einsum, access, rank):
                 raise SpecError(
                     f"cyclic use: {einsum.name!r} needs {str(access)!r} across the slices of {rank!r} that "
                     "it helps to make",
@@ -129,8 +176,19 @@ def _check_cycle(cascade: Cascade, einsums: tuple[Einsum, ...]) -> None:
                 )
 
 
+def _check_cycle_inits(inits: list[Init], tensors: set[str]) -> None:
+    for init in inits:
+        for access in accesses(init.body):
+            if access.tensor in tensors:
+                raise SpecError(
+                    f"the first slice of {init.name!r} needs {str(access)!r}, which is made from it",
+                    at=access.at,
+                    remedy="begin from an input or a literal",
+                )
+
+
 def _in_step(cascade: Cascade, reader: Einsum, access: Access, rank: str) -> bool:
-    """Whether reader and operand both move along the rank, at this slice or the one just made."""
-    return any(index.shift in ((rank, 0), (rank, 1)) for index in reader.output.indices) and (
-        _index_along(cascade, access, rank) in ((rank, 0), (rank, 1))
-    )
+    """Whether reader and operand both move along the rank, at this slice, the one just made or earlier ones."""
+    if not any(index.shift in ((rank, 0), (rank, 1)) for index in reader.output.indices):
+        return False
+    return _index_along(cascade, access, rank) in ((rank, 0), (rank, 1)) or reads_earlier(cascade, reader, access, rank)

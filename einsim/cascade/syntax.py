@@ -12,19 +12,23 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 
 from einsim.errors import Location, SpecError
 
+_AFTER: Final = frozenset({"STAR", "SLASH", "WHOLE", "REST", "OVER", "LSQB", "LPAR"})
+
 # Checked in this order: where the parser accepts all of a group, the message names the group once and leaves
 # out the words that go with it.
 _GROUPS: Final[tuple[tuple[frozenset[str], str, frozenset[str]], ...]] = (
     (frozenset({"CASCADE"}), "'cascade NAME'", frozenset({"_NL"})),
     (
         frozenset({"NAME", "INPUT", "OUTPUT"}),
-        "a statement (input, output, rank, split, init or an Einsum)",
-        frozenset({"INIT", "RANK", "SPLIT", "SOURCE", "STRING", "_NL", "$END"}),
+        "a statement (input, output, size, rank, split, sequence, tensor, init or an Einsum)",
+        frozenset({"INIT", "RANK", "SPLIT", "SIZE", "SEQUENCE", "TENSOR", "SOURCE", "STRING", "_NL", "$END"}),
     ),
-    (frozenset({"NAME", "NUMBER", "LPAR"}), "an expression", frozenset({"MINUS", "INF"})),
-    (frozenset({"NAME", "INT"}), "an index", frozenset({"MINUS"})),
-    (frozenset({"PLUS", "MINUS", "RSQB"}), "'+', '-', '*', ']'", frozenset({"STAR"})),
-    (frozenset({"PLUS", "MINUS"}), "an operator", frozenset({"STAR", "SLASH", "OVER", "LSQB", "LPAR"})),
+    (frozenset({"NAME", "NUMBER", "LPAR", "NOT"}), "a condition", frozenset({"MINUS", "INF", "WHERE"})),
+    (frozenset({"NAME", "NUMBER", "LPAR"}), "an expression", frozenset({"MINUS", "INF", "WHERE"})),
+    (frozenset({"NAME", "INT"}), "an index", frozenset({"MINUS", "LPAR"})),
+    (frozenset({"PLUS", "MINUS", "RSQB"}), "'+', '-', '*', ']'", frozenset({"STAR", "WHOLE", "REST", "LSQB", "LPAR"})),
+    (frozenset({"PLUS", "MINUS", "COMPARISON"}), "an operator or a comparison", frozenset({*_AFTER, "ELSE"})),
+    (frozenset({"PLUS", "MINUS"}), "an operator", frozenset({*_AFTER, "ELSE", "WHEN", "AND", "OR"})),
 )
 _WORDS: Final[dict[str, str]] = {
     "_NL": "the end of the line",
@@ -34,6 +38,8 @@ _WORDS: Final[dict[str, str]] = {
     "STRING": "a text in double quotes",
     "INT": "an integer",
     "STAR": "'*'",
+    "COMPARISON": "a comparison",
+    "VBAR": "'|'",
     "EQUAL": "'='",
     "COMMA": "','",
     "COLON": "':'",
@@ -50,6 +56,9 @@ _LOOK_ALIKES: Final[dict[str, str]] = {
     "÷": "/",
     "−": "-",
     "–": "-",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
     "∞": "inf",
     "“": '"',
     "”": '"',
@@ -94,6 +103,8 @@ def _complaint(error: UnexpectedInput, text: str, source: str) -> SpecError:
     at = Location(source, error.line, error.column)
     match error:
         case UnexpectedToken():
+            if error.token.type == "STAR" and text[: error.pos_in_stream].endswith("*"):
+                return SpecError(_found(error.token), at=at, remedy="write pow(a, b) for a power")
             return SpecError(_found(error.token), at=at, remedy=f"expected {_expected(error.accepts)}")
         case UnexpectedCharacters():
             return _bad_character((text + "\n"), error.pos_in_stream or 0, at)

@@ -11,10 +11,7 @@ from cyclopts import App, CycloptsError
 
 from einsim import __version__
 from einsim.cli.output import complain, discard_output, finish_output, prepare
-from einsim.cli.run import run
-from einsim.cli.show import show
 from einsim.cli.signals import Stopped, stoppable
-from einsim.cli.sweep import sweep
 from einsim.errors import EinsimError
 
 app = App(
@@ -24,9 +21,16 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-app.command(run)
-app.command(sweep)
-app.command(show)
+# By name: a command's module is loaded when the command is used, and not before.
+app.command("einsim.cli.run:run", name="run")
+app.command("einsim.cli.sweep:sweep", name="sweep")
+app.command("einsim.cli.show:show", name="show")
+app.command("einsim.cli.zoo:zoo", name="zoo")
+app.command("einsim.cli.zoo:taxonomy", name="taxonomy")
+app.command("einsim.cli.zoo:passes", name="passes")
+app.command("einsim.cli.zoo:evaluate", name="evaluate")
+app.command("einsim.cli.derive:derive", name="derive")
+app.command("einsim.cli.map:map_", name="map")
 app.register_install_completion_command()
 
 

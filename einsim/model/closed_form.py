@@ -76,7 +76,11 @@ def evaluate_many(design: Design, columns: Columns) -> Evaluation:
 def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
     """Counts a schedule with `run` and makes times, energies and utilisations of the counts."""
     design = costs.design
-    counts = _spill(schedule, count(schedule, list(design.architecture.memories), run), design)
+    return costed(costs, schedule, _spill(schedule, count(schedule, list(design.architecture.memories), run), design))
+
+
+def costed(costs: Costs, schedule: Schedule, counts: Counts) -> Evaluation:
+    """Times, energies and utilisations of counts."""
     cycles = {e.name: counts.einsums[e.name].steps * e.cycles_per_point for e in schedule.einsums}
     times = _memory_times(costs, counts)
     latency, compute, memory = _latency(costs, schedule, counts, cycles, times)

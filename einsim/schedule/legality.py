@@ -217,7 +217,7 @@ def _check_groups(design: Design) -> None:
         if rule.level not in list(machine.memories)[1:]:
             raise _error(design, ("spill", index, "level"), f"{rule.level!r} is no on-chip memory",
                          suggest(rule.level, list(machine.memories)[1:]))  # fmt: skip
-        made = [tensor.name for tensor in design.cascade.tensors]
+        made = [*(tensor.name for tensor in design.cascade.inputs), *design.cascade.made]
         for name in rule.tensors:
             if name not in made:
                 raise _error(design, ("spill", index, "tensors"), f"unknown tensor {name!r}", suggest(name, made))

@@ -150,9 +150,9 @@ class _Lowering:
             loops=(),
             dimensions=self.dimensions(iteration_ranks(einsum), einsum.name),
             accesses=tuple(self.accesses(einsum)),
-            operations=tuple(_operation_counts(work, array).items()),
-            charged=tuple(_operation_counts(charged, array).items()),
-            cycles_per_point=_cycles(work, array, pipelined=plan.pipelined),
+            operations=tuple(unit_operations(work, array).items()),
+            charged=tuple(unit_operations(charged, array).items()),
+            cycles_per_point=cycles_of(work, array, pipelined=plan.pipelined),
         )
 
     def dimensions(self, ranks: Iterable[str], what: str) -> tuple[Dimension, ...]:
@@ -276,7 +276,7 @@ def _label(access: Access) -> str:
     return str(access)
 
 
-def _operation_counts(names: Iterable[str], array: Array) -> Counter[str]:
+def unit_operations(names: Iterable[str], array: Array) -> Counter[str]:
     """Plain operations with macro-operations taken apart."""
     counts: Counter[str] = Counter()
     for name in names:
@@ -288,10 +288,10 @@ def _operation_counts(names: Iterable[str], array: Array) -> Counter[str]:
     return counts
 
 
-def _cycles(names: Iterable[str], array: Array, *, pipelined: bool) -> int:
+def cycles_of(names: Iterable[str], array: Array, *, pipelined: bool) -> int:
     """Cycles of one point: its operations one after another, or its slowest when they are pipelined."""
     each = [
-        sum(array.operations[part].cycles * times for part, times in _operation_counts([name], array).items())
+        sum(array.operations[part].cycles * times for part, times in unit_operations([name], array).items())
         for name in names
     ]
     return max(each, default=1) if pipelined else max(1, sum(each))

@@ -11,12 +11,15 @@ from typing import Final, Self
 
 from pydantic import Field, model_validator
 
+from einsim.cascade import FUNCTIONS
 from einsim.errors import suggest
 from einsim.spec.fields import PLACE, Area, Bytes, Count, Energy, Frequency, Name, Record
 
 OPERATIONS: Final = (
-    "mac", "add", "max", "min", "exp", "divide", "log", "sqrt", "rsqrt", "abs", "sigmoid", "tanh", "relu",
+    "mac", "add", "max", "min", "divide", "compare", "select",
+    *(name for name, arguments in FUNCTIONS.items() if arguments == 1), "pow",
 )  # fmt: skip
+"""What an Einsum may ask of an array."""
 
 
 RELATED: Final = frozenset({"word_bytes", "access_bytes"})

@@ -148,7 +148,8 @@ def _nearest_key(kind: type[Record], path: Path, more: Iterable[str]) -> str:
         record = _record_below(record, part)
     if record is None:
         return "remove it"
-    known = [*record.model_fields, *(more if len(path) == 1 else ())]
+    own = (field.alias or name for name, field in record.model_fields.items())
+    known = [*own, *(more if len(path) == 1 else ())]
     near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
 

@@ -1,6 +1,6 @@
 """Where the files are: shipped architectures, mappings, cascades and models, and the user's own.
 
-This is the only module below the command line that reads files.
+This is the only module below the store that reads files, or writes arrays.
 """
 
 from __future__ import annotations
@@ -8,13 +8,18 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Any, Final
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
 
 from einsim.cascade import Cascade, parse
 from einsim.errors import Location, SpecError, suggest
 from einsim.spec.fields import validate
 from einsim.spec.workload import ModelLibrary
 from einsim.spec.yamlfile import MAX_BYTES, Document, parse_yaml
+from einsim.spec.zoo import System
 from einsim.units import shorten
 
 _PACKAGE: Final = Path(str(resources.files("einsim")))
@@ -32,7 +37,16 @@ def folder(kind: str) -> Path:
 
 def names(kind: str) -> list[str]:
     """The shipped names of a kind, sorted."""
-    return sorted(path.stem for path in folder(kind).glob(f"*{_SUFFIX[kind]}"))
+    return sorted(_shipped(kind))
+
+
+@lru_cache(maxsize=8)
+def _shipped(kind: str) -> dict[str, Path]:
+    """Shipped name -> file. The cascades of the zoo's systems are called SYSTEM-VARIANT."""
+    found = {path.stem: path for path in folder(kind).glob(f"*{_SUFFIX[kind]}")}
+    if kind == "cascade":
+        found |= {f"{path.parent.name}-{path.stem}": path for path in folder(kind).glob(f"*/*{_SUFFIX[kind]}")}
+    return found
 
 
 def find(kind: str, name: str, *, at: Location | None = None, beside: Path | None = None) -> Path:
@@ -46,7 +60,7 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
     is_path = "/" in name or PurePath(name).suffix != ""
     if not is_path:
         if name in names(kind):
-            return folder(kind) / f"{name}{_SUFFIX[kind]}"
+            return _shipped(kind)[name]
         raise SpecError(
             f"unknown {kind} {shorten(name)!r}", at=at, remedy=f"{suggest(name, names(kind))} or give a file"
         )
@@ -99,7 +113,41 @@ def load_models() -> ModelLibrary:
     return validate(ModelLibrary, load_document(_PACKAGE / "zoo" / "models.yaml"))
 
 
-@lru_cache(maxsize=64)
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file; raises SpecError where it is none, or holds objects."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise SpecError("holds one array", at=Location(str(path)), remedy="save with np.savez(file, Q=q, ...)")
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise SpecError(f"there is no file {str(path)!r}", at=Location("--inputs")) from None
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SpecError(f"cannot be read as .npz: {message}", at=Location(str(path)),
+                        remedy="save with np.savez(file, Q=q, K=k, ...)") from None  # fmt: skip
+
+
+def save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Writes an .npz file beside its place and moves it there; raises SpecError on a disk error."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy types its keyword arguments too narrowly
+        temporary.replace(path)
+    except OSError as error:
+        raise SpecError(f"cannot be written: {error.strerror or error}", at=Location(str(path)),
+                        remedy="choose another --out") from None  # fmt: skip
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_systems() -> list[System]:
+    """The systems of the zoo, sorted by name."""
+    return [validate(System, load_document(path)) for path in sorted(folder("cascade").glob("*/system.yaml"))]
+
+
+@lru_cache(maxsize=256)
 def _parse_once(content: bytes, source: str) -> Document:
     return parse_yaml(content, source)
 

@@ -1,5 +1,7 @@
 """Every refusal says where, what and what to do. In each text, § stands right before the place to report."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,12 +9,13 @@ from hypothesis import strategies as st
 from einsim.cascade import Access, Cascade, Index, Init, check, parse
 from einsim.errors import SpecError
 
-from .library import TEXTS
+from .library import FOLDER, TEXTS
 
 HEAD = "cascade c\ninput Q[e,p], K[e,m], s\noutput Z\n"
 SPLIT = HEAD + "split m into m1, m0 by M0\n"
 START = HEAD + "init Z[0,p] = 0\n"
 PLAIN = "Z[p] = Q[e,p]\n"
+ZOO = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.rglob("*.cascade"))]
 
 SYNTAX = [
     ("§", "the text of the cascade is empty", "begin with 'cascade NAME'"),
@@ -26,11 +29,21 @@ SYNTAX = [
     ('cascade c\n§"a\\x"', "unknown escape", r"write a backslash as \\"),
     ("cascade c\ninput§\noutput Z", "the line ends here", "expected a name"),
     (HEAD + "Z[p] =§\n", "the line ends here", "expected an expression"),
-    (HEAD + "Z[p] = Q[e,p§\n", "the line ends here", "expected '+', '-', '*', ']' or ','"),
+    (HEAD + "Z[p] = Q[e,p§\n", "the line ends here", "expected ',' or ']'"),
     (HEAD + "Z[p] = Q[e,p] §K[e,m]", "unexpected 'K'", "expected an operator or the end of the line"),
     (HEAD + "Z[p] = Q[e,p]§)", "unexpected ')'", "expected an operator or the end of the line"),
     (HEAD + "Z[p] = (Q[e,p]§", "the line ends here", "expected an operator or ')'"),
     (HEAD + "Z[p] = §* s", "unexpected '*'", "expected an expression"),
+    (HEAD + "Z[p] = s*§*2", "unexpected '*'", "write pow(a, b)"),
+    (HEAD + "Z[p] = Q[e,p] when e§", "the line ends here", "expected an operator or a comparison"),
+    (HEAD + "Z[p] = Q[e,p] when e <§", "the line ends here", "expected an expression"),
+    (HEAD + "Z[p] = Q[e,p] when §", "the line ends here", "expected a condition"),
+    (HEAD + "Z[p] = Q[e,p] when e §≤ p", "unexpected character '≤'", "write '<='"),
+    (HEAD + "Z[p] = Q[e,p] §% 2", "'%' works on ranks and sizes only", "floor(a / b)"),
+    (HEAD + "Z[p] = §s else 0", "'s' has no edge", "after a tensor with indices"),
+    (HEAD + "Z[p] = Q[§mid(e, 1),p]", "unknown function 'mid' in an index", "use min or max"),
+    (HEAD + "Z[p] = Q[§max(e),p]", "max takes two indices or more", "max(a, b)"),
+    (HEAD + "Z[p] = Q[§e//0,p]", "e//0 divides by zero", "a positive size"),
     (HEAD + "Z[p] =§= s", "unexpected '='", "expected an expression"),
     (HEAD + "Z[p] §@ s", "unexpected character '@'", "expected '='"),
     (HEAD + "Z[p] = Q[e,p] §× s", "unexpected character '×'", "write '*'"),
@@ -46,7 +59,7 @@ SYNTAX = [
 ]
 
 NAMES = [
-    (HEAD + "Z[p] = §G[e,p]", "unknown tensor 'G'", "known: K, Q, Z, s"),
+    (HEAD + "Z[p] = §G[e,p]", "unknown tensor 'G'", "known: K, Q, Z, e, m, p, s"),
     (HEAD + "ABC[p] = Q[e,p]\nZ[p] = §ABB[p]", "unknown tensor 'ABB'", "did you mean 'ABC'?"),
     (HEAD + "Z[p] = Q[e,p] * §N", "unknown name 'N': no tensor, scalar or size", "known: E, K, M, P"),
     (HEAD + "Z[p] = Q[e,p] * §n", "unknown tensor 'n'", "known"),
@@ -66,23 +79,40 @@ NAMES = [
     ("cascade c\ninput A[§K]\noutput Z\nZ = A[k]", "'K' cannot name a rank", "lower-case word such as 'k'"),
     (HEAD + "Z[p] = §input", "'input' is a word of the notation", "another name"),
     (HEAD + "Z[p] = §expp(Q[e,p])", "unknown function 'expp'", "did you mean 'exp'?"),
-    (HEAD + "Z[p] = §gather(Q[e,p])", "unknown function 'gather'", "known: abs, exp"),
+    (HEAD + "Z[p] = §gather(Q[e,p])", "unknown function 'gather'", "known: abs, ceil"),
     (HEAD + "Z[p] = §max(s)", "'max' takes 2 arguments, got 1", "write max(a, b)"),
     (HEAD + "Z[p] = §exp(s, s)", "'exp' takes 1 argument, got 2", "write exp(a)"),
     (HEAD + "Z[p] = §mx over e: Q[e,p]", "unknown reduction 'mx'", "did you mean 'max'?"),
     (HEAD + "rank a, §a\n" + PLAIN, "rank 'a' is declared twice", "once"),
+    (HEAD + "rank §a like q\n" + PLAIN, "rank 'a' refers to the unknown rank 'q'", "known: a, e, m, p"),
+    (HEAD + "rank §a like b, b within a\n" + PLAIN, "rank 'a' walks itself", "break the circle"),
+    (HEAD + "init Z[0,p] = §m * p\nZ[e+1,p] = Q[e,p]", "'m' is not a rank of the first slice", "reduces nothing"),
+    (HEAD + "init Z[0,p] = where(§e > 0, 1, 2)\nZ[e+1,p] = Q[e,p]", "'e' is not a rank of the", "reduces nothing"),
+    (HEAD + "rank §a = B, b = A+1\n" + PLAIN, "size A follows from itself", "be free"),
+    (HEAD + "rank q like j\nsplit §q into j, n by N\n" + PLAIN, "size J follows from itself", "be free"),
+    (HEAD + "Z[p] = Q[e,p] when 2 §// N > 1", "unknown size 'N' in the index '2//N'", "known: E, M, P"),
+    (HEAD + "Z[p] = Q[e,p] when §e*N > 1", "unknown size 'N' in the index 'e*N'", "known: E, M, P"),
+    (HEAD + "rank a = §m+1\n" + PLAIN, "the size of rank 'a' cannot be 'm+1'", "use sizes and integers"),
+    (HEAD + "rank a = §N+1\n" + PLAIN, "unknown size 'N' in the size of rank 'a'", "known: E, M, P"),
+    (HEAD + "size W, §W\n" + PLAIN, "size W is declared twice", "once"),
+    (HEAD + "size §M\n" + PLAIN, "M is the size of rank 'm' already", "another name"),
+    (HEAD + "size §w\n" + PLAIN, "'w' is neither a rank nor a size", "upper case"),
+    (HEAD + "tensor §T[m]\n" + PLAIN, "no Einsum writes a part of tensor 'T'", "remove it"),
+    (HEAD + "sequence §n\n" + PLAIN, "sequence over the unknown rank 'n'", "known: e, m, p"),
 ]
 
 RANKS = [
-    (HEAD + "Z[m] = Q[e,§m]", "dimension 2 of 'Q' has rank 'p', read with 'm'", "write 'p', or declare"),
+    (
+        HEAD + "Z[m] = Q[e,§m]",
+        "dimension 2 of 'Q' has rank 'p', read with 'm'",
+        "write 'p', or declare 'rank m like p'",
+    ),
     (SPLIT + "Z[m0] = K[e,§m0]", "dimension 2 of 'K' has rank 'm', read with 'm0'", "write 'm1*M0+m0'"),
     (HEAD + "Y[m] = K[e,m]\nZ[p] = Y[§p]", "dimension 1 of 'Y' has rank 'm'", "write 'm'"),
     (HEAD + "Z[p] = Q[§foo+1,p]", "unknown rank 'foo' in the index 'foo+1'", "known: e, m, p"),
     (SPLIT + "Z[m1] = K[e,§m1*N0]", "unknown size 'N0'", "known: E, M, M0"),
     (HEAD + "Z[p] = Q[§Ee,p]", "'Ee' is neither a rank nor a size", "lower case"),
-    (HEAD + "Z[p] = Q[§e*p,p]", "the index multiplies ranks (e*p)", "a sum of ranks"),
     (HEAD + "Z[§m,p] = Q[e,p]", "rank 'm' of Z[m,p] is absent on the right", "on the right: e, p"),
-    (HEAD + "Z[§p] = s", "rank 'p' of Z[p] is absent on the right", "no rank"),
     (HEAD + "§Z[p,p] = Q[e,p]", "rank 'p' is on the left side of 'Z' more than once", "of its own"),
     (HEAD + "Z[§2*p] = Q[e,p]", "the left side cannot be written at '2*p'", "(r+1)"),
     (HEAD + "Z[§0] = Q[e,p]", "the left side cannot be written at '0'", "write at a rank"),
@@ -96,6 +126,11 @@ RANKS = [
     (HEAD + "Z[p] = max over §p: Q[e,p]", "rank 'p' is on the left side", "reduce e"),
     (HEAD + "Z[p] = max over §m: Q[e,p]", "rank 'm' indexes nothing", "known: e"),
     (HEAD + "Z[p] = sum over e,§e: Q[e,p]", "rank 'e' is listed twice", "once"),
+    (HEAD + "§Z[p] = Q[e,p] when m < p", "rank 'm' of the filter is no rank of 'Z[p] = Q[e,p]'", "sum over e,m:"),
+    (HEAD + "§Z[p] = Q[e,p] when e < p density 2", "density 2 of 'Z' is no share", "a number above 0"),
+    (HEAD + "§Z = argmax over e,p: Q[e,p]", "argmax over 2 ranks", "one rank at a time"),
+    (HEAD + "§Z[p] = topk over e: Q[e,p]", "Z[p] needs exactly one rank that is not on the right", "IX[j,p]"),
+    (HEAD + "rank t within m\nZ[p] = Q[e,§t]", "dimension 2 of 'Q' has rank 'p', read with 't'", "write 'p'"),
     (
         HEAD + "§Z[p] = Q[e,p] + s",
         "two readings: of the whole, 'Z[p] = sum over e: Q[e,p] + s', or of a part, 'T[p] = Q[e,p]'",
@@ -189,6 +224,33 @@ def test_a_damaged_text_is_read_or_refused_but_never_crashes(name, data):
     damage = data.draw(st.text(alphabet=' \nmMpZ0*+-/=[](),:"#_x\x00é', max_size=4))
     error = refusal(text[:start] + damage + text[end:])
     assert error is None or (error.at is not None and error.at.line >= 1 and error.remedy)
+
+
+@st.composite
+def misspelt(draw):
+    """A text of the zoo with a few words exchanged, for one of their kind or for any other."""
+    words = re.findall(r'"[^"\n]*"|#[^\n]*|\w+|\s+|[=!<>]=|//|.', draw(st.sampled_from(ZOO)))
+    kinds = [sorted({word for word in words if re.fullmatch(kind, word)}) for kind in ("[a-z][a-z0-9]*", "[A-Z]\\w*")]
+    kinds += [["+", "-", "*", "/", "//", "%"], ["<", "<=", ">", ">=", "==", "!="], ["", "0", "1", "2", "-1", "+1"]]
+    more = ["else 0", "else edge", "when m < p", "density 0.5", "max over m:", "topk over m:", "[m]", "(", "]", "\n"]
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(4, len(words) - 1))
+        own = [kind for kind in kinds if words[place] in kind]
+        words[place] = draw(st.sampled_from(own[0] if own and draw(st.booleans()) else sum(kinds, more)))
+    return "".join(words)
+
+
+@settings(max_examples=300, deadline=None)
+@given(misspelt())
+def test_a_misspelt_text_is_read_or_refused_with_a_place_and_a_remedy(text):
+    error = refusal(text)
+    if error is None:
+        assert parse(str(parse(text))) == parse(text)
+    else:
+        assert error.at is not None
+        assert 1 <= error.at.line <= text.count("\n") + 1
+        assert error.at.column >= 1
+        assert error.remedy
 
 
 @given(st.text())

@@ -11,11 +11,16 @@ from einsim.cascade import (
     Access,
     Binary,
     Cascade,
+    Compare,
     Einsum,
     Index,
     Init,
+    Junction,
     Negate,
     Number,
+    Position,
+    Quotient,
+    RankDecl,
     Split,
     TensorDecl,
     Term,
@@ -26,7 +31,8 @@ from einsim.cascade.syntax import tree_of
 from einsim.errors import SpecError
 
 from .library import TEXTS, load
-from .programs import expressions, indices, programs
+from .nodes import conditions, expressions, indices
+from .programs import programs
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -46,15 +52,28 @@ def test_random_cascades_round_trip(program):
 
 def rebuilt(body):
     """The expression read back from its text, unchecked; S is declared as a scalar."""
-    init = Init(Access("T", (Index(),)), body)
-    text = str(Cascade("c", inputs=(TensorDecl("S"),), inits=(init,)))
-    return build(tree_of(text, "c"), "c").inits[0].body
+    return rebuilt_cascade(Cascade("c", inits=(Init(Access("T", (Index(),)), body),))).inits[0].body
+
+
+def rebuilt_cascade(cascade):
+    """A cascade read back from its text, unchecked; S is a scalar, m, m0, m1 and p are ranks."""
+    ranks = tuple(RankDecl(rank) for rank in ("m", "m0", "m1", "p"))
+    text = str(dataclasses.replace(cascade, inputs=(TensorDecl("S"),), ranks=ranks))
+    return build(tree_of(text, "c"), "c")
 
 
 @settings(max_examples=500, deadline=None)
 @given(expressions())
 def test_random_expressions_round_trip(body):
     assert rebuilt(body) == body
+
+
+@settings(max_examples=300, deadline=None)
+@given(conditions(), st.sampled_from([None, Number(0.25), Access("S")]))
+def test_random_filters_round_trip(when, density):
+    left = Access("Z", tuple(map(Index.of, ("m", "m0", "m1", "p"))))
+    einsum = Einsum(left, Access("S"), None, when, density)
+    assert rebuilt_cascade(Cascade("c", einsums=(einsum,))).einsums == (einsum,)
 
 
 @settings(max_examples=300, deadline=None)
@@ -105,7 +124,7 @@ L[m1+1,p] = max(L[m1,p], Z[p,m1] / (2 * 3)) - (1 - 1e-09)
 
 def test_records_of_a_small_cascade():
     cascade = parse('cascade c\n"T"\ninput A[m]\noutput Z\nsplit m into m1, m0 by M0\nZ[m1] = A[m1*M0+m0]')
-    index = Index((Term(1, ("M0",), "m1"), Term(1, (), "m0")))
+    index = Index((Term(1, ("M0",), ("m1",)), Term(1, (), ("m0",))))
     assert cascade == Cascade(
         name="c",
         title="T",
@@ -151,6 +170,15 @@ def test_records_are_frozen_and_travel_between_processes():
         ("2*M0*m1*3", "6*m1*M0"),
         ("M*P", "M*P"),
         ("0*m", "0"),
+        ("m*p", "m*p"),
+        ("d*(a-1)", "a*d-d"),
+        ("(m//M0)*M0+m%M0", "(m//M0)*M0+m%M0"),
+        ("-(m//2)", "-(m//2)"),
+        ("-m//2", "(-m)//2"),
+        ("m//2//3", "(m//2)//3"),
+        ("2*m//M0", "(2*m)//M0"),
+        ("max(0,min(y-W//2,H-W))+u", "u+max(0, min(y-(W//2), H-W))"),
+        ("B[j,p]*N+n", "B[j,p]*N+n"),
     ],
 )
 def test_indices_have_one_form(text, canonical):
@@ -159,7 +187,7 @@ def test_indices_have_one_form(text, canonical):
 
 
 def test_properties_of_an_index():
-    whole = Index((Term(1, (), "m0"), Term(1, ("M0",), "m1"), Term(-1)))
+    whole = Index((Term(1, (), ("m0",)), Term(1, ("M0",), ("m1",)), Term(-1)))
     assert whole.ranks == ("m1", "m0")
     assert whole.sizes == ("M0",)
     assert not whole.is_constant
@@ -184,7 +212,15 @@ def test_properties_of_an_index():
         lambda: Split("m", "m1", "m0", "m0"),
         lambda: Term(1, ("m",)),
         lambda: Cascade("no good"),
-        lambda: Cascade("c", ranks=("A",)),
+        lambda: RankDecl("A"),
+        lambda: RankDecl("c", size=Index.of("m")),
+        lambda: Cascade("c", sizes=("w",)),
+        lambda: Position(Index.constant(2)),
+        lambda: Negate(Position(Index.of("m"))),
+        lambda: Binary("+", Position(Index.of("m")), Number(1)),
+        lambda: Junction("and", (Compare("<", Number(1), Number(2)),)),
+        lambda: Quotient(Index.of("m"), Index()),
+        lambda: Access("A", (Index.of("m"),), float("nan")),
         lambda: Einsum(Access("Z"), Access("A", (Index.of("k"),))),
         lambda: Einsum(Access("Z"), Binary("+", Access("A"), Number(1)), "sum"),
     ],
