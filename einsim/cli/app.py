@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 import traceback
+from importlib import import_module
+from typing import Final
 
 from cyclopts import App, CycloptsError
 
@@ -14,6 +16,19 @@ from einsim.cli.output import complain, discard_output, finish_output, prepare
 from einsim.cli.signals import Stopped, stoppable
 from einsim.errors import EinsimError
 
+COMMANDS: Final = {
+    "run": "einsim.cli.run:run",
+    "sweep": "einsim.cli.sweep:sweep",
+    "show": "einsim.cli.show:show",
+    "zoo": "einsim.cli.zoo:zoo",
+    "taxonomy": "einsim.cli.zoo:taxonomy",
+    "passes": "einsim.cli.zoo:passes",
+    "evaluate": "einsim.cli.zoo:evaluate",
+    "derive": "einsim.cli.derive:derive",
+    "map": "einsim.cli.map:map_",
+}
+"""Where each command is: its module is loaded when the command is used, and not before."""
+
 app = App(
     name="einsim",
     version=__version__,
@@ -21,17 +36,17 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-# By name: a command's module is loaded when the command is used, and not before.
-app.command("einsim.cli.run:run", name="run")
-app.command("einsim.cli.sweep:sweep", name="sweep")
-app.command("einsim.cli.show:show", name="show")
-app.command("einsim.cli.zoo:zoo", name="zoo")
-app.command("einsim.cli.zoo:taxonomy", name="taxonomy")
-app.command("einsim.cli.zoo:passes", name="passes")
-app.command("einsim.cli.zoo:evaluate", name="evaluate")
-app.command("einsim.cli.derive:derive", name="derive")
-app.command("einsim.cli.map:map_", name="map")
 app.register_install_completion_command()
+
+
+def _register(words: list[str]) -> None:
+    """Makes the commands known; with their descriptions where all of them are to be listed."""
+    for name, place in COMMANDS.items():
+        if words and words[0] in COMMANDS:
+            app.command(place, name=name)
+        else:
+            module, _, function = place.partition(":")
+            app.command(getattr(import_module(module), function), name=name)
 
 
 def main() -> None:
@@ -53,6 +68,7 @@ def _run(words: list[str]) -> int:
     """Runs one command; every end is a code and at most one message."""
     try:
         prepare()
+        _register(words)
         code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
         finish_output()
     except CycloptsError as error:

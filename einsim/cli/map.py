@@ -23,14 +23,14 @@ def map_(
     cascade: CascadeArgument,
     *,
     sizes: Annotated[str, Parameter(name="--sizes", help="Sizes of the cascade's ranks: E=64,F=64,M=16K,P=16K,M0=256")],
-    arch: Annotated[str, Parameter(name="--arch", help="Architecture: a shipped name or a file")] = "fusemax",
+    arch: Annotated[str, Parameter(name="--arch", help="Architecture: a shipped name or a file")],
     batch: Annotated[int, Parameter(name="--batch", help="Independent instances, one after another: heads, batch")] = 1,
     json: JsonOption = False,
 ) -> int:
     """Map any cascade by itself, one Einsum after another, and print what that costs.
 
     A first answer for cascades without a mapping file; `einsim run` evaluates mappings made with care.
-    Example: einsim map attn_causal-3pass --sizes E=64,F=64,M=16K --batch 768
+    Example: einsim map attn_causal-3pass --sizes E=64,F=64,M=16K --batch 768 --arch fusemax
     """
     if batch < 1:
         raise SpecError(f"{batch} is not positive", at=Location("--batch"))
