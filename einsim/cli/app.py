@@ -29,24 +29,24 @@ COMMANDS: Final = {
 }
 """Where each command is: its module is loaded when the command is used, and not before."""
 
-app = App(
-    name="einsim",
-    version=__version__,
-    help="Which attention algorithm, mapped how, on which spatial array, is fastest and cheapest?",
-    help_format="plaintext",
-    suppress_keyboard_interrupt=False,
-)
-app.register_install_completion_command()
 
-
-def _register(words: list[str]) -> None:
-    """Makes the commands known; with their descriptions where all of them are to be listed."""
+def application(words: list[str]) -> App:
+    """The command line for some words; commands carry their descriptions where all of them are to be listed."""
+    app = App(
+        name="einsim",
+        version=__version__,
+        help="Which attention algorithm, mapped how, on which spatial array, is fastest and cheapest?",
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
     for name, place in COMMANDS.items():
         if words and words[0] in COMMANDS:
             app.command(place, name=name)
         else:
             module, _, function = place.partition(":")
             app.command(getattr(import_module(module), function), name=name)
+    app.register_install_completion_command()
+    return app
 
 
 def main() -> None:
@@ -68,8 +68,7 @@ def _run(words: list[str]) -> int:
     """Runs one command; every end is a code and at most one message."""
     try:
         prepare()
-        _register(words)
-        code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        code = application(words)(words, exit_on_error=False, print_error=False, result_action="return_value")
         finish_output()
     except CycloptsError as error:
         return _fail(str(error) or type(error).__name__, 2)
