@@ -32,7 +32,7 @@ from einsim.report.describe import (
     formula_tables,
     formulas,
 )
-from einsim.report.tables import table
+from einsim.report.theory import system_report, zoo_record
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, load_architecture, load_design, load_mapping
 from einsim.spec.overrides import parse_override
@@ -45,6 +45,7 @@ class Kind(StrEnum):
     CASCADE = "cascade"
     ARCHITECTURE = "architecture"
     MAPPING = "mapping"
+    SYSTEM = "system"
 
 
 def show(
@@ -63,7 +64,7 @@ def show(
     accounting: AccountingOption = Accounting.FULL,
     json: JsonOption = False,
 ) -> None:
-    """Show a cascade, an architecture or a mapping; with --symbolic the formulas of a configuration.
+    """Show a cascade, a system of the zoo, an architecture or a mapping; with --symbolic a configuration's formulas.
 
     Examples: einsim show attention-1pass; einsim show fusemax --symbolic --model BERT --seq-len 256K
     """
@@ -86,13 +87,18 @@ def show(
 
 
 def _list(*, json: bool) -> None:
-    shipped: dict[str, Any] = {str(kind): library.names(kind) for kind in Kind}
+    shipped: dict[str, Any] = {str(kind): _names(kind) for kind in Kind}
     shipped["model"] = [shape.name for shape in library.load_models().models]
     if json:
         print_json(shipped)
-    else:
-        show_result(table("Shipped with einsim", ("kind", "names"),
-                          [(kind, ", ".join(names)) for kind, names in shipped.items()], left=2))  # fmt: skip
+        return
+    variants = {system.cascade_name(each) for system in library.load_systems() for each in system.variants}
+    shipped["cascade"] = [name for name in shipped["cascade"] if name not in variants]
+    lines: list[RenderableType] = []
+    for kind, names in shipped.items():
+        lines += [Text(f"{kind}s" if kind != "cascade" else "cascades (and those of the systems, SYSTEM-VARIANT)",
+                       style="bold"), Text(f"  {', '.join(names)}")]  # fmt: skip
+    show_result(Group(*lines))
 
 
 def _formulas(
@@ -115,15 +121,16 @@ def _find(name: str, kind: Kind | None, work: Workload | None) -> dict[str, tupl
     """Everything that a name means, as a record and as text; a mapping's choices are made for the workload."""
     readers: dict[Kind, Callable[[str], tuple[Any, RenderableType]]] = {
         Kind.CASCADE: _cascade, Kind.ARCHITECTURE: _architecture, Kind.MAPPING: lambda name: _mapping(name, work),
+        Kind.SYSTEM: _system,
     }  # fmt: skip
     if kind is not None:
         return {str(kind): readers[kind](name)}
     if "/" in name or name.endswith((".yaml", ".yml", ".cascade")):
         guess = _guess(name)
         return {str(guess): readers[guess](name)}
-    known = [each for each in Kind if name in library.names(each)]
+    known = [each for each in Kind if name in _names(each)]
     if not known:
-        everything = {shipped for each in Kind for shipped in library.names(each)}
+        everything = {shipped for each in Kind for shipped in _names(each)}
         raise SpecError(f"nothing is called {name!r}", at=Location("show"), remedy=suggest(name, everything))
     return {str(each): readers[each](name) for each in known}
 
@@ -135,6 +142,20 @@ def _guess(name: str) -> Kind:
     path = library.find("mapping", name, at=Location("show"))
     value = library.load_document(Path(path)).value
     return Kind.ARCHITECTURE if isinstance(value, dict) and "memories" in value else Kind.MAPPING
+
+
+def _names(kind: Kind) -> list[str]:
+    """The shipped names of a kind."""
+    return [system.name for system in library.load_systems()] if kind is Kind.SYSTEM else library.names(kind)
+
+
+def _system(name: str) -> tuple[Any, RenderableType]:
+    system = next((each for each in library.load_systems() if each.name == name), None)
+    if system is None:
+        raise SpecError(f"unknown system {name!r}", at=Location("show"), remedy=suggest(name, _names(Kind.SYSTEM)))
+    cascades = {each: library.load_cascade(system.cascade_name(each)) for each in system.variants}
+    record = zoo_record(system, cascades)
+    return record, system_report(record, str(cascades[system.straightforward]))
 
 
 def _cascade(name: str) -> tuple[Any, RenderableType]:

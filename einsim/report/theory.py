@@ -146,6 +146,39 @@ def zoo_table(records: list[Record]) -> RenderableType:
     return table(f"{len(records)} systems", columns, rows, left=7)
 
 
+def system_report(record: Record, written: str) -> RenderableType:
+    """One system explained: what it is, its variants with their passes, and the straightforward one as text."""
+    rows = [
+        (
+            variant["cascade"] + ("  (as written)" if variant["name"] == record["straightforward"] else "")
+            + ("  (best)" if variant["name"] == record["best"] else ""),
+            str(variant["passes"]),
+            ", ".join(f"{each['tensor']} {each['per_row']}" for each in variant["footprint"]) or "-",
+            variant["operations"],
+        )
+        for variant in record["variants"]
+    ]  # fmt: skip
+    facts = [f"class {record['class']}", f"source ({record['confidence']}): {record['source']}"]
+    if record["seed"]:
+        facts.insert(1, f"surveyed system{'s' * (len(record['seed']) > 1)} {', '.join(map(str, record['seed']))}")
+    parts: list[RenderableType] = [
+        Text(f"{record['name']}: {record['title']}", style="bold"),
+        Text(record["description"]),
+        Text("; ".join(facts), style="dim"),
+        Text(),
+        table("Variants", ("cascade", "passes", "alive across passes, a row", "operations"), rows, left=4),
+    ]
+    for heading, text in (("From the one to the other", record["rewrites"]), ("What resists", record["resists"])):
+        if text:
+            parts += [Text(), Text(f"{heading}: {text}")]
+    sizes = "; ".join(
+        f"{each['name']} ({', '.join(f'{symbol}={value}' for symbol, value in each['sizes'].items())})"
+        for each in record["sizes"]
+    )
+    parts += [Text(), Text(f"Published sizes: {sizes or 'none'}"), Text(), Text(written.rstrip())]
+    return Group(*parts)
+
+
 _GROUPS: Final = ("0 passes (no sequence)", "1 pass", "2 passes", "3 passes", "more passes")
 
 

@@ -52,3 +52,20 @@ def test_refused():
     refused("show", "fusemax", "--shape", "B=1", parts=("--symbolic",))
     refused("show", "missing.cascade", parts=("there is no file",))
     refused("show", "fusemax", "--symbolic", parts=("--model",))
+
+
+def test_a_system_of_the_zoo_is_explained():
+    code, out, _ = einsim("show", "attn")
+    assert code == 0
+    for words in ("Softmax attention", "attn-3pass  (as written)", "attn-fusemax  (best)", "QK M, SN M", "BERT 1K"):
+        assert words in out
+    record = json.loads(einsim("show", "attn", "--json")[1])["system"]
+    assert {each["name"]: each["passes"] for each in record["variants"]}["fusemax"] == 1
+
+
+def test_everything_shipped_is_listed():
+    _, out, _ = einsim("show")
+    assert "attention-1pass" in out
+    assert "attn_causal, " in out
+    assert "attn_causal-3pass" not in out
+    assert "attn_causal-3pass" in json.loads(einsim("show", "--json")[1])["cascade"]
