@@ -55,17 +55,18 @@ def test_refused():
 
 
 def test_a_system_of_the_zoo_is_explained():
-    code, out, _ = einsim("show", "attn")
-    assert code == 0
+    outcome = einsim("show", "attn")
+    assert outcome.code == 0
     for words in ("Softmax attention", "attn-3pass  (as written)", "attn-fusemax  (best)", "QK M, SN M", "BERT 1K"):
-        assert words in out
-    record = json.loads(einsim("show", "attn", "--json")[1])["system"]
+        assert words in outcome.out
+    record = einsim("show", "attn", "--json").json["system"]
     assert {each["name"]: each["passes"] for each in record["variants"]}["fusemax"] == 1
+    refused("show", "atn", "--kind", "system", parts=("did you mean 'attn'",))
 
 
 def test_everything_shipped_is_listed():
-    _, out, _ = einsim("show")
-    assert "attention-1pass" in out
-    assert "attn_causal, " in out
-    assert "attn_causal-3pass" not in out
-    assert "attn_causal-3pass" in json.loads(einsim("show", "--json")[1])["cascade"]
+    outcome = einsim("show")
+    assert "attention-1pass" in outcome.out
+    assert "attn_causal, " in outcome.out
+    assert "attn_causal-3pass" not in outcome.out
+    assert "attn_causal-3pass" in einsim("show", "--json").json["cascade"]
