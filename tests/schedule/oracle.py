@@ -6,7 +6,7 @@ alive on the way, counted element by element, is what a level has to hold. Only 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import product
 
 from einsim.cascade import iteration_ranks, operands, split_of
@@ -164,32 +164,34 @@ class Walk:
             yield homes[tensor], tensor, place, holder, times[0], times[-1]
         for time, level, _, tensor, place in self.uses:
             known = [source for source in self.sources[level, tensor, place] if source[0] <= time]
-            if not known:
-                continue  # the first slice of an iteration, or words of the outermost memory
+            if not known:  # words of the outermost memory, or the first slice of an iteration
+                assert level == self.design.architecture.outermost or place[self.slice_of(tensor)] == 0
+                continue
             start, holder = known[0] if homes.get(tensor) == level else known[-1]
             yield level, tensor, place, holder, start, time
 
     def peaks(self) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
         """The most words alive by (level, tensor); and of those whose processing element is known, in one."""
-        alive: dict[tuple, set[int]] = defaultdict(set)
+        alive: dict[tuple, set] = defaultdict(set)
         for level, tensor, place, holder, start, end in self.intervals():
-            position = self.slice_of(tensor)
-            one = place if position is None else (*place[:position], *place[position + 1 :])
-            alive[level, tensor, one, holder].update(range(start, end + 1))
-        together: dict[tuple, set] = defaultdict(set)
-        apart: dict[tuple, int] = defaultdict(int)
-        for (level, tensor, place, holder), times in alive.items():
-            for time in times:
-                together[level, tensor, time].add(place)
+            for time in range(start, end + 1):
+                alive[level, tensor, time, None].add(place)
                 if holder is not None:
-                    apart[level, tensor, time, holder] += 1
+                    alive[level, tensor, time, holder].add(place)
         most: dict[tuple[str, str], int] = defaultdict(int)
         single: dict[tuple[str, str], int] = defaultdict(int)
-        for (level, tensor, _), places in together.items():
-            most[level, tensor] = max(most[level, tensor], len(places))
-        for (level, tensor, _, _), count in apart.items():
-            single[level, tensor] = max(single[level, tensor], count)
+        for (level, tensor, _, holder), places in alive.items():
+            peak = most if holder is None else single
+            peak[level, tensor] = max(peak[level, tensor], self.words(tensor, places))
         return most, single
+
+    def words(self, tensor: str, places: set[Place]) -> int:
+        """Words of some places; the slice that an iteration makes takes the room of the one before."""
+        position = self.slice_of(tensor)
+        if position is None:
+            return len(places)
+        slices = Counter((*place[:position], *place[position + 1 :]) for place in places)
+        return sum(max(1, count - 1) for count in slices.values())
 
 
 def ranks_of(plan) -> list[str]:

@@ -18,7 +18,7 @@ from ..cascade.library import TEXTS
 from ..model.compare import differences, disagreements, examples
 from ..model.designs import sweeps
 from .oracle import Walk
-from .programs import OWN, TRAP, program, programs
+from .programs import COPIES, OWN, TRAP, program, programs
 
 REFUSED = ("where its rank", "takes", "outside of the loops")
 """What random mappings may do that no mapping may."""
@@ -251,6 +251,20 @@ def test_a_copy_on_chip_lasts_until_its_reader():
     partition = ROWS | {"m": {"mx": "4", "m0": "1"}}
     sweep = program(text, {"nests": nests, "partition": partition, "einsums": einsums}, {"M": 64, "P": 64})
     assert held(sweep.design(sweep.points[0])) == 2 * 64 * 64
+
+
+def test_a_copy_is_not_read_before_it_is_brought():
+    """C could share the loops of A, were it not for B, which brings the copy that C reads."""
+    nests = {
+        name: {"array": "array1d", "loops": {"dram": loops}} for name, loops in (("n", ["m", "p"]), ("o", ["p", "m"]))
+    }
+    einsums = {
+        "A": {"nest": "n", "keep": {"X": DRAM, "A": DRAM}},
+        "B": {"nest": "o", "keep": {"X": ["dram", *BUFFER], "B": DRAM}},
+        "C": {"nest": "n", "keep": {"X": BUFFER, "C": DRAM}},
+    }
+    sweep = program(COPIES, {"nests": nests, "einsums": einsums}, {"M": 4, "P": 3})
+    check_against_the_walk(sweep.design(sweep.points[0]), equal=True)
 
 
 def test_accesses_at_other_indices_are_other_words():
