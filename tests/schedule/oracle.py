@@ -11,9 +11,19 @@ from itertools import product
 
 from einsim.cascade import iteration_ranks, operands, split_of
 
+from hypothesis import assume
+
+from einsim.errors import SpecError
+from einsim.schedule.environment import environment
+from einsim.schedule.liveness import Liveness
+from einsim.schedule.lower import _Lowering, lower
+
 from ..model.walk import elements, pieces
 
 Place = tuple[int, ...]
+
+REFUSED = ("where its rank", "takes", "outside of the loops")
+"""What random mappings may do that no mapping may."""
 
 
 class Walk:
@@ -196,3 +206,36 @@ class Walk:
 
 def ranks_of(plan) -> list[str]:
     return [dimension.rank for dimension in plan.dimensions]
+
+
+def liveness(design) -> Liveness:
+    lowering = _Lowering(design, environment(design, {}))
+    lowering.make_tiles()
+    einsums = {einsum.name: lowering.einsum(einsum) for einsum in lowering.mapped_einsums()}
+    return Liveness(design, einsums, lowering.env)
+
+
+def check_against_the_walk(design, *, equal: bool = False) -> None:
+    """No level holds less than what is alive there in the walk; or just that."""
+    try:
+        lower(design)
+    except SpecError as error:
+        assume(not any(part in str(error) for part in REFUSED))
+        raise
+    live = liveness(design)
+    together, apart = Walk(live).peaks()
+    needed = {
+        (stay.level, stay.touch.stored): 1 for stay in live.stays if stay.level not in design.architecture.memories
+    }
+    for stay, shortfall in zip([s for s in live.stays if (s.level, s.touch.stored) in needed], live.shortfalls(),
+                               strict=True):  # fmt: skip
+        key = (stay.level, stay.touch.stored)
+        needed[key] = max(needed[key], shortfall.needed)
+    for (level, tensor), words in together.items():
+        if level in list(design.architecture.memories)[1:]:
+            found = sum(n for (stored, _), n in live.held(level, list(live.einsums)).items() if stored == tensor)
+            assert words == found if equal else words <= found, (level, tensor, words, found)
+    for key, words in apart.items():
+        if key[0] not in design.architecture.memories:
+            found = needed.get(key, 1)
+            assert words == found if equal else words <= found, (key, words, found)
