@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from itertools import product
 
-from einsim.cascade import iteration_ranks, operands, split_of
-
 from hypothesis import assume
 
+from einsim.cascade import iteration_ranks, operands, split_of
 from einsim.errors import SpecError
 from einsim.schedule.environment import environment
 from einsim.schedule.liveness import Liveness
