@@ -33,6 +33,13 @@ def test_every_configuration_prints_for_people(configuration):
     assert "\x1b" not in outcome.out
 
 
+def test_what_a_mapping_takes_for_granted_is_shown():
+    assert einsim("run", "cascade", *BERT, "--json").json["assumed"] == {"BQK": ["registers1d"]}
+    assert "BQK stays in registers1d, whether it fits or not" in einsim("run", "cascade", *BERT).out
+    assert einsim("run", "fusemax", *BERT, "--json").json["assumed"] == {}
+    assert "assumed" not in einsim("run", "fusemax", *BERT).out
+
+
 @pytest.mark.parametrize("configuration", ["unfused", "cascade", "architecture", "fusemax"])
 def test_shape(configuration):
     record = einsim("run", configuration, "--shape", SHAPE, "--json").json

@@ -6,14 +6,23 @@ alive on the way, counted element by element, is what a level has to hold. Only 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import product
 
+from hypothesis import assume
+
 from einsim.cascade import iteration_ranks, operands, split_of
+from einsim.errors import SpecError
+from einsim.schedule.environment import environment
+from einsim.schedule.liveness import Liveness
+from einsim.schedule.lower import _Lowering, lower
 
 from ..model.walk import elements, pieces
 
 Place = tuple[int, ...]
+
+REFUSED = ("where its rank", "takes", "outside of the loops")
+"""What random mappings may do that no mapping may."""
 
 
 class Walk:
@@ -164,33 +173,68 @@ class Walk:
             yield homes[tensor], tensor, place, holder, times[0], times[-1]
         for time, level, _, tensor, place in self.uses:
             known = [source for source in self.sources[level, tensor, place] if source[0] <= time]
-            if not known:
-                continue  # the first slice of an iteration, or words of the outermost memory
+            if not known:  # words of the outermost memory, or the first slice of an iteration
+                assert level == self.design.architecture.outermost or place[self.slice_of(tensor)] == 0
+                continue
             start, holder = known[0] if homes.get(tensor) == level else known[-1]
             yield level, tensor, place, holder, start, time
 
     def peaks(self) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
         """The most words alive by (level, tensor); and of those whose processing element is known, in one."""
-        alive: dict[tuple, set[int]] = defaultdict(set)
+        alive: dict[tuple, set] = defaultdict(set)
         for level, tensor, place, holder, start, end in self.intervals():
-            position = self.slice_of(tensor)
-            one = place if position is None else (*place[:position], *place[position + 1 :])
-            alive[level, tensor, one, holder].update(range(start, end + 1))
-        together: dict[tuple, set] = defaultdict(set)
-        apart: dict[tuple, int] = defaultdict(int)
-        for (level, tensor, place, holder), times in alive.items():
-            for time in times:
-                together[level, tensor, time].add(place)
+            for time in range(start, end + 1):
+                alive[level, tensor, time, None].add(place)
                 if holder is not None:
-                    apart[level, tensor, time, holder] += 1
+                    alive[level, tensor, time, holder].add(place)
         most: dict[tuple[str, str], int] = defaultdict(int)
         single: dict[tuple[str, str], int] = defaultdict(int)
-        for (level, tensor, _), places in together.items():
-            most[level, tensor] = max(most[level, tensor], len(places))
-        for (level, tensor, _, _), count in apart.items():
-            single[level, tensor] = max(single[level, tensor], count)
+        for (level, tensor, _, holder), places in alive.items():
+            peak = most if holder is None else single
+            peak[level, tensor] = max(peak[level, tensor], self.words(tensor, places))
         return most, single
+
+    def words(self, tensor: str, places: set[Place]) -> int:
+        """Words of some places; the slice that an iteration makes takes the room of the one before."""
+        position = self.slice_of(tensor)
+        if position is None:
+            return len(places)
+        slices = Counter((*place[:position], *place[position + 1 :]) for place in places)
+        return sum(max(1, count - 1) for count in slices.values())
 
 
 def ranks_of(plan) -> list[str]:
     return [dimension.rank for dimension in plan.dimensions]
+
+
+def liveness(design) -> Liveness:
+    lowering = _Lowering(design, environment(design, {}))
+    lowering.make_tiles()
+    einsums = {einsum.name: lowering.einsum(einsum) for einsum in lowering.mapped_einsums()}
+    return Liveness(design, einsums, lowering.env)
+
+
+def check_against_the_walk(design, *, equal: bool = False) -> None:
+    """No level holds less than what is alive there in the walk; or just that."""
+    try:
+        lower(design)
+    except SpecError as error:
+        assume(not any(part in str(error) for part in REFUSED))
+        raise
+    live = liveness(design)
+    together, apart = Walk(live).peaks()
+    needed = {
+        (stay.level, stay.touch.stored): 1 for stay in live.stays if stay.level not in design.architecture.memories
+    }
+    for stay, shortfall in zip([s for s in live.stays if (s.level, s.touch.stored) in needed], live.shortfalls(),
+                               strict=True):  # fmt: skip
+        key = (stay.level, stay.touch.stored)
+        needed[key] = max(needed[key], shortfall.needed)
+    for (level, tensor), words in together.items():
+        if level in list(design.architecture.memories)[1:]:
+            found = sum(n for (stored, _), n in live.held(level, list(live.einsums)).items() if stored == tensor)
+            assert words == found if equal else words <= found, (level, tensor, words, found)
+    for key, words in apart.items():
+        if key[0] not in design.architecture.memories:
+            found = needed.get(key, 1)
+            assert words == found if equal else words <= found, (key, words, found)

@@ -32,7 +32,22 @@ A[p,m] = exp(X[p,m])
 B[p,m] = A[P-1-p,m] * X[p,m]
 T[p] = B[p,m] * A[p,M-1-m]
 """
-TEXTS = [TRAP, TURNED, BACKWARDS, *(LIBRARY[name] for name in (
+COPIES = """cascade copies
+input X[m,p]
+output A, B, C
+A[m,p] = exp(X[m,p])
+B[m,p] = exp(X[m,p])
+C[m] = sum over p: exp(X[m,p])
+"""
+LINEAR = """cascade linear
+input Q[m,e], K[m,e], V[m,p]
+output O, N
+init S[0,e,p] = 0
+S[m+1,e,p] = S[m,e,p] + K[m,e] * V[m,p]
+O[m,p] = Q[m,e] * S[m+1,e,p]
+N[m,p] = Q[m,e] * S[m,e,p]
+"""
+TEXTS = [TRAP, TURNED, BACKWARDS, COPIES, LINEAR, *(LIBRARY[name] for name in (
     "softmax", "softmax-2pass", "softmax-unstable", "attention-3pass", "attention-deferred", "attention-2pass",
     "attention-1pass"))]  # fmt: skip
 OWN = "registers1d"
