@@ -112,7 +112,7 @@ def divisors_around(count: Number, bound: Number) -> tuple[Number, Number]:
     return low, high
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 16)
 def divisors(number: int) -> Divisors:
     """Divisors of a positive integer that 64 bits hold, in order."""
     if number > _BY_TRIAL:
