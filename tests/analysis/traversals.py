@@ -1,7 +1,7 @@
 """The least number of traversals of a sequence by trying all orders: exact, tiny sizes only, nothing of the analysis.
 
-An *instance* is a statement at one point of its space. One traversal visits the elements of the sequence in any order (of
-a split or many-ranked sequence: those of its outermost rank, a whole tile or row a visit). At a visit, every
+An *instance* is a statement at one point of its space. One traversal visits the elements of the sequence in any
+order (of a split or many-ranked sequence: those of its outermost rank, a whole tile or row a visit). At a visit, every
 instance runs that belongs to this element and whose operands are there; one that belongs to several elements runs
 once this traversal has visited them all. What belongs to no element runs as soon as its operands are there.
 """
@@ -9,7 +9,7 @@ once this traversal has visited them all. What belongs to no element runs as soo
 import itertools
 from dataclasses import dataclass
 
-from einsim.cascade import accesses, alike, bind_sizes, iteration_ranks, operands
+from einsim.cascade import accesses, bind_sizes, iteration_ranks, operands
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,9 @@ class Everything:
         while everything not in reached:
             orders = list(itertools.permutations(self.elements))
             reached = {self.traverse(state, order) for state in reached for order in orders}
-            reached = {state for state in reached if not any(state != other and state | other == other for other in reached)}
+            reached = {
+                state for state in reached if not any(state != other and state | other == other for other in reached)
+            }
             count += 1
             assert count < 20, "something can never be made"
         return count
