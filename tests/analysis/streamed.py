@@ -1,7 +1,7 @@
 """A Hypothesis strategy: random small cascades that go through a sequence, in five shapes.
 
-flat: `sequence m`; like: `sequence m | n`, n like m, and a rank q like m that is no sequence; split: tiles m1, m0; nested:
-tiles of tiles; rows: `sequence y, x`. What is read, is read at the element at hand, or whole.
+flat: `sequence m`; like: `sequence m | n`, n like m, and a rank q like m that is no sequence; split: tiles m1, m0;
+nested: tiles of tiles; rows: `sequence y, x`. What is read, is read at the element at hand, or whole.
 """
 
 from dataclasses import dataclass

@@ -57,8 +57,8 @@ def test_by_hand(text, sizes, passes, least):
 
 @pytest.mark.parametrize(("picks", "least"), [(1, 1), (2, 2), (3, 3)])
 def test_each_pick_is_a_pass(picks, least):
-    text = "rank k\nsequence m\ninit B[0] = 0\nG[m,k] = X[m] - B[k]\nS[k] = max over m: G[m,k]\nB[k+1] = B[k] + S[k]\nZ = B[K]"
-    cascade = parse(HEAD + text)
+    text = "rank k\nsequence m\ninit B[0] = 0\nG[m,k] = X[m] - B[k]\nS[k] = max over m: G[m,k]\n"
+    cascade = parse(HEAD + text + "B[k+1] = B[k] + S[k]\nZ = B[K]")
     (passes,) = count_passes(cascade)
     assert passes.number == "K"
     assert least_traversals(cascade, {"M": 4, "K": picks}) == least

@@ -1,7 +1,7 @@
 """The least number of traversals of a sequence by trying all orders: exact, tiny sizes only, nothing of the analysis.
 
-An *instance* is a statement at one point of its space. One traversal visits the elements of the sequence in any order (of
-a split or many-ranked sequence: those of its outermost rank, a whole tile or row a visit). At a visit, every
+An *instance* is a statement at one point of its space. One traversal visits the elements of the sequence in any
+order (of a split or many-ranked sequence: those of its outermost rank, a whole tile or row a visit). At a visit, every
 instance runs that belongs to this element and whose operands are there; one that belongs to several elements runs
 once this traversal has visited them all. What belongs to no element runs as soon as its operands are there.
 """
