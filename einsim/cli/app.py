@@ -11,6 +11,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from einsim import __version__
+from einsim.cli.bound import bound
 from einsim.cli.derive import derive
 from einsim.cli.map import map_
 from einsim.cli.run import run
@@ -34,6 +35,7 @@ app.command(show)
 app.command(zoo)
 app.command(taxonomy)
 app.command(passes)
+app.command(bound)
 app.command(evaluate)
 app.command(derive)
 app.command(map_, name="map")

@@ -92,8 +92,8 @@ def _list(*, json: bool) -> None:
     if json:
         print_json(shipped)
     else:
-        show_result(table("Shipped with einsim", ("kind", "names"),
-                          [(kind, ", ".join(names)) for kind, names in shipped.items()], left=2))  # fmt: skip
+        rows = [(kind, ", ".join(names)) for kind, names in shipped.items()]
+        show_result(table("Shipped with einsim", ("kind", "names"), rows, left=2, fold=("names",)))
 
 
 def _formulas(
