@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "zoo": "einsim.cli.zoo:zoo",
     "taxonomy": "einsim.cli.zoo:taxonomy",
     "passes": "einsim.cli.zoo:passes",
+    "bound": "einsim.cli.bound:bound",
     "evaluate": "einsim.cli.zoo:evaluate",
     "derive": "einsim.cli.derive:derive",
     "map": "einsim.cli.map:map_",

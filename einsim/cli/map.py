@@ -35,7 +35,7 @@ def map_(
     if batch < 1:
         raise SpecError(f"{batch} is not positive", at=Location("--batch"))
     found = library.load_cascade(cascade, at=Location("map"))
-    bound = bind_sizes(found, parse_shape(sizes))
+    bound = bind_sizes(found, parse_shape(sizes, "--sizes"))
     machine = load_architecture(arch)
     evaluation = evaluate_auto(found, machine, bound, batch)
     record = to_record(auto_design(found, machine, bound), evaluation)

@@ -99,7 +99,7 @@ def evaluate(
             f"cascade {found.name!r} has no input {unused[0]!r}", at=Location(str(inputs)),
             remedy=f"its inputs are {', '.join(str(tensor) for tensor in found.inputs)}",
         )  # fmt: skip
-    made = evaluate_cascade(found, used, parse_shape(sizes) if sizes else {})
+    made = evaluate_cascade(found, used, parse_shape(sizes, "--sizes") if sizes else {})
     if out is not None:
         library.save_arrays(out, made)
     if json:

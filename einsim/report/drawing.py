@@ -1,4 +1,4 @@
-"""Figures of a sweep, as files."""
+"""Figures as files."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ def draw_files(
     """Draws figures and writes each as PNG and SVG; returns the files. Raises SpecError on a disk error."""
     files: list[Path] = []
     for kind in kinds:
-        figure = draw(FigureKind(kind), frame, axes=fields, baseline=baseline)
-        files += [write_file(folder / f"{kind}.{suffix}", partial(_save, figure, suffix)) for suffix in FORMATS]
+        files += save_figure(draw(FigureKind(kind), frame, axes=fields, baseline=baseline), kind, folder)
     return files
+
+
+def save_figure(figure: Figure, name: str, folder: Path) -> list[Path]:
+    """Writes a figure as PNG and SVG; returns the files. Raises SpecError on a disk error."""
+    return [write_file(folder / f"{name}.{suffix}", partial(_save, figure, suffix)) for suffix in FORMATS]
 
 
 def _save(figure: Figure, suffix: str, target: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -20,11 +20,17 @@ Record = dict[str, Any]
 _ROUNDING: Final = 1e-14  # relative differences below are of floating-point sums taken in another order
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> Table:
-    """A plain table; the first `left` columns are text, the others numbers."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, fold: Collection[str] = ()
+) -> Table:
+    """A plain table; the first `left` columns are text, the others numbers. Cells of `fold` may take several lines."""
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for position, name in enumerate(columns):
-        made.add_column(name, justify="left" if position < left else "right", no_wrap=True)
+        justify: Literal["left", "right"] = "left" if position < left else "right"
+        if name in fold:
+            made.add_column(name, justify=justify, overflow="fold")
+        else:
+            made.add_column(name, justify=justify, no_wrap=True)
     for row in rows:
         made.add_row(*row)
     return made

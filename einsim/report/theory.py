@@ -91,7 +91,7 @@ def passes_report(record: Record) -> RenderableType:
         if rows:
             title = "Alive across passes (elements): hold them, spill them, or make them again"
             columns = ("tensor", "passes", "a row", "in all", "spill and reload", "operations to recompute")
-            parts += [Text(), table(title, columns, rows, left=2)]
+            parts += [Text(), table(title, columns, rows, left=2, fold=columns)]
         if stream["running"]:
             state = ", ".join(f"{tensor} {amount}" for tensor, amount in stream["running"].items())
             parts.append(Text(f"  running state (elements): {state}"))
@@ -143,7 +143,8 @@ def zoo_table(records: list[Record]) -> RenderableType:
         sequence = "; ".join(written["sequence"]) or "-"
         rows.append((record["name"], record["title"], record["class"], record["confidence"], sequence, passes, held))
     columns = ("name", "system", "class", "source", "sequence", "passes", "alive across passes, a row")
-    return table(f"{len(records)} systems", columns, rows, left=7)
+    fold = ("system", "sequence", "alive across passes, a row")
+    return table(f"{len(records)} systems", columns, rows, left=7, fold=fold)
 
 
 def system_report(record: Record, written: str) -> RenderableType:
@@ -196,4 +197,4 @@ def taxonomy_record(records: list[Record]) -> dict[str, list[str]]:
 def taxonomy_report(groups: dict[str, list[str]]) -> RenderableType:
     """The same for people."""
     rows = [(group, str(len(names)), ", ".join(names)) for group, names in groups.items()]
-    return table("The zoo by passes over its sequence", ("passes", "cascades", "which"), rows, left=3)
+    return table("The zoo by passes over its sequence", ("passes", "cascades", "which"), rows, left=3, fold=("which",))

@@ -5,6 +5,8 @@ This is the only module below the store that reads files, or writes arrays.
 
 from __future__ import annotations
 
+import zlib
+from contextlib import suppress
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path, PurePath
@@ -116,13 +118,14 @@ def load_models() -> ModelLibrary:
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file; raises SpecError where it is none, or holds objects."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:  # ours, so that it is closed whatever np.load finds
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise SpecError("holds one array", at=Location(str(path)), remedy="save with np.savez(file, Q=q, ...)")
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise SpecError(f"there is no file {str(path)!r}", at=Location("--inputs")) from None
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error, MemoryError) as error:
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SpecError(f"cannot be read as .npz: {message}", at=Location(str(path)),
                         remedy="save with np.savez(file, Q=q, K=k, ...)") from None  # fmt: skip
@@ -139,7 +142,8 @@ def save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
         raise SpecError(f"cannot be written: {error.strerror or error}", at=Location(str(path)),
                         remedy="choose another --out") from None  # fmt: skip
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def load_systems() -> list[System]:

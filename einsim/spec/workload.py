@@ -88,18 +88,19 @@ def find_model(library: ModelLibrary, name: str, at: Location = _MODEL) -> Model
     raise SpecError(f"unknown model {name!r}", at=at, remedy=remedy)
 
 
-def parse_shape(text: str) -> dict[str, int]:
-    """Sizes from `B=2,H=4,E=32`; raises SpecError naming the part that is wrong."""
+def parse_shape(text: str, option: str = "--shape") -> dict[str, int]:
+    """Sizes from `B=2,H=4,E=32`; raises SpecError naming the option and the part that is wrong."""
     sizes: dict[str, int] = {}
+    at = Location(option)
     for part in text.split(","):
         name, equals, value = part.partition("=")
         name = name.strip()
         if not equals or not name.isidentifier() or not name[0].isupper():
-            raise SpecError(f"{part!r} is no size", at=Location("--shape"), remedy="write B=2,H=4,E=32,F=32,M=2K,P=2K")
+            raise SpecError(f"{part!r} is no size", at=at, remedy="write B=2,H=4,E=32,F=32,M=2K,P=2K")
         if name in sizes:
-            raise SpecError(f"size {name} stands twice", at=Location("--shape"))
+            raise SpecError(f"size {name} stands twice", at=at)
         try:
             sizes[name] = parse_count(value.strip())
         except ValueError as error:
-            raise SpecError(f"{name}: {error}", at=Location("--shape")) from None
+            raise SpecError(f"{name}: {error}", at=at) from None
     return sizes
