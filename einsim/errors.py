@@ -63,10 +63,20 @@ def _rebuild(kind: type[SpecError], message: str, at: Location | None, remedy: s
     return kind(message, at=at, remedy=remedy)
 
 
+_LISTED = 40
+"""How many names a message can hold."""
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
-    """A remedy for an unknown name: the nearest known one, or the list of them."""
+    """A remedy for an unknown name: the nearest known one, or the list of them, as far as one can read it."""
     names = sorted(str(name) for name in known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
+    if len(names) > _LISTED:
+        for start in filter(None, (word.partition("-")[0], word[:1])):
+            alike = [name for name in names if name.startswith(start)]
+            if 0 < len(alike) <= _LISTED:
+                return f"known are {len(names)} names, of these {', '.join(alike)} ('einsim show' lists them all)"
+        return f"{len(names)} names are known: 'einsim show' lists them"
     return f"known: {', '.join(names)}" if names else "none is declared"

@@ -58,7 +58,7 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
     """
     at = at or Location(kind)
     if not name or "\0" in name:
-        raise SpecError(f"{name!r} names no {kind}", at=at, remedy=f"known: {', '.join(names(kind))}")
+        raise SpecError(f"{name!r} names no {kind}", at=at, remedy=suggest("", names(kind)))
     is_path = "/" in name or PurePath(name).suffix != ""
     if not is_path:
         if name in names(kind):

@@ -85,4 +85,12 @@ def test_refused(tmp_path):
     refused("bound", "attention-1pass", "--sizes", SIZES, "--word-bytes", "0", parts=("--word-bytes",))
     refused("bound", "attention-1pass", "--sizes", SIZES, "--rank", "z", parts=("no rank 'z'",))
     (tmp_path / "file").write_text("")
-    refused("bound", "attention-1pass", "--sizes", SIZES, "--out", str(tmp_path / "file"), parts=("cannot be written",))
+    refused(
+        "bound",
+        "attention-1pass",
+        "--sizes",
+        SIZES,
+        "--out",
+        str(tmp_path / "file"),
+        parts=("cannot write there", "--out"),
+    )
