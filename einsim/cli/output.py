@@ -13,6 +13,8 @@ from typing import Any, Final
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
+from einsim.report.tables import table_width
+
 _UNLIMITED: Final = 100_000
 _ASCII: Final = {"µ": "u", "²": "^2", "…": "...", "×": "x", "–": "-", "—": "-"}
 
@@ -44,9 +46,9 @@ def text_width() -> int:
 
 
 def show_result(renderable: RenderableType) -> None:
-    """Prints for people: text folds at the terminal's width, tables are never cut."""
+    """Prints for people: text and long cells fold at the terminal's width, nothing is cut."""
     for part in _parts(renderable):
-        width = _UNLIMITED if isinstance(part, Table) else text_width()
+        width = table_width(part, text_width()) if isinstance(part, Table) else text_width()
         Console(width=width, highlight=False).print(part)
 
 

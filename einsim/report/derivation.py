@@ -96,5 +96,5 @@ def derivation_report(record: Record) -> RenderableType:
         for each in record["alternatives"]
     ]  # fmt: skip
     title = "Worth keeping (operations and elements held at typical sizes, for comparison)"
-    parts.append(table(title, ("passes", "steps", "operations", "held"), rows, left=2))
+    parts.append(table(title, ("passes", "steps", "operations", "held"), rows, left=2, fold=("steps",)))
     return Group(*parts)

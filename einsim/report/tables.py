@@ -6,7 +6,9 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -25,15 +27,23 @@ def table(
 ) -> Table:
     """A plain table; the first `left` columns are text, the others numbers. Cells of `fold` may take several lines."""
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    cells = list(rows)
     for position, name in enumerate(columns):
         justify: Literal["left", "right"] = "left" if position < left else "right"
         if name in fold:
             made.add_column(name, justify=justify, overflow="fold")
         else:
-            made.add_column(name, justify=justify, no_wrap=True)
-    for row in rows:
-        made.add_row(*row)
+            width = max(cell_len(each) for each in (name, *(row[position] for row in cells)))
+            made.add_column(name, justify=justify, no_wrap=True, min_width=width)
+    for row in cells:
+        made.add_row(*map(Text, row))  # never markup: brackets are indices here
     return made
+
+
+def table_width(made: Table, wanted: int) -> int:
+    """The columns that a table takes where `wanted` are there: more, if its cells would be cut otherwise."""
+    console = Console(width=max(wanted, 100_000))
+    return max(wanted, Measurement.get(console, console.options, made).minimum)
 
 
 def run_report(record: Record) -> RenderableType:

@@ -149,6 +149,7 @@ def zoo_table(records: list[Record]) -> RenderableType:
 
 def system_report(record: Record, written: str) -> RenderableType:
     """One system explained: what it is, its variants with their passes, and the straightforward one as text."""
+    folding = ("alive across passes, a row", "operations")
     rows = [
         (
             variant["cascade"] + ("  (as written)" if variant["name"] == record["straightforward"] else "")
@@ -167,7 +168,7 @@ def system_report(record: Record, written: str) -> RenderableType:
         Text(record["description"]),
         Text("; ".join(facts), style="dim"),
         Text(),
-        table("Variants", ("cascade", "passes", "alive across passes, a row", "operations"), rows, left=4),
+        table("Variants", ("cascade", "passes", *folding), rows, left=4, fold=folding),
     ]
     for heading, text in (("From the one to the other", record["rewrites"]), ("What resists", record["resists"])):
         if text:

@@ -1,6 +1,7 @@
 """Standard output that is closed, full, narrow, ASCII or gone; and ends by signal."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,6 +63,16 @@ def test_narrow_terminal_cuts_nothing():
     assert outcome.returncode == 0, outcome.stderr
     assert "…" not in outcome.stdout
     assert "elements used" in outcome.stdout
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("command", ["taxonomy", "show moda"])
+def test_long_cells_fold(command, columns):
+    outcome = shell(f"script -qec 'stty cols {columns}; {words(*command.split())}' /dev/null")
+    assert outcome.returncode == 0, outcome.stderr
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", outcome.stdout)
+    assert max(map(len, plain.splitlines())) == columns
+    assert "…" not in outcome.stdout
 
 
 LONG = """
