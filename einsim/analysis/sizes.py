@@ -56,6 +56,12 @@ def show(amount: Amount) -> str:
     return str(amount).replace("+", " + ")
 
 
+def leading(amount: Amount) -> Amount:
+    """The terms of the highest degree: those that matter when all sizes grow."""
+    degree = max((len(term.sizes) for term in amount.terms), default=0)
+    return Index(tuple(term for term in amount.terms if len(term.sizes) == degree))
+
+
 def number(amount: Amount, sizes: Mapping[str, int]) -> int:
     """An amount at given sizes."""
     return amount.value({}, sizes)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from einsim.analysis.footprint import Footprint, footprint
 from einsim.analysis.passes import StreamPasses, count_passes
-from einsim.analysis.sizes import show, total, work
+from einsim.analysis.sizes import leading, show, total, work
 from einsim.analysis.witness import witnesses
 from einsim.cascade import Cascade
 from einsim.report.tables import table
@@ -122,13 +122,15 @@ def zoo_record(system: System, cascades: dict[str, Cascade]) -> Record:
 
 def _variant(system: System, name: str, cascade: Cascade) -> Record:
     every = count_passes(cascade) if cascade.sequences else ()
+    operations = total(work(cascade, einsum) for einsum in cascade.einsums)
     return {
         "name": name,
         "cascade": system.cascade_name(name),
         "passes": most(every),
         "sequence": [passes.stream.name for passes in every],
         "footprint": [record for passes in every for record in footprint_records(footprint(cascade, passes))],
-        "operations": show(total(work(cascade, einsum) for einsum in cascade.einsums)),
+        "operations": show(operations),
+        "leading_operations": show(leading(operations)),
     }
 
 
@@ -141,10 +143,12 @@ def zoo_table(records: list[Record]) -> RenderableType:
         held = ", ".join(f"{each['tensor']} {each['per_row']}" for each in written["footprint"]) or "-"
         passes = f"{written['passes']} -> {best['passes']}"
         sequence = "; ".join(written["sequence"]) or "-"
-        rows.append((record["name"], record["title"], record["class"], record["confidence"], sequence, passes, held))
-    columns = ("name", "system", "class", "source", "sequence", "passes", "alive across passes, a row")
-    fold = ("system", "sequence", "alive across passes, a row")
-    return table(f"{len(records)} systems", columns, rows, left=7, fold=fold)
+        rows.append((record["name"], record["title"], record["class"], record["confidence"], sequence, passes, held,
+                     written["leading_operations"]))  # fmt: skip
+    columns = ("name", "system", "class", "source", "sequence", "passes", "alive, a row", "most operations")
+    fold = ("system", "sequence", "alive, a row", "most operations")
+    title = f"{len(records)} systems; passes as written and at best; alive across passes, and operations, as written"
+    return table(title, columns, rows, left=8, fold=fold)
 
 
 def system_report(record: Record, written: str) -> RenderableType:

@@ -29,7 +29,7 @@ def test_zoo():
         assert record["class"] in ("A", "B", "I", "canon")
         assert all(isinstance(row, int) for row in record["seed"])
         for variant in record["variants"]:
-            assert {"name", "passes", "sequence", "footprint", "operations"} <= set(variant)
+            assert {"name", "passes", "sequence", "footprint", "operations", "leading_operations"} <= set(variant)
     by_name = {record["name"]: record for record in records}
     variants = {variant["name"]: variant for variant in by_name["attn"]["variants"]}
     assert variants["3pass"]["passes"] == 3
@@ -225,3 +225,10 @@ def test_evaluate_refuses_to_write(inputs, tmp_path):
 
 def test_evaluate_needs_inputs():
     refused("evaluate", "attention-3pass", parts=("--inputs",))
+
+
+def test_leading_operations():
+    attention = next(each for each in einsim("zoo", "--json").json if each["name"] == "attn")
+    written = next(each for each in attention["variants"] if each["name"] == attention["straightforward"])
+    assert written["operations"] == "E*M*P + F*M*P + 5*M*P"  # max, subtract, exp, add, divide
+    assert written["leading_operations"] == "E*M*P + F*M*P"
