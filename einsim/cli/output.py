@@ -49,7 +49,7 @@ def show_result(renderable: RenderableType) -> None:
     """Prints for people: text and long cells fold at the terminal's width, nothing is cut."""
     for part in _parts(renderable):
         width = table_width(part, text_width()) if isinstance(part, Table) else text_width()
-        Console(width=width, highlight=False).print(part)
+        Console(width=width, height=1, highlight=False).print(part)
 
 
 def _parts(renderable: RenderableType) -> list[RenderableType]:

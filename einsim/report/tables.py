@@ -42,7 +42,7 @@ def table(
 
 def table_width(made: Table, wanted: int) -> int:
     """The columns that a table takes where `wanted` are there: more, if its cells would be cut otherwise."""
-    console = Console(width=max(wanted, 100_000))
+    console = Console(width=max(wanted, 100_000), height=1)  # without a height, rich has its own idea of the width
     return max(wanted, Measurement.get(console, console.options, made).minimum)
 
 

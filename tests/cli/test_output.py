@@ -67,8 +67,9 @@ def test_narrow_terminal_cuts_nothing():
 
 @pytest.mark.parametrize("columns", [80, 100])
 @pytest.mark.parametrize("command", ["taxonomy", "show moda"])
-def test_long_cells_fold(command, columns):
-    outcome = shell(f"script -qec 'stty cols {columns}; {words(*command.split())}' /dev/null")
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_long_cells_fold(command, columns, kind):
+    outcome = shell(f"script -qec 'stty cols {columns}; {words(*command.split())}' /dev/null", TERM=kind)
     assert outcome.returncode == 0, outcome.stderr
     plain = re.sub(r"\x1b\[[0-9;]*m", "", outcome.stdout)
     assert max(map(len, plain.splitlines())) == columns
