@@ -59,7 +59,7 @@ def test_width_cuts_nothing(columns):
 
 
 def test_narrow_terminal_cuts_nothing():
-    outcome = shell(f"script -qec 'stty cols 60; {words(*RUN)}' /dev/null")
+    outcome = shell(f"script -qec 'unset COLUMNS; stty cols 60; {words(*RUN)}' /dev/null")
     assert outcome.returncode == 0, outcome.stderr
     assert "…" not in outcome.stdout
     assert "elements used" in outcome.stdout
@@ -69,7 +69,7 @@ def test_narrow_terminal_cuts_nothing():
 @pytest.mark.parametrize("command", ["taxonomy", "show moda"])
 @pytest.mark.parametrize("kind", ["xterm", "dumb"])
 def test_long_cells_fold(command, columns, kind):
-    outcome = shell(f"script -qec 'stty cols {columns}; {words(*command.split())}' /dev/null", TERM=kind)
+    outcome = shell(f"script -qec 'unset COLUMNS; stty cols {columns}; {words(*command.split())}' /dev/null", TERM=kind)
     assert outcome.returncode == 0, outcome.stderr
     plain = re.sub(r"\x1b\[[0-9;]*m", "", outcome.stdout)
     assert max(map(len, plain.splitlines())) == columns
