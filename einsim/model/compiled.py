@@ -1,7 +1,7 @@
-"""The kernels of `einsim.model.kernels`, compiled.
+"""Kernels, compiled: modules of plain functions, loaded a second time with every function a numba dispatcher.
 
-The source stands once. This module loads a second copy of it in which every function is a numba
-dispatcher, so that calls between kernels are compiled calls; machine code is cached on disk.
+The source stands once. Calls between kernels, of one module or of several, are compiled calls; machine code is
+cached on disk.
 """
 
 from __future__ import annotations
@@ -10,22 +10,74 @@ import importlib.util
 import sys
 from functools import lru_cache
 from types import FunctionType, ModuleType
+from typing import Any
 
 from einsim.model import kernels
 
 
-@lru_cache(maxsize=1)
-def compiled_kernels() -> ModuleType:
-    """A copy of the kernels module with every function jitted (lazily, cached, GIL released)."""
+@lru_cache(maxsize=8)
+def compiled(modules: tuple[ModuleType, ...]) -> ModuleType:
+    """A copy of the last of some modules with its functions and those it takes from the others jitted.
+
+    Lazily, cached, with the interpreter lock released. A module may take functions from those before it. Functions
+    that take a memory (`layout.Memory`) and integers only are compiled for just that, callees first: numba would
+    compile them once more for every constant among their arguments.
+    """
     from numba import njit  # noqa: PLC0415 - importing numba costs half a second and most commands need none
 
-    spec = importlib.util.spec_from_file_location("einsim.model.kernels_compiled", kernels.__file__)
+    jitted: dict[FunctionType, Any] = {}
+    copy = modules[-1]
+    for module in modules:
+        copy = _second(module)
+        for name, function in list(vars(copy).items()):
+            if isinstance(function, FunctionType) and function.__module__ == copy.__name__:
+                inner = {} if name in ENTRIES else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+                options = inner if _signature(function) else {}
+                jitted[getattr(module, name)] = njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+                setattr(copy, name, jitted[getattr(module, name)])
+            elif isinstance(function, FunctionType) and function in jitted:
+                setattr(copy, name, jitted[function])
+    for kernel in jitted.values():
+        _compile(kernel)
+    return copy
+
+
+ENTRIES = frozenset({"begin", "run"})
+"""Kernels over a memory that Python calls; the others are called by kernels only."""
+
+
+def _second(module: ModuleType) -> ModuleType:
+    """A second copy of a module."""
+    assert module.__file__ is not None
+    spec = importlib.util.spec_from_file_location(f"{module.__name__}_compiled", module.__file__)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # numba's cache finds a function's globals by its module's name
-    spec.loader.exec_module(module)
-    for name, function in list(vars(module).items()):
-        if isinstance(function, FunctionType):
-            setattr(module, name, njit(cache=True, nogil=True, error_model="numpy")(function))
-    return module
+    copy = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = copy  # numba's cache finds a function's globals by its module's name
+    spec.loader.exec_module(copy)
+    return copy
+
+
+def _signature(function: FunctionType) -> tuple[str, ...] | None:
+    """Types of a kernel's arguments by its annotations; None where it takes anything but a memory and integers."""
+    names = {"Memory": "int64[::1]", "int": "int64"}
+    kinds = [str(kind) for name, kind in function.__annotations__.items() if name != "return"]
+    return tuple(names[kind] for kind in kinds) if set(kinds) <= set(names) and "Memory" in kinds else None
+
+
+def _compile(kernel: Any) -> None:
+    """Compiles a kernel over a memory for its annotated types, after those that it calls."""
+    types = _signature(kernel.py_func)
+    if types is None or kernel.signatures:
+        return
+    for name in kernel.py_func.__code__.co_names:
+        callee = kernel.py_func.__globals__.get(name)
+        if hasattr(callee, "py_func"):
+            _compile(callee)
+    kernel.compile(f"({', '.join(types)},)")
+    kernel.disable_compile()
+
+
+def compiled_kernels() -> ModuleType:
+    """The compiled counting kernels."""
+    return compiled((kernels,))

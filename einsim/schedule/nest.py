@@ -56,6 +56,10 @@ class AccessPlan:
     free_levels: frozenset[str] = frozenset()
     stored: tuple[Dimension, ...] = ()
 
+    def concerns(self, loop: Loop) -> bool:
+        """Whether different iterations of a loop need different words of the tensor."""
+        return any(each.rank == loop.rank and not (each.coarse and loop.inner) for each in self.dimensions)
+
 
 @dataclass(frozen=True, slots=True)
 class EinsumSchedule:

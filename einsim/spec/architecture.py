@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from einsim.cascade import FUNCTIONS
 from einsim.errors import suggest
-from einsim.spec.fields import PLACE, Area, Bytes, Count, Energy, Frequency, Name, Record
+from einsim.spec.fields import PLACE, Area, Bytes, Count, Delay, Energy, Frequency, Name, Record
 
 OPERATIONS: Final = (
     "mac", "add", "max", "min", "divide", "compare", "select",
@@ -37,6 +37,16 @@ class Memory(Record):
     read_energy_pj: Energy = Field(description="Energy of reading one line or row, pJ")
     write_energy_pj: Energy = Field(description="Energy of writing one line or row, pJ")
     area_um2: Area = Field(0.0, description="Area of the whole memory, um^2")
+    latency_cycles: Delay = Field(0, description="Cycles from a request to its data, in the cycle model")
+    read_ports: Count | None = Field(
+        None, description="Rows (of access_bytes) that arrays may read in a cycle; none means never a limit"
+    )
+    write_ports: Count | None = Field(
+        None, description="Rows that arrays may write in a cycle; none means never a limit"
+    )
+    prefetch_tiles: Delay = Field(
+        1, description="Tiles of a tensor that may arrive beside those in use, where there is room; 1 is double buffering"
+    )
 
 
 class Registers(Record):
@@ -53,6 +63,14 @@ class Operation(Record):
     """A functional unit of every processing element, or a macro-operation on other units."""
 
     cycles: Count = Field(1, description="Cycles from one operation to the next on one processing element")
+    latency: Count | None = Field(
+        None, description="Cycles from an operation's operands to its result; `cycles` where not given"
+    )
+    feedback: Count | None = Field(
+        None,
+        description="Cycles from one accumulation to the next into the same register (less than the latency where "
+        "the unit forwards); `latency` where not given",
+    )
     energy_pj: Energy = Field(0.0, description="Energy of one operation, pJ")
     area_um2: Area = Field(0.0, description="Area of one unit, um^2")
     macro: dict[Name, Count] | None = Field(
@@ -69,7 +87,22 @@ class Operation(Record):
             )
         if self.macro is not None and not self.macro:
             raise ValueError("a macro-operation needs at least one operation")
+        for name, most in (("latency", None), ("feedback", self.result_cycles)):
+            value = getattr(self, name)
+            if value is not None and (value < self.cycles or (most is not None and value > most)):
+                above = f", and at most its latency ({most})" if most is not None else ""
+                raise ValueError(f"{name} {value} of {PLACE}: at least its cycles ({self.cycles}){above}")
         return self
+
+    @property
+    def result_cycles(self) -> int:
+        """Cycles from operands to result."""
+        return self.cycles if self.latency is None else self.latency
+
+    @property
+    def accumulate_cycles(self) -> int:
+        """Cycles from one accumulation to the next into one register."""
+        return self.result_cycles if self.feedback is None else self.feedback
 
 
 class Array(Record):
@@ -78,6 +111,11 @@ class Array(Record):
     rows: Count | None = Field(None, description="Rows of a 2D array")
     columns: Count | None = Field(None, description="Columns of a 2D array")
     lanes: Count | None = Field(None, description="Lanes of a 1D array")
+    hop_cycles: Delay = Field(1, description="Cycles from one processing element to the next along either axis")
+    return_cycles: Delay | None = Field(
+        None, description="Cycles for a value of the lanes to reach the 2D array's first row; rows times hop_cycles "
+        "where not given (a link of registers up each column)"
+    )  # fmt: skip
     registers: Registers = Field(description="The register file of each processing element")
     operations: dict[Name, Operation] = Field(description="What each processing element can do")
 

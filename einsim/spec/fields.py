@@ -40,6 +40,8 @@ def _number(value: Any) -> Any:
 
 Count = Annotated[int, BeforeValidator(_count), Field(strict=True, gt=0, le=INT64_MAX)]
 """A positive integer; `16K` is 16384."""
+Delay = Annotated[int, BeforeValidator(_count), Field(strict=True, ge=0, le=1_000_000_000)]
+"""Cycles that something takes, or none; a second of a GHz clock at most."""
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(strict=True, gt=0, le=INT64_MAX)]
 """A positive number of bytes; `16 MiB` is 16777216."""
 Energy = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1e15)]

@@ -140,6 +140,10 @@ class Mapping(Record):
     )
     spill: list[Spill] = Field(default_factory=list, description="What happens to tiles that exceed a memory")
     phases: list[Phase] = Field(min_length=1, description="The binding: what runs beside what, in order")
+    timing: Literal["interleaved", "phases"] = Field(
+        "interleaved",
+        description="In the cycle model: tiles of different Einsums interleaved, or one phase after the other",
+    )
     memory_time: Literal["overall", "per-phase"] = Field(
         "overall", description="Whether DRAM time hides behind the whole run or behind its own phase"
     )

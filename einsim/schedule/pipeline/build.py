@@ -1,0 +1,153 @@
+"""Programs from schedules: one for each fusion group, or for each kernel where kernels follow one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from einsim.schedule.environment import environment
+from einsim.schedule.flow import Flow, flow_of
+from einsim.schedule.liveness import Liveness
+from einsim.schedule.nest import EinsumSchedule, Loop, Schedule, Shortfall
+from einsim.schedule.pipeline.filters import Filters, filters_of
+from einsim.schedule.pipeline.links import Linker
+from einsim.schedule.pipeline.order import Ordering
+from einsim.schedule.pipeline.program import LOAD, STORE, Program, Strand
+from einsim.schedule.pipeline.rooms import Rooms
+from einsim.schedule.pipeline.strands import Group, Paths, cut_into_epochs, strand_of
+from einsim.schedule.pipeline.timing import Timing
+from einsim.schedule.pipeline.transfers import Transfer, transfers_of
+from einsim.spec.configuration import Design
+
+NO_FLOW = Flow((), (), {}, {}, frozenset(), (), (), (), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The programs of a design, one after the other, and why it does not fit where it does not."""
+
+    programs: tuple[Program, ...]
+    shortfalls: tuple[Shortfall, ...]
+
+
+class _Sources(NamedTuple):
+    design: Design
+    schedule: Schedule
+    flow: Flow
+    live: Liveness | None
+    timing: Timing
+
+
+def build(design: Design, schedule: Schedule, timing: Timing, *, mapped: bool = True) -> Built:
+    """The programs of a schedule; `mapped` where it follows the design's mapping file (else every Einsum is alone).
+
+    Raises SpecError where the order that a mapping's phases state cannot be kept.
+    """
+    flow = flow_of(design) if mapped else NO_FLOW
+    einsums = {einsum.name: einsum for einsum in schedule.einsums}
+    live = Liveness(design, einsums, environment(design, {})) if mapped else None
+    sources = _Sources(design, schedule, flow, live, timing)
+    programs, shortfalls = [], []
+    for name, names in _groups(schedule, flow):
+        program, short = _program(sources, name, [einsums[each] for each in names])
+        programs.append(program)
+        shortfalls += short
+    return Built(tuple(programs), tuple(shortfalls))
+
+
+def _groups(schedule: Schedule, flow: Flow) -> list[tuple[str, list[str]]]:
+    """Einsums that run together: phases that are kernels, or else fusion groups; named for what is in them."""
+    if schedule.per_phase_memory:
+        lists = [[name for _, names in phase.run for name in names] for phase in schedule.phases]
+    else:
+        by_group: dict[int, list[str]] = {}
+        for einsum in schedule.einsums:
+            by_group.setdefault(flow.groups[einsum.name], []).append(einsum.name)
+        lists = list(by_group.values())
+    return [(names[0] if len(names) == 1 else f"{names[0]}..{names[-1]}", names) for names in lists if names]
+
+
+def _program(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) -> tuple[Program, list[Shortfall]]:
+    design, schedule, timing = sources.design, sources.schedule, sources.timing
+    paths = _paths(sources, einsums)
+    group = cut_into_epochs(einsums, paths, {rank: int(size) for rank, size in schedule.sizes.items()})
+    computing = [
+        strand_of(design, design.cascade.einsum(body.einsum.name), body, paths.running[body.einsum.name], group.epochs, timing)
+        for body in group.bodies
+    ]
+    moves = _transfers(sources, group, computing)
+    strands = (*computing, *(transfer.strand for transfer in moves))
+    index = {strand.einsum: number for number, strand in enumerate(computing)}
+    linker = Linker(design.architecture, timing, group, paths.running, strands, index)
+    numbered = list(enumerate(moves, start=len(computing)))
+    links = [*linker.values(sources.flow), *linker.edges_of_array(), *linker.moves(sources.flow, numbered), *linker.outside(sources.flow)]
+    links = list(dict.fromkeys(links))
+    rooms = Rooms(design, timing, linker, sources.flow, sources.live, numbered)
+    ordering = Ordering(design, schedule, timing, linker, tuple(links), rooms)
+    order = ordering.make()
+    program = Program(
+        name=name,
+        epochs=group.epochs,
+        strands=strands,
+        links=(*links, *order.links),
+        pools=order.pools,
+        fixed=rooms.fixed,
+        interval=order.interval,
+        starts=order.starts,
+        held=order.held,
+        resources=(*design.architecture.arrays, LOAD, STORE),
+        filters=_filters(sources, [b.einsum for b in group.bodies if linker.full(b.einsum.name)]),
+        resource_bound=order.resource_bound,
+        recurrence_bound=order.recurrence_bound,
+    )
+    return program, order.shortfalls
+
+
+def _filters(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Filters:
+    """What leaves out tiles: filters of Einsums that are in all loops of the epoch anyway."""
+    design = sources.design
+    whole = [design.cascade.einsum(einsum.name) for einsum in einsums]
+    if not any(einsum.when is not None for einsum in whole):
+        return ()
+    env = environment(design, {}) if sources.live else dict(design.workload.sizes)
+    sizes = {name: int(value) for name, value in env.items() if isinstance(value, int)}
+    return filters_of(design.cascade, whole, sizes)
+
+
+def _transfers(sources: _Sources, group: Group, computing: Sequence[Strand]) -> list[Transfer]:
+    memories = list(sources.design.architecture.memories)
+    found: list[Transfer] = []
+    for body, strand in zip(group.bodies, computing, strict=True):
+        found += transfers_of(group.epochs, body, strand, memories, sources.schedule.spills)
+    return found
+
+
+def _paths(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Paths:
+    """Where Einsums stand among the loops of their group."""
+    if sources.live is None:
+        return _alone(einsums, sources.schedule)
+    live = sources.live
+    ((_, single),) = list(live.divisions())
+    turns = live.shape.sharing(single).turns
+    running: dict[str, tuple[Loop, ...]] = {}
+    for einsum in einsums:
+        shared = [loop for loop in einsum.temporal if loop.level != einsum.registers]
+        chains = live.shape.chains_of(einsum.name)
+        running[einsum.name] = tuple(loop for loop, chain in zip(shared, chains, strict=True) if chain not in single)
+    return Paths({einsum.name: turns.paths[einsum.name][1:] for einsum in einsums}, running)
+
+
+def _alone(einsums: Sequence[EinsumSchedule], schedule: Schedule) -> Paths:
+    """The loops of Einsums that share none."""
+    running = {}
+    for einsum in einsums:
+        left = dict(schedule.sizes)
+        found = []
+        for loop in einsum.temporal:
+            if left[loop.rank] > loop.tile:
+                found.append(loop)
+            left[loop.rank] = min(left[loop.rank], loop.tile)
+        running[einsum.name] = tuple(found)
+    return Paths({name: tuple(range(len(loops) + 1)) for name, loops in running.items()}, running)
+

@@ -1,0 +1,158 @@
+"""What waits for what: links between strands that follow from the cascade and the mapping, never from names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from einsim.schedule.flow import Bar, Flow, Stay, Touch
+from einsim.schedule.fusion import is_barred
+from einsim.schedule.nest import AccessPlan, Loop
+from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Link, Strand
+from einsim.schedule.pipeline.routes import leave, shifted, travel
+from einsim.schedule.pipeline.strands import Body, Group, grains, steps_of, unit_loops
+from einsim.schedule.pipeline.timing import Timing
+from einsim.schedule.pipeline.transfers import Transfer
+from einsim.spec.architecture import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Linker:
+    """What links are made from: a group's bodies with their strands (`strands` in order, `index` by Einsum)."""
+
+    machine: Architecture
+    timing: Timing
+    group: Group
+    running: dict[str, tuple[Loop, ...]]
+    strands: tuple[Strand, ...]
+    index: dict[str, int]
+
+    def shares(self, body: Body, other: str) -> tuple[int, ...]:
+        """Steps of each of a body's instances that it shares with another Einsum, by its extents."""
+        full = len(self.group.epochs.loops)
+        kinds = self.group.epochs.kinds(body.depth)
+        extra = min(self.group.shared[body.einsum.name, other] - full, body.unit)
+        if extra <= 0 or body.depth < full:
+            return (1,) * len(kinds)
+        loops = unit_loops(body, self.running[body.einsum.name], extra)
+        whole = grains(self.group.epochs, body.depth)
+        units = self.strands[self.index[body.einsum.name]].units
+        return tuple(min(units[n], steps_of(loops, extents, whole)) for n, extents in enumerate(kinds))
+
+    def value(self, source: str, reader: str, access: AccessPlan, over: int | None = None) -> Link:
+        """The reader needs what the source makes: in the same epoch, or an iteration of a loop before."""
+        one, other = self.group.body(source), self.group.body(reader)
+        way = travel(self.machine, self.timing, one, other, access)
+        tail = self.strands[self.index[source]].tail
+        return Link(self.index[source], self.index[reader], self.shares(other, source), tail + way, way, over=over,
+                    tensor=access.tensor)  # fmt: skip
+
+    def iteration(self, bar: Bar) -> int | None:
+        """The epoch's loop over whose iterations a value is carried; None where it is inside an epoch."""
+        found = [p for p, loop in enumerate(self.group.epochs.loops) if is_barred(loop, [bar])]
+        return found[-1] if found else None
+
+    def values(self, flow: Flow) -> Iterator[Link]:
+        """Links for every value that an Einsum of the group takes from another, or from its own last iteration."""
+        accesses = {(t.einsum, t.stored): self.access(t) for t in flow.touches if not t.is_output}
+        for edge in flow.edges:
+            access = accesses.get((edge.reader, edge.tensor))
+            if edge.source == edge.tensor and edge.source in self.index and access is not None:
+                yield self.value(edge.source, edge.reader, access)
+        for stay in flow.stays:
+            if brings(stay) and {stay.holder, stay.reader} <= self.index.keys() and stay.touch.stored in self.index:
+                reader = self.group.body(stay.reader)
+                yield Link(self.index[stay.holder], self.index[stay.reader], self.shares(reader, stay.holder), 1,
+                           tensor=stay.touch.stored)  # fmt: skip
+        for carried in flow.carried:
+            if {carried.maker, carried.reader} <= self.index.keys():
+                yield from self.carried(carried.maker, carried.reader, carried.over, accesses)
+        for stay in flow.stays:
+            if stay.holder == stay.reader and stay.slices is not None and stay.holder in self.index:
+                yield from self.carried(stay.holder, stay.holder, stay.slices.over, accesses)
+
+    def carried(
+        self, maker: str, reader: str, over: Bar, accesses: dict[tuple[str, str], AccessPlan | None]
+    ) -> Iterator[Link]:
+        position = self.iteration(over)
+        access = accesses.get((reader, maker))
+        if position is not None and access is not None and self.full(maker) and self.full(reader):
+            yield self.value(maker, reader, access, position)
+
+    def full(self, name: str) -> bool:
+        """Whether an Einsum is inside all loops of the epoch."""
+        return self.group.body(name).depth == len(self.group.epochs.loops)
+
+    def access(self, touch: Touch) -> AccessPlan | None:
+        """The access of a touch, if its Einsum is in the group."""
+        if touch.einsum not in self.index:
+            return None
+        return next(a for a in self.group.body(touch.einsum).einsum.accesses
+                    if (a.label, a.is_output) == (touch.label, touch.is_output))  # fmt: skip
+
+    def edges_of_array(self) -> Iterator[Link]:
+        """Tiles shifted into or out of the 2D array keep its edge busy: each waits until the last one is through.
+
+        Tiles change from unit to unit where the loops of units concern them, else from instance to instance.
+        """
+        for body in self.group.bodies:
+            array = self.machine.arrays[body.einsum.array]
+            at = self.index[body.einsum.name]
+            strand = self.strands[at]
+            leaving = [a for a in body.einsum.accesses if a.is_output and a.path[0] != body.einsum.registers]
+            for access in shifted(body, leaving):
+                units = unit_loops(body, self.running[body.einsum.name], body.unit)
+                often = any(access.concerns(loop) for loop in units)
+                shares = strand.units if often else (1,) * len(strand.units)
+                each = max(strand.slots) // max(1, max(shares))
+                cycles = self.timing.across(array, "rows") if array.is_grid else 0
+                if cycles > each:
+                    yield Link(at, at, shares, cycles - each + 1, cycles - each, Cause.TRAVEL, room=1)
+
+    def served(self, flow: Flow, transfer: Transfer) -> list[str]:
+        """Einsums that take what a transfer brings: its own, and those that find it where that one keeps it."""
+        own = transfer.strand.einsum
+        label = transfer.access.label
+        others = [stay.reader for stay in flow.stays if brings(stay) and stay.holder == own
+                  and stay.touch.label == label and stay.reader in self.index]  # fmt: skip
+        return list(dict.fromkeys([own, *others]))
+
+    def moves(self, flow: Flow, transfers: Iterable[tuple[int, Transfer]]) -> Iterator[Link]:
+        """Links between transfers and the Einsums that they serve."""
+        transfers = list(transfers)
+        for at, transfer in transfers:
+            strand, owner = transfer.strand, self.index[transfer.strand.einsum]
+            shares = strand.units
+            if strand.resource == LOAD:
+                for name in self.served(flow, transfer):
+                    each = self.strands[self.index[name]].units if transfer.tile.streams else (1,) * len(
+                        self.strands[self.index[name]].slots)  # fmt: skip
+                    yield Link(at, self.index[name], each, 0, 0, Cause.MEMORY, tensor=transfer.access.tensor)
+                for other, stored in transfers:
+                    if stored.strand.resource == STORE and stored.access.tensor == transfer.access.tensor:
+                        steps = self.shares(self.group.body(strand.einsum), stored.strand.einsum)
+                        steps = tuple(min(pair) for pair in zip(steps, strand.units, strict=True))
+                        yield Link(other, at, steps, 0, 0, Cause.MEMORY, tensor=stored.access.tensor)
+                if transfer.tile.streams:
+                    yield Link(owner, at, shares, 1, 0, Cause.FULL, room=2, tensor=transfer.access.tensor)
+                continue
+            body = self.group.body(strand.einsum)
+            way = leave(self.machine, self.timing, body)
+            yield Link(owner, at, shares, self.strands[owner].tail + way, way, tensor=transfer.access.tensor)
+            if transfer.tile.streams or transfer.level == body.einsum.registers:
+                yield Link(at, owner, shares, 0, 0, Cause.FULL, room=2, tensor=transfer.access.tensor)
+
+    def outside(self, flow: Flow) -> Iterator[Link]:
+        """What is read (or made) outside of the epoch's loops is read before it is overwritten there."""
+        for stay in flow.stays:
+            if stay.holder == stay.reader or not {stay.holder, stay.reader} <= self.index.keys():
+                continue
+            if self.full(stay.holder) != self.full(stay.reader):
+                source, reader = self.index[stay.reader], self.index[stay.holder]
+                shares = (1,) * len(self.strands[reader].slots)
+                yield Link(source, reader, shares, 1, 0, Cause.FULL, back=1, tensor=stay.touch.stored)
+
+
+def brings(stay: Stay) -> bool:
+    """Whether a reader takes what another reader brought to a level for itself."""
+    return not stay.touch.is_output and stay.touch.path[0] != stay.level

@@ -1,0 +1,188 @@
+"""The order in which resources issue: a modulo plan where tiles interleave, or the mapping's phases one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from einsim.errors import SpecError
+from einsim.schedule.nest import Schedule, Shortfall
+from einsim.schedule.pipeline.links import Linker
+from einsim.schedule.pipeline.modulo import Plan, make_plan
+from einsim.schedule.pipeline.phases import Phased
+from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need
+from einsim.schedule.pipeline.program import STORE, Held, Link, Pool, Start
+from einsim.schedule.pipeline.rooms import Rooms
+from einsim.schedule.pipeline.timing import Timing
+from einsim.spec.configuration import Design
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """When slots are planned, the links that this adds, and the room that it takes."""
+
+    interval: int
+    starts: tuple[Start, ...]
+    links: tuple[Link, ...]
+    pools: tuple[Pool, ...]
+    held: tuple[Held, ...]
+    shortfalls: list[Shortfall]
+    resource_bound: int
+    recurrence_bound: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """What an order is made from."""
+
+    design: Design
+    schedule: Schedule
+    timing: Timing
+    linker: Linker
+    links: tuple[Link, ...]
+    rooms: Rooms
+
+    @property
+    def repeated(self) -> list[int]:
+        """Strands that compute in every epoch."""
+        return [n for n, s in enumerate(self.linker.strands) if s.computes and self.linker.full(s.einsum)]
+
+    def make(self) -> Order:
+        """The order of a group's strands."""
+        in_phases = self.design.mapping.timing == "phases" and not self.schedule.per_phase_memory
+        plan = self.phased() if in_phases else self.interleaved()
+        jobs, slots = self.jobs(), dict(zip(self.repeated, plan.at, strict=True))
+        held = self.rooms.held(jobs, slots, plan.interval)
+        limits = self.rooms.limits(jobs, slots, plan.interval)
+        extra: tuple[Link, ...] = ()
+        if in_phases:
+            extra = Phased(self.design, self.schedule, self.timing, self.linker, self.links).barriers()
+            held, limits = self.shrunk(held, limits)
+        starts = self.starts(jobs, slots)
+        return Order(
+            plan.interval, tuple(starts), (*limits, *extra), tuple(self.rooms.pools(held)), tuple(held),
+            self.rooms.shortfalls(held), plan.resource_bound, plan.recurrence_bound,
+        )  # fmt: skip
+
+    def jobs(self) -> list[Job]:
+        """Every strand as a job; those that do not compute in every epoch take no slots of the plan."""
+        return [Job(s.resource, max(1, max(s.slots)), max(1, max(s.units)), s.spacing) for s in self.linker.strands]
+
+    def needs(self) -> list[Need]:
+        """Links between repeated strands, numbered among them."""
+        number = {strand: n for n, strand in enumerate(self.repeated)}
+        found = []
+        for link in self.links:
+            if link.source in number and link.reader in number and link.room is None:
+                distance = link.back if link.over is None else self.distance(link.over)
+                found.append(Need(number[link.source], number[link.reader], max(link.shares), link.delay, distance))
+        return found + self.undisturbed(number)
+
+    def undisturbed(self, number: dict[int, int]) -> list[Need]:
+        """What strands outside of the epoch's loops read is all there before any of it is overwritten."""
+        found = []
+        for outside in range(len(self.linker.strands)):
+            before = [link.source for link in self.links if link.reader == outside and link.source in number]
+            after = [link.reader for link in self.links
+                     if link.source == outside and link.back == 1 and link.reader in number]  # fmt: skip
+            found += [Need(number[one], number[other], 1, 2, 1) for one in before for other in after]
+        return list(dict.fromkeys(found))
+
+    def distance(self, loop: int) -> int:
+        """The fewest epochs from one iteration of a loop to the next."""
+        return int(np.prod(self.linker.group.epochs.trips[loop + 1 :], dtype=object)) if not self.filtered else 1
+
+    @property
+    def filtered(self) -> bool:
+        """Whether some epochs may be left out."""
+        return any(einsum.when is not None for einsum in self.design.cascade.einsums)
+
+    def interleaved(self) -> Plan:
+        """A software pipeline over the repeated strands."""
+        every = self.jobs()
+        jobs = [every[n] for n in self.repeated]
+
+        def held(plan: Plan) -> list[Held]:
+            return self.rooms.held(every, dict(zip(self.repeated, plan.at, strict=True)), plan.interval)
+
+        def cost(plan: Plan) -> int:
+            return sum(self.rooms.registers(held(plan)).values())
+
+        def fits(plan: Plan) -> bool:
+            what = held(plan)
+            return not self.rooms.shortfalls(what) and self.rooms.fits_memories(what)
+
+        return make_plan(jobs, self.needs(), cost, fits) or make_plan(jobs, self.needs(), cost, lambda _: True) or (
+            self.unplanned(jobs)
+        )  # fmt: skip
+
+    def unplanned(self, jobs: Sequence[Job]) -> Plan:
+        raise SpecError(
+            f"no order of {', '.join(self.linker.index)} keeps what they need of each other",
+            at=self.design.mapping_document.locate(("phases",)),
+            remedy="state the order: timing: phases",
+        )
+
+    def phased(self) -> Plan:
+        """The mapping's phases, one after the other."""
+        every = self.jobs()
+        phased = Phased(self.design, self.schedule, self.timing, self.linker, self.links)
+        return phased.plan([every[n] for n in self.repeated], self.repeated)
+
+    def shrunk(self, held: list[Held], limits: list[Link]) -> tuple[list[Held], list[Link]]:
+        """Steps passed on within a phase kept to what registers have left: their makers wait."""
+        registers = self.rooms.registers(held)
+        machine = self.design.architecture
+        for number, (each, link) in enumerate(zip(held, limits, strict=True)):
+            if each.level not in registers or max(link.shares) == 1:
+                continue
+            depth = machine.arrays[machine.registers[each.level]].registers.depth_words
+            over = self.rooms.registers(held)[each.level] - depth
+            if over > 0:
+                copies = max(1, each.copies - -(-over // each.words))
+                held[number] = replace(each, copies=copies)
+                handed = self.rooms.handed[number]
+                limits[number] = replace(link, room=copies + handed.arrives + handed.leaves)
+        return held, limits
+
+    def starts(self, jobs: Sequence[Job], slots: dict[int, Cycles]) -> list[Start]:
+        """Planned slots of all strands: others stand beside those that they serve."""
+        found: dict[int, Start] = {n: _start(at, jobs[n]) for n, at in slots.items()}
+        last = {n: int(at[-1]) for n, at in slots.items()}
+        for number, strand in enumerate(self.linker.strands):
+            if number not in found and strand.computes:
+                found[number] = Start((self.outside(number, found, last),), in_units=True)
+                last[number] = found[number].at[0]
+        for number in range(len(self.linker.strands)):
+            if number not in found:
+                found[number] = self.beside(number, found, last)
+        return [found[number] for number in range(len(self.linker.strands))]
+
+    def outside(self, number: int, found: dict[int, Start], last: dict[int, int]) -> int:
+        """When a strand outside of the epoch's loops is planned: all of it after what it needs, at one time."""
+        links = [link for link in self.links if link.room is None and link.back == 0]
+        after = [last[link.source] + 1 for link in links if link.reader == number and link.source in last]
+        before = [found[link.reader].at[0] - 1 for link in links if link.source == number and link.reader in found]
+        return max(after) if after else min(before, default=0)
+
+    def beside(self, number: int, found: dict[int, Start], last: dict[int, int]) -> Start:
+        """When a transfer is planned: with the slots of the Einsum that it is for, or after those it is of."""
+        strand = self.linker.strands[number]
+        owner = self.linker.index[strand.einsum]
+        start = found[owner]
+        units, slots = max(strand.units), max(1, max(self.linker.strands[owner].slots))
+        if units == 1:
+            return Start((last[owner] if strand.resource == STORE else start.at[0],), in_units=True)
+        if start.in_units:
+            return start
+        return Start(tuple(start.at[unit * slots // units] for unit in range(units)), in_units=True)
+
+
+def _start(at: Cycles, job: Job) -> Start:
+    if len(at) <= MOST_SLOTS:
+        return Start(tuple(int(each) for each in at))
+    if job.units == 1:
+        return Start((int(at[0]),), in_units=True)
+    return Start((int(at[0]),), (int(at[-(-job.slots // job.units)] - at[0]), 1), in_units=True)

@@ -1,0 +1,270 @@
+"""The plan of an epoch: in which cycle every slot of every strand is meant to issue (modulo scheduling).
+
+The interval is at least the slots that the busiest array has in an epoch, and what recurrences take. Slots are
+placed one by one into the cycles of the interval that their array has free, each after what it needs; strands with
+time to spare are placed as late as their readers allow, where that keeps fewer words in registers. Long strands
+are spread over the whole interval, so that tiles of different Einsums interleave cycle by cycle and results are used
+as they come. A plan that cannot be made is tried again with a longer interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+MOST_SLOTS: Final = 20_000
+"""Slots of an epoch up to which every slot is placed; larger strands are spread evenly."""
+ATTEMPTS: Final = 64
+
+Cycles = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A strand to place: its slots in a whole instance, their units, and least cycles between them."""
+
+    resource: str
+    slots: int
+    units: int
+    spacing: int
+
+    def first(self, step: int, steps: int) -> int:
+        """The first slot of one of the shared steps of an instance."""
+        unit = -(-step * self.units // steps)
+        return unit * self.slots // self.units
+
+    def last(self, step: int, steps: int) -> int:
+        """The last slot of one of the shared steps."""
+        unit = (step + 1) * self.units // steps
+        return max(0, unit * self.slots // self.units - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A link as the plan sees it: `distance` epochs from the source's instance to the reader's."""
+
+    source: int
+    reader: int
+    steps: int
+    delay: int
+    distance: int
+
+
+@dataclass(slots=True)
+class Placing:
+    """One attempt with one interval: the cycles that each resource has left, and where slots are.
+
+    `starts` are the earliest starts that any placement allows, `long` the strands that are spread out.
+    """
+
+    jobs: Sequence[Job]
+    needs: Sequence[Need]
+    interval: int
+    starts: Sequence[int]
+    long: frozenset[int]
+    free: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    at: dict[int, Cycles] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for job in self.jobs:
+            self.free.setdefault(job.resource, np.ones(self.interval, np.bool_))
+
+    def earliest(self, number: int) -> Cycles:
+        """The earliest cycle of each slot, from sources that are placed."""
+        job = self.jobs[number]
+        bounds = np.zeros(job.slots, np.int64)
+        for need in self.needs:
+            if need.reader == number and need.source in self.at and need.source != number:
+                source = self.jobs[need.source]
+                for step in range(need.steps):
+                    ready = self.at[need.source][source.last(step, need.steps)] + need.delay
+                    first = min(job.first(step, need.steps), job.slots - 1)
+                    bounds[first] = max(bounds[first], ready - need.distance * self.interval)
+        return np.maximum.accumulate(bounds)
+
+    def latest(self, number: int) -> Cycles:
+        """The latest cycle of each slot, from readers that are placed."""
+        job = self.jobs[number]
+        bounds = np.full(job.slots, np.iinfo(np.int64).max // 4)
+        for need in self.needs:
+            if need.source == number and need.reader in self.at and need.reader != number:
+                reader = self.jobs[need.reader]
+                for step in range(need.steps):
+                    first = min(reader.first(step, need.steps), reader.slots - 1)
+                    due = self.at[need.reader][first] - need.delay + need.distance * self.interval
+                    last = job.last(step, need.steps)
+                    bounds[last] = min(bounds[last], due)
+        return np.minimum.accumulate(bounds[::-1])[::-1]
+
+    def place_early(self, number: int) -> bool:
+        """Places a strand as early as possible; whether that keeps what placed readers need."""
+        bounds = np.maximum(self.earliest(number), self.starts[number])
+        at = self.settle(number, bounds, 1)
+        return at is not None and bool((at <= self.latest(number)).all())
+
+    def place_late(self, number: int) -> bool:
+        """Places a strand as late as its readers allow; whether that keeps what its sources need."""
+        at = self.settle(number, self.latest(number), -1)
+        return at is not None and bool((at >= self.earliest(number)).all())
+
+    def settle(self, number: int, bounds: Cycles, step: int) -> Cycles | None:
+        """Takes free cycles for all slots of a strand, on the right side of their bounds, in less than an interval.
+
+        A strand that goes along with one that is placed keeps close to it; a long one by itself is spread out.
+        """
+        at = self.alongside(number, bounds, step) if self.has_company(number) else None
+        if at is None:
+            at = self.by_itself(number, bounds, step)
+        if at is not None:
+            self.free[self.jobs[number].resource][at % self.interval] = False
+            self.at[number] = at
+        return at
+
+    def compact(self, order: Sequence[int]) -> None:
+        """Moves strands as late as their readers allow, in turn, where they find a place there."""
+        for number in order:
+            if any(need.source == number and need.reader != number for need in self.needs):
+                before = self.at.pop(number)
+                free = self.free[self.jobs[number].resource]
+                free[before % self.interval] = True
+                if not self.place_late(number):
+                    if number in self.at:
+                        free[self.at[number] % self.interval] = True
+                    self.at[number] = before
+                    free[before % self.interval] = False
+
+    def has_company(self, number: int) -> bool:
+        """Whether a strand shares steps with one that is placed."""
+        pairs = [(need.source, need.reader) for need in self.needs if need.steps > 1 and need.distance == 0]
+        return any(number in pair and self.at.keys() & ({*pair} - {number}) for pair in pairs)
+
+    def waiting_beside(self, number: int) -> int:
+        """Strands on the same resource that share steps with one, and have no place yet."""
+        pairs = [{need.source, need.reader} for need in self.needs if need.steps > 1 and need.distance == 0]
+        others = {one for pair in pairs if number in pair for one in pair - {number} if one not in self.at}
+        return sum(self.jobs[one].resource == self.jobs[number].resource for one in others)
+
+    def alongside(self, number: int, bounds: Cycles, step: int) -> Cycles | None:
+        """Free cycles as near to the bounds as there are, and as many left between them as others will need."""
+        job, between = self.jobs[number], self.waiting_beside(number)
+        at = np.zeros(job.slots, np.int64)
+        order = range(job.slots) if step > 0 else range(job.slots - 1, -1, -1)
+        cycle = int(bounds[0] if step > 0 else bounds[-1]) - step * job.spacing
+        for slot in order:
+            cycle += step * job.spacing
+            cycle = max(cycle, int(bounds[slot])) if step > 0 else min(cycle, int(bounds[slot]))
+            free = self.next_free(job.resource, cycle, step)
+            for _ in range(between if slot != order[0] else 0):
+                free = None if free is None else self.next_free(job.resource, free + step, step)
+            if free is None:
+                return None
+            at[slot] = cycle = free
+        return at if at[-1] - at[0] < self.interval - 1 or job.slots == self.interval else None
+
+    def by_itself(self, number: int, bounds: Cycles, step: int) -> Cycles | None:
+        """Free cycles from an edge on, which moves until all of them keep their bounds."""
+        edge = int(bounds[0] if step > 0 else bounds[-1])
+        for _ in range(4 * self.interval):
+            at = self.cycles_from(self.jobs[number], edge, step, spread=number in self.long)
+            beyond = 0 if at is None else int(np.max((bounds - at) * step))
+            if beyond <= 0:
+                return at
+            edge += beyond * step
+        return None
+
+    def cycles_from(self, job: Job, edge: int, step: int, *, spread: bool) -> Cycles | None:
+        """Free cycles of a resource for all slots, from an edge onwards (or back): close together, or spread out."""
+        free = self.free[job.resource]
+        window = edge + step * np.arange(self.interval)
+        cells = window[free[window % self.interval]]
+        if len(cells) < job.slots:
+            return None
+        if job.spacing == 1:
+            chosen = cells[np.arange(job.slots) * len(cells) // job.slots] if spread else cells[: job.slots]
+            return chosen[::step]
+        found = [int(cells[0])]
+        for each in cells[1:]:
+            if len(found) < job.slots and abs(int(each) - found[-1]) >= job.spacing:
+                found.append(int(each))
+        return np.array(found[::step], np.int64) if len(found) == job.slots else None
+
+    def next_free(self, resource: str, cycle: int, step: int) -> int | None:
+        """The first cycle from one on, forwards or backwards, that a resource has free."""
+        free = self.free[resource]
+        for _ in range(self.interval):
+            if free[cycle % self.interval]:
+                return cycle
+            cycle += step
+        return None
+
+
+def long_ones(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> frozenset[int]:
+    """Strands that take a quarter of an interval or more, and those that share steps with them."""
+    found = {number for number, job in enumerate(jobs) if 4 * job.slots >= interval}
+    while True:
+        more = {one for need in needs if need.steps > 1 and need.distance == 0
+                for one, other in ((need.source, need.reader), (need.reader, need.source))
+                if other in found and one not in found}  # fmt: skip
+        if not more:
+            return frozenset(found)
+        found |= more
+
+
+def paces(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> list[int]:
+    """Cycles from slot to slot of each strand, if it had its resource to itself."""
+    long = long_ones(jobs, needs, interval)
+    return [max(job.spacing, interval // job.slots) if n in long else job.spacing for n, job in enumerate(jobs)]
+
+
+def bounds_of(jobs: Sequence[Job], needs: Sequence[Need]) -> tuple[int, int]:
+    """The least interval by resources, and by recurrences."""
+    used: dict[str, int] = {}
+    for job in jobs:
+        used[job.resource] = used.get(job.resource, 0) + job.slots
+    resources = max([*used.values(), *((job.slots - 1) * job.spacing + 1 for job in jobs)], default=1)
+    low, high = 1, max(1, sum(need.delay for need in needs) + sum(job.slots * job.spacing for job in jobs))
+    while low < high:
+        middle = (low + high) // 2
+        if longest(jobs, needs, middle) is None:
+            low = middle + 1
+        else:
+            high = middle
+    return resources, low
+
+
+def longest(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> list[int] | None:
+    """The earliest start of every strand on resources without end; None where a recurrence takes longer."""
+    start, pace = [0] * len(jobs), paces(jobs, needs, interval)
+    for _ in range(len(jobs) + 1):
+        moved = False
+        for need in needs:
+            source, reader = jobs[need.source], jobs[need.reader]
+            for step in (0, need.steps - 1):
+                ready = start[need.source] + source.last(step, need.steps) * pace[need.source] + need.delay
+                first = min(reader.first(step, need.steps), reader.slots - 1) * pace[need.reader]
+                due = ready - need.distance * interval - first
+                if due > start[need.reader]:
+                    start[need.reader], moved = due, True
+        if not moved:
+            return start
+    return None
+
+
+def overlap(first: Cycles, last: Cycles, interval: int) -> int:
+    """How many of the spans from `first` to `last` (inclusive), repeated every `interval`, are open at one time."""
+    length = np.maximum(last - first + 1, 0)
+    whole = int((length // interval).sum())
+    marks = np.zeros(interval + 1, np.int64)
+    rest = length % interval
+    begin = first[rest > 0] % interval
+    end = begin + rest[rest > 0]
+    np.add.at(marks, begin, 1)
+    np.add.at(marks, np.minimum(end, interval), -1)
+    marks[0] += int((end > interval).sum())
+    np.add.at(marks, np.where(end > interval, end - interval, interval), -1)
+    return whole + int(np.cumsum(marks[:-1]).max())
