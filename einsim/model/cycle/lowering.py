@@ -334,7 +334,7 @@ class _Writer:
         widest = max([1, *(max([1, *strand.units]) for strand in program.strands)])
         header[at.PICTURE] = space.room(length)
         header[at.SPARE] = space.room(max(self.ring * max(widest, header[at.EPOCH_SIZE]), pools))
-        kept = len(program.resources) * (2 + at.CAUSES) + sum(len(s.slots) for s in program.strands) + len(program.pools)
+        kept = len(program.resources) * (3 + at.CAUSES) + sum(len(s.slots) for s in program.strands) + len(program.pools)
         header[at.SNAPSHOT_SIZE] = at.S_COUNTERS + kept + length
         header[at.SNAPSHOTS] = int(np.clip(PICTURES // header[at.SNAPSHOT_SIZE], 2, CHANNEL_UNIT)) if skip else 0
         loops = header[at.N_LOOPS]

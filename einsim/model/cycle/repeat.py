@@ -116,7 +116,7 @@ def look_back(M: Memory, number: int, cycle: int) -> None:
     count = M[history]
     for back in range(1, min(count, M[SNAPSHOTS]) + 1):
         snapshot = history + 1 + (count - back) % M[SNAPSHOTS] * M[SNAPSHOT_SIZE]
-        if is_same(M, snapshot, length, digest):
+        if is_same(M, snapshot, length, digest, cycle):
             skip(M, level, snapshot, number, cycle)
             M[history] = 0
             return
@@ -127,6 +127,9 @@ def look_back(M: Memory, number: int, cycle: int) -> None:
     M[snapshot + S_CYCLE] = cycle
     M[snapshot + S_INDEX] = M[row + INDEX]
     picture = counters(M, snapshot + S_COUNTERS, 0, 0)
+    for r in range(M[N_RESOURCES]):
+        M[picture + r] = cycle - M[M[RESOURCES] + r * RESOURCE_SIZE + FREE]
+    picture += M[N_RESOURCES]
     copy_cells(M, M[PICTURE], picture, length)
     M[history] = count + 1
 
@@ -139,7 +142,7 @@ def digest_of(M: Memory, length: int) -> int:
     return digest
 
 
-def is_same(M: Memory, snapshot: int, length: int, digest: int) -> bool:
+def is_same(M: Memory, snapshot: int, length: int, digest: int, cycle: int) -> bool:
     """Whether the picture is that of an earlier iteration."""
     if M[snapshot + S_LENGTH] != length or M[snapshot + S_DIGEST] != digest:
         return False
@@ -147,12 +150,26 @@ def is_same(M: Memory, snapshot: int, length: int, digest: int) -> bool:
     for n in range(length):
         if M[first + n] != M[M[PICTURE] + n]:
             return False
+    return is_as_idle(M, snapshot, cycle)
+
+
+def is_as_idle(M: Memory, snapshot: int, cycle: int) -> bool:
+    """Whether resources that have issued since a snapshot have been idle for as long as then.
+
+    However long that is: it decides nothing, but it is counted when they issue again.
+    """
+    idle = snapshot + S_COUNTERS + count_counters(M) - M[N_RESOURCES]
+    for r in range(M[N_RESOURCES]):
+        resource = M[RESOURCES] + r * RESOURCE_SIZE
+        issued = M[resource + ISSUED] > M[snapshot + S_COUNTERS + r * (2 + CAUSES) + 1]
+        if issued and cycle - M[resource + FREE] != M[idle + r]:
+            return False
     return True
 
 
 def count_counters(M: Memory) -> int:
     """How many counters there are."""
-    total = M[N_POOLS] + M[N_RESOURCES] * (2 + CAUSES)
+    total = M[N_POOLS] + M[N_RESOURCES] * (3 + CAUSES)
     for s in range(M[N_STRANDS]):
         total += M[M[STRANDS] + s * STRAND_SIZE + N_KINDS]
     return total
@@ -195,6 +212,7 @@ def skip(M: Memory, level: int, snapshot: int, number: int, cycle: int) -> None:
         return
     epochs = times * (number - M[snapshot + S_EPOCH])
     cycles = times * (cycle - M[snapshot + S_CYCLE])
+    shift_resources(M, snapshot, cycles)
     pools = counters(M, snapshot + S_COUNTERS, 1, times) - M[N_POOLS]
     M[M[NOW] + level] += times * iterations
     settle_loops(M, M[NOW], level)
@@ -211,7 +229,6 @@ def skip(M: Memory, level: int, snapshot: int, number: int, cycle: int) -> None:
     M[CHANNEL] += cycles * M[CHANNEL_UNIT]
     turn(M, M[EPOCHS], M[MASK] + 1, M[EPOCH_SIZE], epochs, 0)
     shift_strands(M, epochs, cycles, cycle)
-    shift_resources(M, cycles, cycle)
     shift_pools(M, pools, times, cycles)
 
 
@@ -260,11 +277,11 @@ def shift_strands(M: Memory, epochs: int, cycles: int, cycle: int) -> None:
         turn(M, M[strand + UNIT_ENDS], rows, M[strand + UNITS_MOST], epochs, cycles)
 
 
-def shift_resources(M: Memory, cycles: int, cycle: int) -> None:
-    """Moves resources on; what was long ago stays where it was."""
+def shift_resources(M: Memory, snapshot: int, cycles: int) -> None:
+    """Moves resources on; those that have not issued in the period have been idle since."""
     for r in range(M[N_RESOURCES]):
         resource = M[RESOURCES] + r * RESOURCE_SIZE
-        if M[resource + BEGUN] == 1 and M[resource + FREE] - cycle > -M[FAR]:
+        if M[resource + ISSUED] > M[snapshot + S_COUNTERS + r * (2 + CAUSES) + 1]:
             M[resource + FREE] += cycles
         if M[resource + READY] < NEVER:
             M[resource + READY] += cycles

@@ -101,7 +101,7 @@ class Linker:
             strand = self.strands[at]
             leaving = [a for a in body.einsum.accesses if a.is_output and a.path[0] != body.einsum.registers]
             for access in shifted(body, leaving):
-                units = unit_loops(body, self.running[body.einsum.name], body.unit)
+                units = self.running[body.einsum.name][body.depth : body.depth + body.unit]
                 often = any(access.concerns(loop) for loop in units)
                 shares = strand.units if often else (1,) * len(strand.units)
                 each = max(strand.slots) // max(1, max(shares))

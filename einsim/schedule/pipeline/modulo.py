@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need, Placing, bounds_of, long_ones, longest, paces
+
+STEPS: Final = 16
+"""Parts of an interval by which it is lengthened where a plan does not fit."""
 
 Fits = Callable[["Plan"], bool]
 """Whether what a plan keeps in registers and buffers at one time has room."""
@@ -29,40 +33,39 @@ class Plan:
 def make_plan(jobs: Sequence[Job], needs: Sequence[Need], cost: Callable[[Plan], int], fits: Fits) -> Plan | None:
     """The plan with the least interval that fits, and among those the one that keeps the fewest words.
 
-    None where even one epoch after another does not fit.
+    None where even an interval in which tiles hardly overlap does not fit.
     """
-    resources, recurrence = bounds_of(jobs, needs)
-    interval = max(resources, recurrence)
-    longest_way = sum(need.delay for need in needs if need.distance == 0) + 2 * sum(j.slots * j.spacing for j in jobs)
-    while interval <= max(longest_way, 2 * max(resources, recurrence)):
-        best: Plan | None = None
-        for at in attempts(jobs, needs, interval):
-            plan = Plan(interval, tuple(at), resources, recurrence)
-            if fits(plan) and (best is None or cost(plan) < cost(best)):
-                best = plan
-        if best is not None:
+    bounds = bounds_of(jobs, needs)
+    interval = max(bounds)
+    most = max(2 * interval, sum(need.delay for need in needs if need.distance == 0))
+    while interval <= most:
+        best = best_plan(jobs, needs, interval, bounds, cost)
+        if best is not None and fits(best):
             return best
-        interval += max(1, interval // 64)
+        interval += max(1, interval // STEPS)
     return None
 
 
-def attempts(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> Iterable[list[Cycles]]:
-    """Placements to choose from: with all strands early, all that can wait late, and one of these early each time."""
+def best_plan(
+    jobs: Sequence[Job], needs: Sequence[Need], interval: int, bounds: tuple[int, int], cost: Callable[[Plan], int]
+) -> Plan | None:
+    """The cheapest of the placements that are tried in one interval; None where none is found."""
     starts = longest(jobs, needs, interval)
     if starts is None:
-        return
+        return None
     if sum(job.slots for job in jobs) > MOST_SLOTS:
-        yield spread_out(jobs, needs, starts, interval)
-        return
+        return Plan(interval, tuple(spread_out(jobs, needs, starts, interval)), *bounds)
     idle = waiting(jobs, needs, starts, interval)
-    seen: set[frozenset[int]] = set()
-    for late in (idle, *(idle - {one} for one in sorted(idle)), frozenset[int]()):
-        if late not in seen:
-            seen.add(late)
-            for compact in (False, True):
-                placed = place(jobs, needs, interval, starts, late, compact=compact)
-                if placed is not None:
-                    yield placed
+    found: list[tuple[int, Placing]] = []
+    for late in dict.fromkeys([idle, *(idle - {one} for one in sorted(idle)), frozenset[int]()]):
+        placing = place(jobs, needs, interval, starts, late)
+        if placing is not None:
+            found.append((cost(Plan(interval, placing.planned(), *bounds)), placing))
+    if not found:
+        return None
+    best = min(found, key=lambda each: each[0])[1]
+    best.improve(lambda: cost(Plan(interval, best.planned(), *bounds)))
+    return Plan(interval, best.planned(), *bounds)
 
 
 def spread_out(jobs: Sequence[Job], needs: Sequence[Need], starts: Sequence[int], interval: int) -> list[Cycles]:
@@ -98,32 +101,13 @@ def _distance(jobs: Sequence[Job], need: Need, interval: int) -> int:
 
 
 def place(
-    jobs: Sequence[Job], needs: Sequence[Need], interval: int, starts: Sequence[int], late: frozenset[int],
-    *, compact: bool,
-) -> list[Cycles] | None:  # fmt: skip
-    """Slots of all strands, those in `late` as late as possible; None where they do not find their places.
-
-    `compact`: afterwards, every strand is moved as near to its readers as it can.
-    """
+    jobs: Sequence[Job], needs: Sequence[Need], interval: int, starts: Sequence[int], late: frozenset[int]
+) -> Placing | None:
+    """Slots of all strands, those in `late` as late as possible; None where they do not find their places."""
     placing = Placing(jobs, needs, interval, starts, long_ones(jobs, needs, interval))
     order = sorted(range(len(jobs)), key=lambda j: (starts[j], j))
     if not all(placing.place_early(job) for job in order if job not in late):
         return None
     if not all(placing.place_late(job) for job in reversed(order) if job in late):
         return None
-    if not all(kept(need, jobs, placing.at, interval) for need in needs):
-        return None
-    if compact:
-        placing.compact(order[::-1])
-    shift = min(int(at[0]) for at in placing.at.values()) // interval * interval
-    return [placing.at[job] - shift for job in range(len(jobs))]
-
-
-def kept(need: Need, jobs: Sequence[Job], at: dict[int, Cycles], interval: int) -> bool:
-    """Whether planned slots keep a need."""
-    source, reader = jobs[need.source], jobs[need.reader]
-    for step in range(need.steps):
-        ready = at[need.source][source.last(step, need.steps)] + need.delay - need.distance * interval
-        if at[need.reader][min(reader.first(step, need.steps), reader.slots - 1)] < ready:
-            return False
-    return True
+    return placing if all(map(placing.keeps, needs)) else None

@@ -9,7 +9,7 @@ as they come. A plan that cannot be made is tried again with a longer interval.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -125,18 +125,38 @@ class Placing:
             self.at[number] = at
         return at
 
-    def compact(self, order: Sequence[int]) -> None:
-        """Moves strands as late as their readers allow, in turn, where they find a place there."""
-        for number in order:
-            if any(need.source == number and need.reader != number for need in self.needs):
-                before = self.at.pop(number)
-                free = self.free[self.jobs[number].resource]
-                free[before % self.interval] = True
-                if not self.place_late(number):
-                    if number in self.at:
-                        free[self.at[number] % self.interval] = True
-                    self.at[number] = before
-                    free[before % self.interval] = False
+    def improve(self, cost: Callable[[], int]) -> None:
+        """Moves strands as late as their readers allow, the last first, where that costs less."""
+        least = cost()
+        for number in sorted(self.at, key=lambda n: -int(self.at[n][0])):
+            if not any(need.source == number and need.reader != number for need in self.needs):
+                continue
+            before = self.at.pop(number)
+            free = self.free[self.jobs[number].resource]
+            free[before % self.interval] = True
+            moved = self.place_late(number)
+            now = cost() if moved and all(self.keeps(need) for need in self.needs) else least
+            if now < least:
+                least = now
+                continue
+            if number in self.at:
+                free[self.at[number] % self.interval] = True
+            self.at[number] = before
+            free[before % self.interval] = False
+
+    def keeps(self, need: Need) -> bool:
+        """Whether planned slots keep a need."""
+        source, reader = self.jobs[need.source], self.jobs[need.reader]
+        for step in range(need.steps):
+            ready = self.at[need.source][source.last(step, need.steps)] + need.delay - need.distance * self.interval
+            if self.at[need.reader][min(reader.first(step, need.steps), reader.slots - 1)] < ready:
+                return False
+        return True
+
+    def planned(self) -> tuple[Cycles, ...]:
+        """Slots of all strands; the first of them in the first interval."""
+        shift = min(int(at[0]) for at in self.at.values()) // self.interval * self.interval
+        return tuple(self.at[number] - shift for number in range(len(self.jobs)))
 
     def has_company(self, number: int) -> bool:
         """Whether a strand shares steps with one that is placed."""
