@@ -18,6 +18,7 @@ from einsim.errors import EinsimError
 
 COMMANDS: Final = {
     "run": "einsim.cli.run:run",
+    "simulate": "einsim.cli.simulate:simulate",
     "sweep": "einsim.cli.sweep:sweep",
     "show": "einsim.cli.show:show",
     "zoo": "einsim.cli.zoo:zoo",

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from einsim.explore.space import Point, Space
+from einsim.explore.sweepfile import TimeModel
 from einsim.model.closed_form import Evaluation, evaluate
+from einsim.model.cycle.evaluation import Simulation, simulate_design
+from einsim.model.cycle.result import cycle_metrics
 from einsim.model.result import METRICS, Record, metrics, plain, reason
 from einsim.schedule.nest import Shortfall
 from einsim.spec.configuration import Design
@@ -28,8 +31,23 @@ def evaluate_point(point: Point) -> Record:
     row |= {"feasible": bool(evaluation.feasible), "reason": reason(evaluation.schedule.shortfalls)}
     numbers = {name: plain(value) for name, value in _numbers(design, evaluation).items()}
     row |= numbers if evaluation.feasible else dict.fromkeys(numbers)
+    if point.time_model is not TimeModel.CLOSED_FORM:
+        row |= _simulated(simulate_design(design), row, instead=point.time_model is TimeModel.CYCLE)
     row["command"] = point.command
     return row
+
+
+def _simulated(simulation: Simulation, row: Record, *, instead: bool) -> Record:
+    """What the cycle model says of a point, beside the closed form's numbers or `instead` of those of the same name."""
+    numbers = cycle_metrics(simulation)
+    found: Record = {f"simulated/{name}": numbers[name] for name in ("cycles", "latency_s", "util_2d", "util_1d")
+                     if name not in row or name == "cycles" or row[name] is not None or not row["feasible"]}  # fmt: skip
+    found["simulated/reason"] = simulation.stuck or reason(simulation.shortfalls)
+    if instead:
+        found |= {name: numbers[name] for name in ("latency_s", "util_2d", "util_1d") if name in row}
+        if not simulation.feasible:
+            found |= {"feasible": False, "reason": found["simulated/reason"]} | {n: None for n in METRICS if n in row}
+    return found
 
 
 def table_of_rows(rows: Sequence[Record]) -> pl.DataFrame:
@@ -60,19 +78,19 @@ def table_of_many(points: Sequence[Point], design: Design, evaluation: Evaluatio
 
 def _is_count(name: str) -> bool:
     """Whether a number is a count: exact in the table while 64 bits hold it."""
-    return name == "traffic_bytes" or name.startswith("cycles/")
+    return name in {"traffic_bytes", "simulated/cycles"} or name.startswith("cycles/")
 
 
 def _series(name: str, values: list[Any]) -> pl.Series:
     import polars as pl  # noqa: PLC0415
 
-    if name == "reason":
+    if name in {"reason", "simulated/reason"}:
         return pl.Series(name, values, pl.String)
     if _is_count(name):
         whole = all(value is None or (isinstance(value, int) and value <= INT64_MAX) for value in values)
         kind = pl.Int64() if whole else pl.Float64()
         return pl.Series(name, values if whole else [None if v is None else float(v) for v in values], kind)
-    if name in METRICS or name.startswith("energy_pj/"):
+    if name in METRICS or name.startswith(("energy_pj/", "simulated/")):
         return pl.Series(name, [None if value is None else float(value) for value in values], pl.Float64)
     return pl.Series(name, values)
 

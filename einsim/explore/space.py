@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from einsim.errors import Location, SpecError
 from einsim.explore.axes import PLAIN, Setting, Step, axes_of, baseline_of, settings
-from einsim.explore.sweepfile import SweepFile
+from einsim.explore.sweepfile import SweepFile, TimeModel
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, Design, load_design
 from einsim.spec.fields import validate
@@ -36,6 +36,7 @@ class Point:
     accounting: Accounting
     workload: Workload
     overrides: tuple[Override, ...]
+    time_model: TimeModel = TimeModel.CLOSED_FORM
 
     def design(self) -> Design:
         """Loads the design; raises SpecError for what is wrong in it."""
@@ -52,14 +53,16 @@ class Point:
     @property
     def command(self) -> str:
         """The command line that evaluates this point alone."""
-        start = _command(self.configuration.value, self.architecture.value, self.workload)
+        simulated = self.time_model is TimeModel.CYCLE
+        command = "simulate" if simulated else "run"
+        start = _command(command, self.configuration.value, self.architecture.value, self.workload)
         changes = [f"--set {shlex.quote(change.text)}" for change in self.overrides]
         return " ".join([start, *changes, f"--accounting {self.accounting}"])
 
 
 @lru_cache(maxsize=4096)
-def _command(configuration: str, architecture: str | None, workload: Workload) -> str:
-    words = ["einsim", "run", configuration]
+def _command(command: str, configuration: str, architecture: str | None, workload: Workload) -> str:
+    words = ["einsim", command, configuration]
     sizes = dict(workload.sizes)
     if workload.model is not None and workload.seq_len is not None:
         words += ["--model", workload.model, "--seq-len", str(workload.seq_len), "--batch", str(sizes["B"])]
@@ -147,7 +150,7 @@ class Space:
         workload = make_workload(model, seq_len, batch, shape, plain["model"].at)
         return Point(
             index, tuple(coordinates), plain["configuration"], plain["architecture"], plain["accounting"].value,
-            workload, tuple(overrides),
+            workload, tuple(overrides), self.file.time_model,
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from einsim.errors import SpecError
 from einsim.explore.batches import Batch, group, load_columns
 from einsim.explore.rows import evaluate_point, table_of_many, table_of_rows
 from einsim.explore.space import Point, Space
+from einsim.explore.sweepfile import TimeModel
 from einsim.explore.workers import evaluate_rows
 from einsim.model.closed_form import evaluate_many
 from einsim.model.result import Record
@@ -61,7 +62,8 @@ def run_sweep(space: Space, progress: Progress, engine: Engine = Engine.AUTO) ->
     Raises SpecError for a point that is wrong (one that does not fit is a row with its reason).
     """
     total = len(space)
-    together = engine is Engine.COMPILED or (engine is Engine.AUTO and total >= _TOGETHER)
+    simulated = space.file.time_model is not TimeModel.CLOSED_FORM  # by points, each with its own compiled run
+    together = not simulated and (engine is Engine.COMPILED or (engine is Engine.AUTO and total >= _TOGETHER))
     least = 1 if engine is Engine.COMPILED else _LEAST
     points = space.points()
     while window := list(itertools.islice(points, _WINDOW)):

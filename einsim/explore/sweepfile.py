@@ -21,6 +21,14 @@ class FigureName(StrEnum):
     BREAKDOWN = "breakdown"
 
 
+class TimeModel(StrEnum):
+    """What says how long a point takes."""
+
+    CLOSED_FORM = "closed-form"
+    CYCLE = "cycle"
+    BOTH = "both"
+
+
 class SweepFile(Record):
     """A sweep: fixed settings, axes, and what to make of the results.
 
@@ -34,6 +42,10 @@ class SweepFile(Record):
     configuration: str | None = Field(None, description="The configuration, where no axis names it")
     architecture: str | None = Field(None, description="The architecture, where not the configuration's own")
     accounting: Accounting = Field(Accounting.FULL, description="full or published")
+    time_model: TimeModel = Field(
+        TimeModel.CLOSED_FORM,
+        description="closed-form, cycle (latency and utilisation are those of the cycle model), or both side by side",
+    )
     model: str | None = Field(None, description="The model, where no axis names it")
     seq_len: Count | None = Field(None, description="The sequence length, where no axis names it")
     batch: Count = Field(DEFAULT_BATCH, description="Sequences processed together, B")

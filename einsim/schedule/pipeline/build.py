@@ -17,7 +17,7 @@ from einsim.schedule.pipeline.program import LOAD, STORE, Program, Strand
 from einsim.schedule.pipeline.rooms import Rooms
 from einsim.schedule.pipeline.strands import Group, Paths, cut_into_epochs, strand_of
 from einsim.schedule.pipeline.timing import Timing
-from einsim.schedule.pipeline.transfers import Transfer, transfers_of
+from einsim.schedule.pipeline.transfers import Transfer, transfers_of, with_ports
 from einsim.spec.configuration import Design
 
 NO_FLOW = Flow((), (), {}, {}, frozenset(), (), (), (), ())
@@ -72,10 +72,11 @@ def _program(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) ->
     design, schedule, timing = sources.design, sources.schedule, sources.timing
     paths = _paths(sources, einsums)
     group = cut_into_epochs(einsums, paths, {rank: int(size) for rank, size in schedule.sizes.items()})
-    computing = [
-        strand_of(design, design.cascade.einsum(body.einsum.name), body, paths.running[body.einsum.name], group.epochs, timing)
-        for body in group.bodies
-    ]
+    computing = []
+    for body in group.bodies:
+        whole = design.cascade.einsum(body.einsum.name)
+        strand = strand_of(design, whole, body, paths.running[body.einsum.name], group.epochs, timing)
+        computing.append(with_ports(group.epochs, body, strand, design.architecture, timing))
     moves = _transfers(sources, group, computing)
     strands = (*computing, *(transfer.strand for transfer in moves))
     index = {strand.einsum: number for number, strand in enumerate(computing)}
@@ -96,12 +97,24 @@ def _program(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) ->
         interval=order.interval,
         starts=order.starts,
         held=order.held,
+        registers=rooms.registers(order.held),
         resources=(*design.architecture.arrays, LOAD, STORE),
         filters=_filters(sources, [b.einsum for b in group.bodies if linker.full(b.einsum.name)]),
         resource_bound=order.resource_bound,
         recurrence_bound=order.recurrence_bound,
     )
-    return program, order.shortfalls
+    return program, [*order.shortfalls, *_port_shortfalls(design, timing, computing)]
+
+
+def _port_shortfalls(design: Design, timing: Timing, strands: Sequence[Strand]) -> list[Shortfall]:
+    """Strands that move more rows in a cycle than the buffer has ports."""
+    level, buffer = list(design.architecture.memories.items())[-1]
+    found = []
+    for strand in strands:
+        for what, needed, ports in (("reads", strand.reads, buffer.read_ports), ("writes", strand.writes, buffer.write_ports)):
+            if timing.memory and ports is not None and needed > ports:
+                found.append(Shortfall(True, f"{level}: {strand.name} {what}", needed, ports, "rows a cycle"))
+    return found
 
 
 def _filters(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Filters:

@@ -53,7 +53,7 @@ def best_plan(
     starts = longest(jobs, needs, interval)
     if starts is None:
         return None
-    if sum(job.slots for job in jobs) > MOST_SLOTS:
+    if max(interval, sum(job.slots for job in jobs)) > MOST_SLOTS:
         return Plan(interval, tuple(spread_out(jobs, needs, starts, interval)), *bounds)
     idle = waiting(jobs, needs, starts, interval)
     found: list[tuple[int, Placing]] = []

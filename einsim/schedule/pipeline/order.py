@@ -60,7 +60,7 @@ class Ordering:
         if in_phases:
             extra = Phased(self.design, self.schedule, self.timing, self.linker, self.links).barriers()
             held, limits = self.shrunk(held, limits)
-        starts = self.starts(jobs, slots)
+        starts = self.starts(jobs, slots, plan.interval)
         return Order(
             plan.interval, tuple(starts), (*limits, *extra), tuple(self.rooms.pools(held)), tuple(held),
             self.rooms.shortfalls(held), plan.resource_bound, plan.recurrence_bound,
@@ -147,9 +147,10 @@ class Ordering:
                 limits[number] = replace(link, room=copies + handed.arrives + handed.leaves)
         return held, limits
 
-    def starts(self, jobs: Sequence[Job], slots: dict[int, Cycles]) -> list[Start]:
+    def starts(self, jobs: Sequence[Job], slots: dict[int, Cycles], interval: int) -> list[Start]:
         """Planned slots of all strands: others stand beside those that they serve."""
-        found: dict[int, Start] = {n: _start(at, jobs[n]) for n, at in slots.items()}
+        large = max(interval, sum(map(len, slots.values()))) > MOST_SLOTS
+        found: dict[int, Start] = {n: _start(at, jobs[n], in_units=large) for n, at in slots.items()}
         last = {n: int(at[-1]) for n, at in slots.items()}
         for number, strand in enumerate(self.linker.strands):
             if number not in found and strand.computes:
@@ -180,8 +181,8 @@ class Ordering:
         return Start(tuple(start.at[unit * slots // units] for unit in range(units)), in_units=True)
 
 
-def _start(at: Cycles, job: Job) -> Start:
-    if len(at) <= MOST_SLOTS:
+def _start(at: Cycles, job: Job, *, in_units: bool) -> Start:
+    if not in_units:
         return Start(tuple(int(each) for each in at))
     if job.units == 1:
         return Start((int(at[0]),), in_units=True)

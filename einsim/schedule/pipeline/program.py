@@ -166,7 +166,8 @@ class Held:
 class Program:
     """The schedule of one fusion group: what is simulated. `interval` is the plan's cycles from epoch to epoch.
 
-    `fixed` are words that a memory holds all the time. The bounds are the least intervals that the busiest array and
+    `fixed` are words that a memory holds all the time, `registers` those that a register file of each kind holds at
+    one time by the plan. The bounds are the least intervals that the busiest array and
     the iterations allow.
     """
 
@@ -179,6 +180,7 @@ class Program:
     interval: int
     starts: tuple[Start, ...]
     held: tuple[Held, ...]
+    registers: dict[str, int]
     resources: tuple[str, ...]
     filters: Filters
     resource_bound: int

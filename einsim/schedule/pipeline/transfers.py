@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from einsim.schedule.nest import AccessPlan, Loop, SpillRule
 from einsim.schedule.pipeline.epochs import Epochs, Extents, steps
 from einsim.schedule.pipeline.program import LOAD, STORE, Flag, Strand, When
+from einsim.schedule.pipeline.routes import laid_along
 from einsim.schedule.pipeline.strands import Body, grains
-from einsim.spec.expressions import Number
+from einsim.schedule.pipeline.timing import Timing
+from einsim.spec.architecture import Architecture
+from einsim.spec.expressions import Number, ceil_div
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,27 @@ def _fetched(access: AccessPlan, loops: Sequence[Loop], extents: Extents, whole:
         own = [loop for loop in outside if loop.rank == rank]
         words *= steps(extents[rank], own, whole.get(rank, extents[rank]))
     return words
+
+
+def with_ports(epochs: Epochs, body: Body, strand: Strand, machine: Architecture, timing: Timing) -> Strand:
+    """A strand with the rows of the innermost memory that it reads and writes in a cycle.
+
+    A tile that is shifted into or out of the 2D array passes its edge row by row, however fast it is computed.
+    """
+    memories = list(machine.memories)
+    if len(memories) < 2:
+        return strand
+    row = machine.memories[memories[-1]].access_bytes // machine.word_bytes
+    array = machine.arrays[body.einsum.array]
+    used = {"reads": 0, "writes": 0}
+    for access in body.einsum.accesses:
+        if memories[-1] not in access.path[:-1]:
+            continue
+        words = max(tile_at(epochs, body, access, body.einsum.registers, memories).words)
+        both = array.is_grid and laid_along(body.einsum, access) == {"rows", "columns"}
+        cycles = max(strand.slots[0], timing.across(array, "rows") if both else 0)
+        used["writes" if access.is_output else "reads"] += ceil_div(words, row * max(1, cycles))
+    return replace(strand, **used)
 
 
 @dataclass(frozen=True, slots=True)

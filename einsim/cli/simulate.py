@@ -1,0 +1,97 @@
+"""`einsim simulate`: one design, cycle by cycle."""
+
+from __future__ import annotations
+
+import json as json_text
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from einsim.cli.common import (
+    AccountingOption,
+    ArchOption,
+    BatchOption,
+    JsonOption,
+    LengthOption,
+    ModelOption,
+    SetOption,
+    ShapeOption,
+    workload,
+)
+from einsim.cli.output import print_json, show_result
+from einsim.errors import InfeasibleError, Location, SpecError
+from einsim.model.cycle.evaluation import Simulation, simulate_design
+from einsim.model.cycle.result import simulation_record
+from einsim.report.simulation import simulation_report
+from einsim.schedule.pipeline.timing import IDEAL, Timing
+from einsim.spec.configuration import Accounting, load_design
+from einsim.spec.overrides import parse_override
+
+LOGGED = 400_000
+"""Issues that are written down for traces and pictures."""
+
+
+def simulate(
+    configuration: Annotated[str, Parameter(help="A mapping: a shipped name or a file")],
+    *,
+    model: ModelOption = None,
+    seq_len: LengthOption = None,
+    batch: BatchOption = None,
+    shape: ShapeOption = None,
+    arch: ArchOption = None,
+    set_: SetOption = None,
+    accounting: AccountingOption = Accounting.FULL,
+    trace: Annotated[Path | None, Parameter(help="Write a Chrome/Perfetto trace of the first issues (JSON)")] = None,
+    waterfall: Annotated[Path | None, Parameter(help="Write a picture of a few epochs (PNG, SVG, PDF)")] = None,
+    occupancy: Annotated[Path | None, Parameter(help="Write a picture of what memories hold over time")] = None,
+    skip: Annotated[bool, Parameter(negative="--no-skip", show_default=False,
+                                    help="Skip what repeats itself (the numbers are the same)")] = True,
+    ideal: Annotated[bool, Parameter(negative="", help="No fill, no drain, no latencies, no limits on ports")] = False,
+    most: Annotated[int | None, Parameter(name="--max-issues", help="Give up after so many simulated issues")] = None,
+    json: JsonOption = False,
+) -> int:  # fmt: skip
+    """Run one design cycle by cycle, and say where every cycle goes.
+
+    Example: einsim simulate fusemax --model BERT --seq-len 16K --waterfall waterfall.svg
+    """
+    design = load_design(
+        configuration,
+        workload(model, seq_len, batch, shape),
+        architecture=arch,
+        overrides=[parse_override(text) for text in set_ or ()],
+        accounting=accounting,
+    )
+    if most is not None and most <= 0:
+        raise SpecError(f"{most} is not positive", at=Location("--max-issues"))
+    log = LOGGED if trace or waterfall or occupancy else 0
+    simulation = simulate_design(design, IDEAL if ideal else Timing(), skip=skip, log=log, most=most)
+    record = simulation_record(simulation)
+    if simulation.feasible:
+        _write(simulation, trace, waterfall, occupancy)
+    if json:
+        print_json(record)
+    else:
+        show_result(simulation_report(record))
+    return 0 if record["feasible"] else InfeasibleError.exit_code
+
+
+def _write(simulation: Simulation, trace: Path | None, waterfall: Path | None, occupancy: Path | None) -> None:
+    """Writes what was asked for."""
+    if trace is not None:
+        from einsim.report.trace import trace_of  # noqa: PLC0415 - seldom asked for
+
+        _check_folder(trace, "--trace")
+        trace.write_text(json_text.dumps(trace_of(simulation)))
+    if waterfall is not None or occupancy is not None:
+        from einsim.report.pictures import save_picture  # noqa: PLC0415 - matplotlib takes long to import
+
+        for path, option, kind in ((waterfall, "--waterfall", "waterfall"), (occupancy, "--occupancy", "occupancy")):
+            if path is not None:
+                _check_folder(path, option)
+                save_picture(simulation, kind, path)
+
+
+def _check_folder(path: Path, option: str) -> None:
+    if not path.parent.is_dir():
+        raise SpecError(f"there is no folder {str(path.parent)!r}", at=Location(option), remedy="make it first")
