@@ -1,0 +1,92 @@
+"""Operand patterns for units: the corners of a format in every combination, and random ones that meet often."""
+
+from __future__ import annotations
+
+import os
+from itertools import product
+
+import numpy as np
+
+from einsim.rtl.formats import Format, Integer
+from einsim.rtl.unit import Unit
+
+EXHAUSTIVE = os.environ.get("EINSIM_EXHAUSTIVE") == "1"
+RANDOM = 1 << 19
+"""Random operand tuples a kind of operands and round; several units share them."""
+ROUNDS = 100 if EXHAUSTIVE else 1
+
+
+def corners(form: Format | Integer) -> np.ndarray:
+    """Patterns of both signs around everything that is special in a format."""
+    if isinstance(form, Integer):
+        top = 1 << (form.width - 1)
+        values = [0, 1, 2, 3, top - 2, top - 1, top, top + 1, top // 2, 2 * top - 2, 2 * top - 1]
+        return np.array(values, np.uint32)
+    mantissa, one = 1 << form.mantissa_bits, form.one
+    least, infinity = mantissa, form.infinity
+    near_one = [one + step for step in (-2, -1, 0, 1, 2, mantissa // 2, mantissa - 1, mantissa, mantissa + 1)]
+    # Halves of a narrower format's last place, just below, at and just above; all of the mantissa; one bit of it.
+    drop = form.mantissa_bits // 2
+    ties = [one + (1 << drop) + extra for extra in (-1, 0, 1)] + [
+        one + (3 << drop),
+        one | 0x5 << (form.mantissa_bits - 3),
+    ]
+    small = [0, 1, mantissa - 1, least, least + 1, 2 * least - 1, 2 * least]
+    square_roots = [(form.bias // 2 + 1 << form.mantissa_bits) + extra for extra in (-1, 0, 1)]
+    large = [infinity - mantissa, infinity - mantissa - 1, infinity - 2, infinity - 1]
+    special = [infinity, infinity + 1, form.nan, form.nan + 1, form.negative_zero - 1]
+    # What exp's range reduction looks at: around 88 and 128, and the multiples of ln(2) / 2 nearby.
+    reduced = [one + (6 * mantissa) + (3 * mantissa >> 3), one + 7 * mantissa - 1, one + 7 * mantissa]
+    both = (
+        np.array([*small, *near_one, *ties, *square_roots, *large, *special, *reduced], np.int64) % form.negative_zero
+    )
+    return np.unique(np.concatenate([both, both | form.negative_zero])).astype(np.uint32)
+
+
+def corner_operands(unit: Unit) -> tuple[np.ndarray, ...]:
+    """Every combination of the operands' corners."""
+    formats = [port.format for port in unit.signature.operands]
+    return tuple(np.array(list(product(*(corners(form) for form in formats))), np.uint32).T)
+
+
+def random_operands(unit: Unit, seed: int, size: int = RANDOM) -> tuple[np.ndarray, ...]:
+    """A third is uniform over patterns, a third close to the first operand, a third of ordinary size."""
+    random = np.random.default_rng([seed, *(port.width for port in unit.signature.operands)])
+    formats = [port.format for port in unit.signature.operands]
+    columns = [random.integers(0, 1 << form.width, size, dtype=np.uint64) for form in formats]
+    if isinstance(formats[0], Integer):
+        return tuple(column.astype(np.uint32) for column in columns)
+    third = size // 3
+    for column, form in zip(columns, formats, strict=True):
+        field = form.bias + random.integers(-form.precision - 2, 8, third).clip(1 - form.bias, form.bias)
+        low = (1 << form.mantissa_bits) - 1
+        column[:third] = column[:third] & (form.negative_zero | low) | field.astype(np.uint64) << form.mantissa_bits
+    _bring_close(columns, formats, random, slice(third, 2 * third))
+    return tuple(column.astype(np.uint32) for column in columns)
+
+
+def _bring_close(columns, formats, random, part):
+    """Gives the last operand an exponent near that of the first one, or of the product of the first two."""
+    if len(columns) == 1:
+        return
+    last = formats[-1]
+    fields = [
+        (column[part] >> form.mantissa_bits & ((1 << form.exponent_bits) - 1)).astype(np.int64) - form.bias
+        for column, form in zip(columns[:-1], formats[:-1], strict=True)
+    ]
+    wanted = sum(fields) + random.integers(-3, 4, fields[0].size) + last.bias
+    field = wanted.clip(0, 2 * last.bias + 1).astype(np.uint64)
+    low = (1 << last.mantissa_bits) - 1
+    # Every fourth mantissa is all zeros or all ones but a few bits, so that sums cancel and round at the edge.
+    mantissa = columns[-1][part] & low
+    mantissa[::4] &= 3
+    mantissa[1::4] |= low - 3
+    columns[-1][part] = columns[-1][part] & last.negative_zero | field << last.mantissa_bits | mantissa
+
+
+def typed(unit: Unit, columns) -> list[np.ndarray]:
+    """The operands as `compute` takes them: low bits, in the type of their format."""
+    return [
+        (column & ((1 << port.width) - 1)).astype(port.format.dtype)
+        for column, port in zip(columns, unit.signature.operands, strict=False)
+    ]
