@@ -69,20 +69,20 @@ module %name (
   wire [%{mantissa_bits}:0] smaller = swap ? a_significand : b_significand;
 
   // The other is shifted under it; whatever falls off the end is remembered in the last bit.
-  wire [%{exponent_top}:0] distance = exponent - lower;
+  wire [%{exponent_top}:0] distance = $unsigned(exponent - lower);
   wire [%{wide_top}:0] wide = {smaller, %{guard}'b0};
   wire [%{wide_top}:0] shifted = wide >> distance;
   wire lost = |(wide & ~({%{wide_bits}{1'b1}} << distance));
   wire [%{wide_top}:0] aligned = {shifted[%{wide_top}:1], shifted[0] | lost};
 
   wire opposite = a_sign ^ b_sign;
-  wire [%{wide_bits}:0] total = opposite ? {1'b0, larger, %{guard}'b0} - {1'b0, aligned}
-                                    : {1'b0, larger, %{guard}'b0} + {1'b0, aligned};
+  wire [%{wide_bits}:0] minuend = {1'b0, larger, %{guard}'b0};
+  wire [%{wide_bits}:0] total = opposite ? minuend - {1'b0, aligned} : minuend + {1'b0, aligned};
 
   logic [%{count_top}:0] zeros;  // above the leading one
   always_comb begin
     zeros = '0;
-    for (int i = 0; i <= %{wide_bits}; i++) if (total[i]) zeros = %{count_bits}'(%{wide_bits} - i);
+    for (int i = 0; i <= %{wide_bits}; i++) if (total[i]) zeros = $unsigned(%{count_bits}'(%{wide_bits} - i));
   end
 
   wire infinite = a_infinite || b_infinite;

@@ -26,7 +26,7 @@ from einsim.errors import SpecError
 from einsim.rtl.add import Add
 from einsim.rtl.convert import Convert
 from einsim.rtl.formats import Format, Patterns
-from einsim.rtl.mac import Mac
+from einsim.rtl.mac import MacAdd
 from einsim.rtl.unpacked import Ints, decode, encode
 
 POLYNOMIAL: Final = (1.0, 0.9999, 0.5047, 0.17)
@@ -62,7 +62,7 @@ class ExpSteps:
     accumulator: Format
 
     def __post_init__(self) -> None:
-        if self.operand.precision < self.accumulator.exponent_bits or not self.mac.fused:
+        if self.operand.precision < self.accumulator.exponent_bits or not self.unit.mac.fused:
             raise SpecError(
                 f"exp cannot be computed with operands of {self.operand} and sums of {self.accumulator}",
                 remedy="operands need as many significant bits as the accumulator has exponent bits, and products "
@@ -70,14 +70,9 @@ class ExpSteps:
             )
 
     @property
-    def add(self) -> Add:
-        """The adder of step 0."""
-        return Add(self.accumulator)
-
-    @property
-    def mac(self) -> Mac:
-        """The multiply-accumulate unit of the other steps."""
-        return Mac(self.operand, self.accumulator)
+    def unit(self) -> MacAdd:
+        """The one unit that all steps run on."""
+        return MacAdd(self.operand, self.accumulator)
 
     @property
     def narrow(self) -> Convert:
@@ -124,7 +119,7 @@ class ExpSteps:
         """exp(a - b) in the accumulator's format, for arrays of its patterns."""
         k, narrow = self.constants, self.narrow.compute
         minus_b = np.asarray(b, self.accumulator.dtype) ^ self.accumulator.dtype.type(self.accumulator.negative_zero)
-        d = self.add.compute(a, minus_b)
+        d = Add(self.accumulator).compute(a, minus_b)
         n = self.whole(self._mac(narrow(d), k.log2e, k.shifter), d)
         multiple = encode(self.operand, n.astype(np.float64))
         x = self._mac(multiple, k.minus_ln2_high, d)
@@ -136,7 +131,7 @@ class ExpSteps:
         return self.scale(p, n)
 
     def _mac(self, a: Patterns, b: Patterns | int, c: Patterns | int) -> Patterns:
-        return self.mac.compute(*np.broadcast_arrays(a, b, c))
+        return self.unit.mac.compute(*np.broadcast_arrays(a, b, c))
 
     def whole(self, v: Patterns, d: Patterns) -> Ints:
         """n, from the last bits of v; where d is far from zero, the n that overflows or underflows."""

@@ -9,7 +9,8 @@ from einsim.rtl.add import Add
 from einsim.rtl.convert import Convert
 from einsim.rtl.divide import Divide
 from einsim.rtl.formats import BF16, FP16, FP32, INT8, INT16, INT32
-from einsim.rtl.mac import IntegerMac, Mac
+from einsim.rtl.integer import IntegerMac
+from einsim.rtl.mac import Mac, MacAdd
 from einsim.rtl.macro import Exponential
 from einsim.rtl.multiply import Multiply
 from einsim.rtl.order import Compare, Maximum
@@ -21,6 +22,7 @@ UNITS: Final[tuple[Unit, ...]] = (
     Multiply(FP32, FP32),
     *(Add(form) for form in (BF16, FP16, FP32)),
     *(Mac(operand, FP32) for operand in (BF16, FP16, FP32)),
+    *(MacAdd(operand, FP32) for operand in (BF16, FP16)),
     *(IntegerMac(operand, INT32) for operand in (INT8, INT16)),
     *(Maximum(form) for form in (BF16, FP16, FP32)),
     *(Compare(form) for form in (BF16, FP16, FP32)),

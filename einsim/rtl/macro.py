@@ -1,4 +1,4 @@
-"""The hardware of exp's steps, as a macro-operation of one multiply-accumulate unit and as a pipeline of six."""
+"""The hardware of exp's steps, as a macro-operation of one multiply-accumulate unit and as a pipeline of seven."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ module %name (
   input  logic signed [%{whole_top}:0] a,
   output logic [%{operand_top}:0] result
 );
-  wire [%{whole_top}:0] size = a[%{whole_top}] ? -a : a;
+  wire [%{whole_top}:0] size = $unsigned(a[%{whole_top}] ? -a : a);
 
   logic [%{field_top}:0] field;
   logic [%{whole_top}:0] shifted;  // the leading one at the top
@@ -26,7 +26,7 @@ module %name (
     shifted = '0;
     for (int i = 0; i <= %{whole_top}; i++)
       if (size[i]) begin
-        field = %{field_bits}'(%{bias} + i);
+        field = $unsigned(%{field_bits}'(%{bias} + i));
         shifted = size << (%{whole_top} - i);
       end
   end
@@ -38,11 +38,13 @@ endmodule
 
 _OPERANDS: Final = """
 module %name (
-  input  logic [2:0] step,  // 1 to 6
-  input  logic [%{top}:0] sum,  // d, x, x, x, y, y: what the step before has left in the accumulator
+  input  logic [2:0] step,
+  input  logic [%{top}:0] sum,  // a, d, d, x, x, y, y: what the step before has left in the accumulator
+  input  logic [%{top}:0] subtrahend,  // b, for step 0
   input  logic [%{operand_top}:0] r,  // what step 4 has kept
   input  logic signed [%{whole_top}:0] whole,  // what step 1 has kept
   output logic [%{operand_top}:0] narrow,  // the accumulator as a multiplicand: step 4 keeps it as r
+  output logic adding,  // the accumulator, instead of a product, to c
   output logic [%{operand_top}:0] a,
   output logic [%{operand_top}:0] b,
   output logic [%{top}:0] c
@@ -60,8 +62,10 @@ module %name (
   %to_operand narrowed (.a(sum), .result(narrow));
   %from_integer integer_part (.a(whole), .result(multiple));
 
+  assign adding = step == 3'd0;
   always_comb
     case (step)
+      3'd0: {a, b, c} = {narrow, narrow, ~subtrahend[%{top}], subtrahend[%{top}-1:0]};
       3'd1: {a, b, c} = {narrow, LOG2E, SHIFTER};
       3'd2: {a, b, c} = {multiple, MINUS_LN2_HIGH, sum};
       3'd3: {a, b, c} = {multiple, MINUS_LN2_LOW, sum};
@@ -83,7 +87,7 @@ module %name (
   localparam logic signed [%{whole_top}:0] UNDERFLOW = %{underflow};
 
   wire far = d[%{top}-1:%{mantissa_bits}] >= FAR;
-  assign whole = !far ? last_bits : d[%{top}] ? UNDERFLOW : OVERFLOW;
+  assign whole = !far ? $signed(last_bits) : d[%{top}] ? UNDERFLOW : OVERFLOW;
 endmodule
 """
 
@@ -117,8 +121,9 @@ module %name #(
 ) (
   input  logic clk,
   input  logic enable,
-  input  logic [2:0] step,  // constant where LATENCY is not 0
+  input  logic [2:0] step,  // a constant where LATENCY is not 0
   input  logic [%{top}:0] sum,
+  input  logic [%{top}:0] subtrahend,
   input  logic [%{operand_top}:0] r,
   input  logic signed [%{whole_top}:0] whole,
   output logic [%{top}:0] next_sum,
@@ -126,9 +131,10 @@ module %name #(
   output logic signed [%{whole_top}:0] next_whole
 );
   logic [%{operand_top}:0] narrow, a, b;
+  logic adding;
   logic [%{top}:0] c, total, held;
   %operands operands (.*);
-  %mac #(.LATENCY(LATENCY)) mac (.clk(clk), .enable(enable), .a(a), .b(b), .c(c), .result(total));
+  %unit #(.LATENCY(LATENCY)) unit (.*, .x(sum), .result(total));
 
   wire [%{operand_top}:0] kept_r = step == 3'd4 ? narrow : r;
   logic signed [%{whole_top}:0] kept_whole, new_whole;
@@ -156,13 +162,10 @@ module %name (
   output logic [%{top}:0] result
 );
   logic [2:0] step;  // 0: waiting, or the subtraction
-  logic [%{top}:0] difference, sum, next_sum;
+  logic [%{top}:0] sum, next_sum;
   logic [%{operand_top}:0] r, next_r;
   logic signed [%{whole_top}:0] whole, next_whole;
-  %add subtraction (
-    .clk(clk), .enable(enable), .a(a), .b({~b[%{top}], b[%{top}-1:0]}), .result(difference)
-  );
-  %step operation (.*);
+  %step operation (.*, .sum(ready ? a : sum), .subtrahend(b));
   %scale scaled (.p(sum), .whole(whole), .result(result));
 
   assign ready = step == 3'd0;
@@ -170,14 +173,10 @@ module %name (
     if (reset) begin
       step <= 3'd0;
       done <= 1'b0;
-    end else if (enable && !ready) begin
+    end else if (enable && (start || !ready)) begin
       step <= step == 3'd%{last} ? 3'd0 : step + 3'd1;
       done <= step == 3'd%{last};
       {sum, r, whole} <= {next_sum, next_r, next_whole};
-    end else if (enable && start) begin
-      step <= 3'd1;
-      done <= 1'b0;
-      sum <= difference;
     end
 endmodule
 """
@@ -193,11 +192,9 @@ module %name #(
   output logic [%{top}:0] result
 );
 %{wires}
-  wire [%{operand_top}:0] r1 = '0;
-  wire signed [%{whole_top}:0] whole1 = '0;
-  %add #(.LATENCY(LATENCY)) step0 (
-    .clk(clk), .enable(enable), .a(a), .b({~b[%{top}], b[%{top}-1:0]}), .result(sum1)
-  );
+  assign sum0 = a;
+  assign r0 = '0;
+  assign whole0 = '0;
 %{chain}
   %scale scaled (.p(sum%{steps}), .whole(whole%{steps}), .result(result));
   wire unused = &{1'b0, r%{steps}};
@@ -206,8 +203,9 @@ endmodule
 
 _CHAIN: Final = """\
   %step #(.LATENCY(LATENCY)) step%{this} (
-    .clk(clk), .enable(enable), .step(3'd%{this}), .sum(sum%{this}), .r(r%{this}), .whole(whole%{this}),
-    .next_sum(sum%{next}), .next_r(r%{next}), .next_whole(whole%{next})
+    .clk(clk), .enable(enable), .step(3'd%{this}), .sum(sum%{this}), .subtrahend(%{subtrahend}),
+    .r(r%{this}), .whole(whole%{this}), .next_sum(sum%{next}), .next_r(r%{next}),
+    .next_whole(whole%{next})
   );"""
 
 
@@ -238,28 +236,28 @@ class Exponential(Unit):
         return self.steps.compute(a, b)
 
     def module(self) -> Module:
-        """`<operand>_exp_<accumulator>`: six steps' units in a row."""
-        step, scale, add = self._step_module(), self._scale_module(), self.steps.add.module()
-        names = [f"sum{k}" for k in range(1, STEPS + 1)]
-        top, operand_top = self.accumulator.width - 1, self.operand.width - 1
-        later = range(2, STEPS + 1)
-        wires = (
-            f"  logic [{top}:0] {', '.join(names)};\n"
-            f"  logic [{operand_top}:0] {', '.join(f'r{k}' for k in later)};\n"
-            f"  logic signed [{self.steps.whole_bits - 1}:0] {', '.join(f'whole{k}' for k in later)};"
+        """`<operand>_exp_<accumulator>`: seven steps' units in a row."""
+        step, scale = self._step_module(), self._scale_module()
+        wires = "\n".join(
+            f"  logic {kind}[{bits - 1}:0] {', '.join(f'{name}{k}' for k in range(STEPS + 1))};"
+            for name, kind, bits in (
+                ("sum", "", self.accumulator.width),
+                ("r", "", self.operand.width),
+                ("whole", "signed ", self.steps.whole_bits),
+            )
         )
-        chain = [fill(_CHAIN, step=step.name, this=k, next=k + 1) for k in range(1, STEPS)]
+        chain = [fill(_CHAIN, step=step.name, this=k, next=k + 1, subtrahend="'0" if k else "b") for k in range(STEPS)]
         return self._module(
-            "", "exp(a - b) as a pipeline.", _PIPELINE, [step, scale, add],
-            step=step.name, scale=scale.name, add=add.name, steps=STEPS, wires=wires, chain="\n".join(chain),
+            "", "exp(a - b) as a pipeline.", _PIPELINE, [step, scale],
+            step=step.name, scale=scale.name, steps=STEPS, wires=wires, chain="\n".join(chain),
         )  # fmt: skip
 
     def macro_module(self) -> Module:
-        """`<name>_macro`: the seven steps one after another on one multiply-accumulate unit."""
-        step, scale, add = self._step_module(), self._scale_module(), self.steps.add.module()
+        """`<name>_macro`: the seven steps one after another on one unit."""
+        step, scale = self._step_module(), self._scale_module()
         return self._module(
-            "_macro", "exp(a - b) in seven steps on one multiply-accumulate unit.", _MACRO, [step, scale, add],
-            step=step.name, scale=scale.name, add=add.name, last=STEPS - 1,
+            "_macro", "exp(a - b) in seven steps on one multiply-accumulate unit.", _MACRO, [step, scale],
+            step=step.name, scale=scale.name, last=STEPS - 1,
         )  # fmt: skip
 
     def operands_module(self) -> Module:
@@ -307,10 +305,10 @@ class Exponential(Unit):
         )  # fmt: skip
 
     def _step_module(self) -> Module:
-        operands, whole, mac = self.operands_module(), self.whole_module(), self.steps.mac.module()
+        operands, whole, unit = self.operands_module(), self.whole_module(), self.steps.unit.module()
         return self._module(
-            "_step", "one step: a multiply-accumulate and what it leaves.", _STEP, [operands, whole, mac, PIPE],
-            operands=operands.name, whole=whole.name, mac=mac.name, pipe=PIPE.name,
+            "_step", "one step: a multiply-accumulate and what it leaves.", _STEP, [operands, whole, unit, PIPE],
+            operands=operands.name, whole=whole.name, unit=unit.name, pipe=PIPE.name,
             state_bits=self.accumulator.width + self.operand.width + self.steps.whole_bits,
         )  # fmt: skip
 

@@ -59,7 +59,7 @@ module %name (
   wire [%{product_top}:0] raw = {%{zeros}, a_significand} * {%{zeros}, b_significand};
   wire top = raw[%{product_top}];
   wire zero = a_significand == '0 || b_significand == '0;
-  wire signed [%{exponent_top}:0] sum = %{exponent_bits}'(a_exponent) + %{exponent_bits}'(b_exponent);
+  wire signed [%{exponent_top}:0] sum = %{sum};
 
   assign sign = a_sign ^ b_sign;
   assign exponent = zero ? ZERO_EXPONENT : sum + $signed({%{exponent_top}'b0, top});
@@ -73,6 +73,9 @@ endmodule
 def product_module(operand: Format, target: Format) -> Module:
     """`<operand>_product_<target>`: the exact product of two patterns, with an exponent as wide as the target's."""
     unpack_operand = unpack_module(operand)
+    bits = target.wide_exponent_bits
+    wider = bits > operand.wide_exponent_bits
+    total = f"{bits}'(a_exponent) + {bits}'(b_exponent)" if wider else "a_exponent + b_exponent"
     return module(
         f"{operand.name}_product_{target.name}",
         "a x b, exact, not yet rounded.",
@@ -81,7 +84,7 @@ def product_module(operand: Format, target: Format) -> Module:
         [unpack_operand],
         unpack=unpack_operand.name,
         top=operand.width - 1,
-        exponent_bits=target.wide_exponent_bits,
+        sum=total,
         exponent_top=target.wide_exponent_bits - 1,
         operand_exponent_top=operand.wide_exponent_bits - 1,
         mantissa_bits=operand.mantissa_bits,

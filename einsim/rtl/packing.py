@@ -56,7 +56,7 @@ module %name (
   // Rounding up may carry into the exponent; the mantissa is then all zeros, as it should be.
   wire signed [%{exponent_top}:0] biased = exponent + BIAS;
   wire [%{exponent_top}+%{mantissa_bits}:0] rounded = {biased, mantissa} + {{%{rounded_top}{1'b0}}, up};
-  wire signed [%{exponent_top}:0] field = rounded[%{rounded_top}:%{mantissa_bits}];
+  wire signed [%{exponent_top}:0] field = $signed(rounded[%{rounded_top}:%{mantissa_bits}]);
 
   always_comb
     if (nan) bits = NAN;

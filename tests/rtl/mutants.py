@@ -23,6 +23,7 @@ MUTATIONS = (
     ("bf16_mac_fp32", "fp32_sum", "exponent + 10'sd1", "exponent + 10'sd2"),
     ("bf16_mac_fp32", "fp32_sum", "a_infinite && b_infinite && opposite", "a_infinite && b_infinite"),
     ("fp16_mac_fp32", "fp16_product_fp32", "10'sh200", "-10'sd64"),
+    ("bf16_macadd_fp32", "bf16_macadd_fp32", "adding ? x_infinite : product_infinite", "product_infinite"),
     ("int8_mac_int32", "int8_mac_int32", "+ c", "- c"),
     ("bf16_max", "bf16_max", "a_key > b_key", "a_size > b_size"),
     ("fp16_compare", "fp16_compare", "zeros ||", "1'b0 ||"),
@@ -46,11 +47,16 @@ def mutants() -> list[Placed]:
 def _mutant(number: int, unit_name: str, module_name: str, old: str, new: str) -> Placed:
     unit = library.unit(unit_name)
     name = f"{unit_name}_mutant{number}"
-    broken = _broken(unit.module(), module_name, old, new)
-    assert broken != unit.module(), f"{old!r} is not in {module_name}"
-    return Placed(name, unit, renamed(broken, f"_mutant{number}"))
+    return Placed(name, unit, renamed(broken(unit.module(), module_name, old, new), f"_mutant{number}"))
 
 
-def _broken(part: Module, module_name: str, old: str, new: str) -> Module:
+def broken(top: Module, module_name: str, old: str, new: str) -> Module:
+    """A design in which one module has other words."""
+    changed = _changed(top, module_name, old, new)
+    assert changed != top, f"{old!r} is not in {module_name}"
+    return changed
+
+
+def _changed(part: Module, module_name: str, old: str, new: str) -> Module:
     text = part.text.replace(old, new) if part.name == module_name else part.text
-    return replace(part, text=text, uses=tuple(_broken(used, module_name, old, new) for used in part.uses))
+    return replace(part, text=text, uses=tuple(_changed(used, module_name, old, new) for used in part.uses))

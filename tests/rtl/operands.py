@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from itertools import product
+from math import prod
 
 import numpy as np
 
@@ -16,8 +16,10 @@ RANDOM = 1 << 19
 ROUNDS = 100 if EXHAUSTIVE else 1
 
 
-def corners(form: Format | Integer) -> np.ndarray:
-    """Patterns of both signs around everything that is special in a format."""
+def corners(form: Format | Integer | int) -> np.ndarray:
+    """Patterns of both signs around everything that is special in a format; all of a few plain bits."""
+    if isinstance(form, int):
+        return np.arange(1 << form, dtype=np.uint32)
     if isinstance(form, Integer):
         top = 1 << (form.width - 1)
         values = [0, 1, 2, 3, top - 2, top - 1, top, top + 1, top // 2, 2 * top - 2, 2 * top - 1]
@@ -44,24 +46,28 @@ def corners(form: Format | Integer) -> np.ndarray:
 
 
 def corner_operands(unit: Unit) -> tuple[np.ndarray, ...]:
-    """Every combination of the operands' corners."""
-    formats = [port.format for port in unit.signature.operands]
-    return tuple(np.array(list(product(*(corners(form) for form in formats))), np.uint32).T)
+    """Every combination of the operands' corners, or half a million of them where there are more."""
+    columns = [corners(port.format) for port in unit.signature.operands]
+    total = prod(len(column) for column in columns)
+    chosen = np.arange(total) if total <= RANDOM else np.random.default_rng(1).integers(0, total, RANDOM)
+    places = np.unravel_index(chosen, [len(column) for column in columns])
+    return tuple(column[place] for column, place in zip(columns, places, strict=True))
 
 
 def random_operands(unit: Unit, seed: int, size: int = RANDOM) -> tuple[np.ndarray, ...]:
     """A third is uniform over patterns, a third close to the first operand, a third of ordinary size."""
     random = np.random.default_rng([seed, *(port.width for port in unit.signature.operands)])
     formats = [port.format for port in unit.signature.operands]
-    columns = [random.integers(0, 1 << form.width, size, dtype=np.uint64) for form in formats]
+    columns = [random.integers(0, 1 << port.width, size, dtype=np.uint64) for port in unit.signature.operands]
     if isinstance(formats[0], Integer):
         return tuple(column.astype(np.uint32) for column in columns)
     third = size // 3
-    for column, form in zip(columns, formats, strict=True):
+    formats = [form for form in formats if isinstance(form, Format)]
+    for column, form in zip(columns, formats, strict=False):
         field = form.bias + random.integers(-form.precision - 2, 8, third).clip(1 - form.bias, form.bias)
         low = (1 << form.mantissa_bits) - 1
         column[:third] = column[:third] & (form.negative_zero | low) | field.astype(np.uint64) << form.mantissa_bits
-    _bring_close(columns, formats, random, slice(third, 2 * third))
+    _bring_close(columns[: len(formats)], formats, random, slice(third, 2 * third))
     return tuple(column.astype(np.uint32) for column in columns)
 
 
@@ -87,6 +93,6 @@ def _bring_close(columns, formats, random, part):
 def typed(unit: Unit, columns) -> list[np.ndarray]:
     """The operands as `compute` takes them: low bits, in the type of their format."""
     return [
-        (column & ((1 << port.width) - 1)).astype(port.format.dtype)
+        (column & ((1 << port.width) - 1)).astype(port.format.dtype if port.width > 1 else np.uint8)
         for column, port in zip(columns, unit.signature.operands, strict=False)
     ]

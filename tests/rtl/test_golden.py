@@ -11,7 +11,8 @@ from einsim.rtl.add import Add
 from einsim.rtl.convert import Convert
 from einsim.rtl.divide import Divide
 from einsim.rtl.formats import BF16, FP16, FP32, INT8, INT16, INT32, Format, Integer, named
-from einsim.rtl.mac import IntegerMac, Mac
+from einsim.rtl.integer import IntegerMac
+from einsim.rtl.mac import Mac, MacAdd
 from einsim.rtl.macro import Exponential
 from einsim.rtl.multiply import Multiply
 from einsim.rtl.order import Compare, Maximum
@@ -28,7 +29,10 @@ FLOATS = [unit for unit in library.UNITS if not isinstance(unit, IntegerMac)]
 @np.errstate(invalid="ignore")
 def expected(unit, columns) -> np.ndarray:
     """What the oracle says, as patterns of the result."""
-    x = [oracle.values(port.format, column) for port, column in zip(unit.signature.operands, columns, strict=True)]
+    x = [
+        oracle.values(port.format, column) if port.width > 1 else column
+        for port, column in zip(unit.signature.operands, columns, strict=True)
+    ]
     match unit:
         case Multiply(_, target):
             return oracle.patterns(target, oracle.multiply(target, *x))
@@ -36,6 +40,9 @@ def expected(unit, columns) -> np.ndarray:
             return oracle.patterns(form, oracle.add(form, *x))
         case Mac(_, form):
             return oracle.patterns(form, oracle.mac(form, *x, fused=unit.fused))
+        case MacAdd(_, form):
+            products = oracle.mac(form, *x[:3], fused=unit.mac.fused)
+            return oracle.patterns(form, np.where(x[4] == 1, oracle.add(form, x[3], x[2]), products))
         case Divide(form):
             return oracle.patterns(form, oracle.divide(form, *x))
         case Convert(_, target):
@@ -175,7 +182,7 @@ def ml_max(form):
 @UNITS
 def test_scalars_and_shapes(unit):
     """Units take what broadcasts to arrays of one shape, single patterns too."""
-    columns = [np.zeros((2, 3), port.format.dtype) for port in unit.signature.operands]
+    columns = [np.zeros((2, 3), np.uint8) for port in unit.signature.operands]
     assert unit.compute(*columns).shape == (2, 3)
     assert unit.compute(*(0 for _ in columns)).shape == ()
 
