@@ -20,7 +20,10 @@ Patterns = NDArray[np.unsignedinteger[Any]]
 
 _WIDEST_EXPONENT: Final = 8
 _WIDEST_MANTISSA: Final = 23
-"""The golden model holds products in 64-bit integers and decodes exactly into float64: fp32 is the widest."""
+"""The golden model holds products in 64-bit integers and decodes exactly into float64: fp32 is the widest.
+
+Besides, what cancellation leaves of a sum must have an exponent within `wide_exponent_bits`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,12 @@ class Format:
     mantissa_bits: int
 
     def __post_init__(self) -> None:
-        if not 3 <= self.exponent_bits <= _WIDEST_EXPONENT or not 2 <= self.mantissa_bits <= _WIDEST_MANTISSA:
+        longest = min(_WIDEST_MANTISSA, 1 << self.exponent_bits)
+        if not 3 <= self.exponent_bits <= _WIDEST_EXPONENT or not 2 <= self.mantissa_bits <= longest:
             raise SpecError(
                 f"format {self.name!r} has {self.exponent_bits} exponent and {self.mantissa_bits} mantissa bits",
-                remedy=f"3 to {_WIDEST_EXPONENT} and 2 to {_WIDEST_MANTISSA} are possible",
+                remedy=f"3 to {_WIDEST_EXPONENT} and 2 to {_WIDEST_MANTISSA} are possible, the mantissa's at most 2^"
+                "(exponent bits)",
             )
 
     def __str__(self) -> str:

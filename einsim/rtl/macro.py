@@ -219,6 +219,9 @@ class Exponential(Unit):
     operand: Format
     accumulator: Format
 
+    def __post_init__(self) -> None:
+        self.steps  # noqa: B018 - raises where the formats do not suit
+
     @property
     def steps(self) -> ExpSteps:
         """What is computed."""

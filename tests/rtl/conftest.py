@@ -2,10 +2,10 @@
 
 import pytest
 
-from einsim.rtl import library
 from einsim.rtl.harness import Harness, placed
 
 from .mutants import mutants
+from .operands import UNITS
 
 
 @pytest.fixture(scope="session")
@@ -18,4 +18,4 @@ def builds(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def harness(builds):
-    return Harness([*(placed(unit) for unit in library.UNITS), *mutants()], builds)
+    return Harness([*(placed(unit) for unit in UNITS), *mutants()], builds)

@@ -7,12 +7,32 @@ from math import prod
 
 import numpy as np
 
-from einsim.rtl.formats import Format, Integer
+from einsim.rtl import library
+from einsim.rtl.add import Add
+from einsim.rtl.convert import Convert
+from einsim.rtl.divide import Divide
+from einsim.rtl.formats import BF16, FP16, FP32, Format, Integer
+from einsim.rtl.mac import Mac, MacAdd
+from einsim.rtl.multiply import Multiply
+from einsim.rtl.order import Compare, Maximum
 from einsim.rtl.unit import Unit
+
+E4M3 = Format("e4m3", 4, 3)
+TF19 = Format("tf19", 8, 10)
+# Formats that einsim does not ship: the units must hold for any.
+OTHERS = (
+    Multiply(E4M3, E4M3), Add(E4M3), Mac(E4M3, BF16), Mac(E4M3, E4M3), MacAdd(E4M3, FP16), Maximum(E4M3), Compare(E4M3),
+    Divide(E4M3), Convert(E4M3, FP32), Convert(FP16, E4M3), Convert(BF16, FP16), Mac(TF19, FP32), Mac(BF16, TF19),
+    Add(TF19), Divide(TF19), Convert(FP32, TF19),
+)  # fmt: skip
+UNITS = (*library.UNITS, *OTHERS)
 
 EXHAUSTIVE = os.environ.get("EINSIM_EXHAUSTIVE") == "1"
 RANDOM = 1 << 19
-"""Random operand tuples a kind of operands and round; several units share them."""
+FEW = 1 << 16
+"""Random operand tuples a kind of operands and round, which several units share; and those of formats not shipped."""
+COMBINED = (1 << 19) if EXHAUSTIVE else 1 << 17
+"""Combinations of corners, at most: more than all pairs, but not all triples."""
 ROUNDS = 100 if EXHAUSTIVE else 1
 
 
@@ -46,16 +66,17 @@ def corners(form: Format | Integer | int) -> np.ndarray:
 
 
 def corner_operands(unit: Unit) -> tuple[np.ndarray, ...]:
-    """Every combination of the operands' corners, or half a million of them where there are more."""
+    """Every combination of the operands' corners, or `COMBINED` of them where there are more."""
     columns = [corners(port.format) for port in unit.signature.operands]
     total = prod(len(column) for column in columns)
-    chosen = np.arange(total) if total <= RANDOM else np.random.default_rng(1).integers(0, total, RANDOM)
+    chosen = np.arange(total) if total <= COMBINED else np.random.default_rng(1).integers(0, total, COMBINED)
     places = np.unravel_index(chosen, [len(column) for column in columns])
     return tuple(column[place] for column, place in zip(columns, places, strict=True))
 
 
-def random_operands(unit: Unit, seed: int, size: int = RANDOM) -> tuple[np.ndarray, ...]:
+def random_operands(unit: Unit, seed: int, size: int | None = None) -> tuple[np.ndarray, ...]:
     """A third is uniform over patterns, a third close to the first operand, a third of ordinary size."""
+    size = size or (FEW if unit in OTHERS else RANDOM)
     random = np.random.default_rng([seed, *(port.width for port in unit.signature.operands)])
     formats = [port.format for port in unit.signature.operands]
     columns = [random.integers(0, 1 << port.width, size, dtype=np.uint64) for port in unit.signature.operands]

@@ -12,11 +12,17 @@ import numpy as np
 
 from einsim.rtl.formats import BF16, FP16, FP32, Format
 
-LIBRARY = {BF16: ml_dtypes.bfloat16, FP16: np.float16, FP32: np.float32}
+from .operands import E4M3, TF19
+
+LIBRARY = {BF16: ml_dtypes.bfloat16, FP16: np.float16, FP32: np.float32, E4M3: ml_dtypes.float8_e4m3}
+TF19_DROPPED = 13
+"""Bits that a 19-bit format lacks below float32's."""
 
 
 def library(form: Format, patterns) -> np.ndarray:
     """Patterns as the library's numbers, subnormals as they are."""
+    if form == TF19:
+        return (np.asarray(patterns, np.uint32) << TF19_DROPPED).view(np.float32)
     return np.asarray(patterns, form.dtype).view(LIBRARY[form])
 
 
@@ -34,9 +40,12 @@ def values(form: Format, patterns) -> np.ndarray:
 def patterns(form: Format, numbers) -> np.ndarray:
     """Patterns of numbers that the format has; every NaN is the canonical one."""
     with np.errstate(all="ignore"):
-        bits = np.asarray(numbers, np.float32).astype(LIBRARY[form]).view(form.dtype)
-    canonical = np.asarray(np.nan, np.float32).astype(LIBRARY[form]).view(form.dtype) & (form.negative_zero - 1)
-    return np.where(np.isnan(numbers), canonical, bits).astype(form.dtype)
+        if form == TF19:
+            bits = np.asarray(numbers, np.float32).view(np.uint32) >> TF19_DROPPED
+        else:
+            bits = np.asarray(numbers, np.float32).astype(LIBRARY[form]).view(form.dtype)
+    all_ones, quiet = (1 << form.exponent_bits) - 1, 1 << (form.mantissa_bits - 1)
+    return np.where(np.isnan(numbers), all_ones << form.mantissa_bits | quiet, bits).astype(form.dtype)
 
 
 def rounded(form: Format, exact) -> np.ndarray:

@@ -19,11 +19,11 @@ from einsim.rtl.order import Compare, Maximum
 from einsim.rtl.unpacked import decode, encode, flush
 
 from . import oracle
-from .operands import ROUNDS, corner_operands, random_operands, typed
+from .operands import E4M3, ROUNDS, UNITS, corner_operands, random_operands, typed
 
 FORMATS = pytest.mark.parametrize("form", [BF16, FP16, FP32], ids=lambda form: form.name)
-UNITS = pytest.mark.parametrize("unit", library.UNITS, ids=lambda unit: unit.name)
-FLOATS = [unit for unit in library.UNITS if not isinstance(unit, IntegerMac)]
+EACH_UNIT = pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+FLOATS = [unit for unit in UNITS if not isinstance(unit, IntegerMac)]
 
 
 @np.errstate(invalid="ignore")
@@ -79,7 +79,19 @@ def test_random_operands(unit):
         assert_same(unit, columns, expected(unit, columns))
 
 
-@pytest.mark.parametrize("unit", [Convert(BF16, FP32), Convert(FP16, FP32)], ids=lambda unit: unit.name)
+@pytest.mark.parametrize(
+    "unit",
+    [unit for unit in FLOATS if unit.signature.operands[0].format == E4M3 and len(unit.signature.operands) == 2],
+    ids=lambda unit: unit.name,
+)
+def test_every_pair_of_eight_bits(unit):
+    columns = [each.ravel() for each in np.indices((256, 256), dtype=np.uint8)]
+    assert_same(unit, columns, expected(unit, columns))
+
+
+@pytest.mark.parametrize(
+    "unit", [Convert(BF16, FP32), Convert(FP16, FP32), Convert(BF16, FP16)], ids=lambda unit: unit.name
+)
 def test_every_pattern_widened(unit):
     column = np.arange(1 << 16, dtype=np.uint16)
     assert_same(unit, [column], expected(unit, [column]))
@@ -94,7 +106,7 @@ def test_every_pattern_exponentiated(unit):
         assert_same(unit, columns, expected(unit, columns))
 
 
-@pytest.mark.parametrize("form", [BF16, FP16, FP32], ids=lambda form: form.name)
+@pytest.mark.parametrize("form", [BF16, FP16, FP32, E4M3], ids=lambda form: form.name)
 @pytest.mark.parametrize(("make", "operation"), [
     (lambda form: Multiply(form, form), np.multiply), (Add, np.add), (Divide, np.divide), (Maximum, np.maximum),
 ])  # fmt: skip
@@ -179,7 +191,7 @@ def ml_max(form):
     return oracle.ml_dtypes.finfo(oracle.LIBRARY[form]).max
 
 
-@UNITS
+@EACH_UNIT
 def test_scalars_and_shapes(unit):
     """Units take what broadcasts to arrays of one shape, single patterns too."""
     columns = [np.zeros((2, 3), np.uint8) for port in unit.signature.operands]
@@ -189,10 +201,11 @@ def test_scalars_and_shapes(unit):
 
 @pytest.mark.parametrize(("make", "words"), [
     (lambda: Format("fp64", 11, 52), "'fp64' has 11 exponent and 52 mantissa bits"),
+    (lambda: Format("thin", 3, 9), "'thin' has 3 exponent and 9 mantissa bits"),
     (lambda: Integer("int12", 12), "'int12' of 12 bits"),
     (lambda: Mac(FP32, BF16), "cannot be summed"),
     (lambda: IntegerMac(INT32, INT32), "do not fit int32"),
-    (lambda: Exponential(FP32, FP32).steps, "exp cannot be computed"),
+    (lambda: Exponential(FP32, FP32), "exp cannot be computed"),
     (lambda: named("bf61"), "did you mean 'bf16'?"),
     (lambda: library.unit("bf16_mac_fp23"), "did you mean 'bf16_mac_fp32'?"),
 ])  # fmt: skip
