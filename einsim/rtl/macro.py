@@ -240,7 +240,7 @@ class Exponential(Unit):
 
     def module(self) -> Module:
         """`<operand>_exp_<accumulator>`: seven steps' units in a row."""
-        step, scale = self._step_module(), self._scale_module()
+        step, scale = self._step_module(), self.scale_module()
         wires = "\n".join(
             f"  logic {kind}[{bits - 1}:0] {', '.join(f'{name}{k}' for k in range(STEPS + 1))};"
             for name, kind, bits in (
@@ -257,7 +257,7 @@ class Exponential(Unit):
 
     def macro_module(self) -> Module:
         """`<name>_macro`: the seven steps one after another on one unit."""
-        step, scale = self._step_module(), self._scale_module()
+        step, scale = self._step_module(), self.scale_module()
         return self._module(
             "_macro", "exp(a - b) in seven steps on one multiply-accumulate unit.", _MACRO, [step, scale],
             step=step.name, scale=scale.name, last=STEPS - 1,
@@ -296,7 +296,8 @@ class Exponential(Unit):
         far = f"{self.accumulator.exponent_bits}'d{self.steps.far}"
         return self._module("_whole", "the integer part n, or that the result is out of range.", _WHOLE, [], far=far)
 
-    def _scale_module(self) -> Module:
+    def scale_module(self) -> Module:
+        """`<name>_scale`: p x 2^n."""
         form = self.accumulator
         return self._module(
             "_scale", "p x 2^n by its exponent field.", _SCALE, [],

@@ -30,7 +30,7 @@ _MAKEFLAGS: Final = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable} OPT_F
 
 _EXTRA: Final = "pip install 'einsim[rtl]'"
 
-_PROGRAMS: Final = {"perl": "perl", "make": "make", "g++": "g++"}
+_PROGRAMS: Final = {"perl": "perl", "make": "make", "c++": "g++"}
 """Programs of the system that a build calls, and Debian's packages of them."""
 
 

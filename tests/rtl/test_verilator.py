@@ -35,11 +35,11 @@ def only(programs, folder, monkeypatch):
     monkeypatch.setenv("PATH", str(folder))
 
 
-@pytest.mark.parametrize("missing", ["perl", "make", "g++"])
-def test_missing_program(missing, tmp_path, monkeypatch):
-    only({name: "#!/bin/sh\n" for name in ("perl", "make", "g++") if name != missing}, tmp_path / "bin", monkeypatch)
+@pytest.mark.parametrize(("missing", "package"), [("perl", "perl"), ("make", "make"), ("c++", "g++")])
+def test_missing_program(missing, package, tmp_path, monkeypatch):
+    only({name: "#!/bin/sh\n" for name in ("perl", "make", "c++") if name != missing}, tmp_path / "bin", monkeypatch)
     assert complaint(verilator.find_tools) == (
-        f"simulations are built with {missing}, which is missing; Debian: apt install {missing}"
+        f"simulations are built with {missing}, which is missing; Debian: apt install {package}"
     )
 
 
@@ -52,7 +52,7 @@ def test_missing_simulator(monkeypatch):
 
 def test_broken_simulator(tmp_path, monkeypatch):
     words = "#!/bin/sh\necho 'verilator_bin: error while loading shared libraries'; exit 127\n"
-    only({"perl": words, "make": words, "g++": words}, tmp_path / "bin", monkeypatch)
+    only({"perl": words, "make": words, "c++": words}, tmp_path / "bin", monkeypatch)
     assert complaint(verilator.find_tools) == (
         "the simulator is broken: verilator_bin: error while loading shared libraries"
     )
@@ -61,10 +61,10 @@ def test_broken_simulator(tmp_path, monkeypatch):
 def test_broken_compiler(tmp_path, monkeypatch):
     """Verilator works, but what it writes cannot be compiled."""
     perl = subprocess.run(["which", "perl"], capture_output=True, text=True, check=True).stdout.strip()
-    only({"perl": f'#!/bin/sh\nexec {perl} "$@"\n', "make": "#!/bin/sh\necho 'g++: fatal error: no input'; exit 2\n",
-          "g++": "#!/bin/sh\n"}, tmp_path / "bin", monkeypatch)  # fmt: skip
+    only({"perl": f'#!/bin/sh\nexec {perl} "$@"\n', "make": "#!/bin/sh\necho 'c++: fatal error: no input'; exit 2\n",
+          "c++": "#!/bin/sh\n"}, tmp_path / "bin", monkeypatch)  # fmt: skip
     words = complaint(lambda: Harness([placed(UNIT)], tmp_path))
-    assert words == "einsim_units could not be compiled: g++: fatal error: no input"
+    assert words == "einsim_units could not be compiled: c++: fatal error: no input"
 
 
 def test_missing_cocotb(tmp_path, monkeypatch):
