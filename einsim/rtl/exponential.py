@@ -30,8 +30,8 @@ from einsim.rtl.mac import MacAdd
 from einsim.rtl.unpacked import Ints, decode, encode
 
 POLYNOMIAL: Final = (1.0, 0.9999, 0.5047, 0.17)
-"""exp(r), the lowest power first, where |r| is up to about 0.4: the least error after all roundings of bf16 operands,
-by search. The constant is exactly 1, so that exp(0) is."""
+"""exp(r), the lowest power first, where |r| is up to about 0.4: what `python -m benchmarks.coefficients` found best for
+bf16 operands, all roundings included. The constant is exactly 1, so that exp(0) is."""
 
 STEPS: Final = 7
 """One addition and six multiply-accumulates."""
@@ -60,6 +60,7 @@ class ExpSteps:
 
     operand: Format
     accumulator: Format
+    polynomial: tuple[float, float, float, float] = POLYNOMIAL
 
     def __post_init__(self) -> None:
         if self.operand.precision < self.accumulator.exponent_bits or not self.unit.mac.fused:
@@ -102,7 +103,7 @@ class ExpSteps:
     @property
     def constants(self) -> Constants:
         """The numbers of the steps; ln(2) is split into two operands, the second one being the first one's error."""
-        c0, c1, c2, c3 = POLYNOMIAL
+        c0, c1, c2, c3 = self.polynomial
         high = float(decode(self.operand, encode(self.operand, -math.log(2))))
         return Constants(
             log2e=_pattern(self.operand, 1 / math.log(2)),
