@@ -71,3 +71,49 @@ class Convert(Unit):
             mantissa_bits=self.source.mantissa_bits,
             exponent=f"{exponent_bits}'(exponent)" if wider else "exponent",
         )
+
+
+_FROM_INTEGER: Final = """
+module %name (
+  input  logic signed [%{whole_top}:0] a,
+  output logic [%{top}:0] result
+);
+  wire [%{whole_top}:0] size = $unsigned(a[%{whole_top}] ? -a : a);
+
+  logic [%{field_top}:0] field;
+  logic [%{whole_top}:0] shifted;  // the leading one at the top
+  always_comb begin
+    field = '0;
+    shifted = '0;
+    for (int i = 0; i <= %{whole_top}; i++)
+      if (size[i]) begin
+        field = $unsigned(%{field_bits}'(%{bias} + i));
+        shifted = size << (%{whole_top} - i);
+      end
+  end
+
+  wire unused = &{1'b0, shifted};  // the leading one; and below the mantissa, zeros
+  assign result = {a[%{whole_top}], field, %{mantissa}};
+endmodule
+"""
+
+
+def from_integer_module(bits: int, target: Format) -> Module:
+    """`<target>_from_int<bits>`: an integer in two's complement, cut off below the target's last place.
+
+    Exact for magnitudes of up to the target's precision and for powers of two.
+    """
+    spare = bits - 1 - target.mantissa_bits
+    mantissa = f"shifted[{bits - 2}:{max(spare, 0)}]"
+    return module(
+        f"{target.name}_from_int{bits}",
+        "an integer as a number, exact up to the number's precision.",
+        [f"{bits} bits", f"into {target}"],
+        _FROM_INTEGER,
+        whole_top=bits - 1,
+        top=target.width - 1,
+        field_bits=target.exponent_bits,
+        field_top=target.exponent_bits - 1,
+        bias=target.bias,
+        mantissa=mantissa if spare >= 0 else f"{{{mantissa}, {-spare}'b0}}",
+    )

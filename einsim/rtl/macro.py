@@ -7,34 +7,12 @@ from typing import Final
 
 from numpy.typing import ArrayLike
 
+from einsim.rtl.convert import from_integer_module
 from einsim.rtl.exponential import STEPS, ExpSteps
 from einsim.rtl.formats import Format, Patterns
 from einsim.rtl.unit import Port, Signature, Unit
+from einsim.rtl.unpacked import decode
 from einsim.rtl.verilog import PIPE, Module, fill, module, signed
-
-_FROM_INTEGER: Final = """
-module %name (
-  input  logic signed [%{whole_top}:0] a,
-  output logic [%{operand_top}:0] result
-);
-  wire [%{whole_top}:0] size = $unsigned(a[%{whole_top}] ? -a : a);
-
-  logic [%{field_top}:0] field;
-  logic [%{whole_top}:0] shifted;  // the leading one at the top
-  always_comb begin
-    field = '0;
-    shifted = '0;
-    for (int i = 0; i <= %{whole_top}; i++)
-      if (size[i]) begin
-        field = $unsigned(%{field_bits}'(%{bias} + i));
-        shifted = size << (%{whole_top} - i);
-      end
-  end
-
-  wire unused = &{1'b0, shifted};  // the leading one; and below the mantissa, zeros
-  assign result = {a[%{whole_top}], field, %{mantissa}};
-endmodule
-"""
 
 _OPERANDS: Final = """
 module %name (
@@ -49,14 +27,14 @@ module %name (
   output logic [%{operand_top}:0] b,
   output logic [%{top}:0] c
 );
-  localparam logic [%{operand_top}:0] LOG2E = %{log2e};
-  localparam logic [%{operand_top}:0] MINUS_LN2_HIGH = %{minus_ln2_high};
-  localparam logic [%{operand_top}:0] MINUS_LN2_LOW = %{minus_ln2_low};
-  localparam logic [%{operand_top}:0] C3 = %{c3};
-  localparam logic [%{top}:0] SHIFTER = %{shifter};
-  localparam logic [%{top}:0] C2 = %{c2};
-  localparam logic [%{top}:0] C1 = %{c1};
-  localparam logic [%{top}:0] C0 = %{c0};
+  localparam logic [%{operand_top}:0] LOG2E = %{log2e}
+  localparam logic [%{operand_top}:0] MINUS_LN2_HIGH = %{minus_ln2_high}
+  localparam logic [%{operand_top}:0] MINUS_LN2_LOW = %{minus_ln2_low}
+  localparam logic [%{operand_top}:0] C3 = %{c3}
+  localparam logic [%{top}:0] SHIFTER = %{shifter}
+  localparam logic [%{top}:0] C2 = %{c2}
+  localparam logic [%{top}:0] C1 = %{c1}
+  localparam logic [%{top}:0] C0 = %{c0}
 
   logic [%{operand_top}:0] multiple;
   %to_operand narrowed (.a(sum), .result(narrow));
@@ -65,7 +43,7 @@ module %name (
   assign adding = step == 3'd0;
   always_comb
     case (step)
-      3'd0: {a, b, c} = {narrow, narrow, ~subtrahend[%{top}], subtrahend[%{top}-1:0]};
+      3'd0: {a, b, c} = {narrow, narrow, ~subtrahend[%{top}], subtrahend[%{size_top}:0]};
       3'd1: {a, b, c} = {narrow, LOG2E, SHIFTER};
       3'd2: {a, b, c} = {multiple, MINUS_LN2_HIGH, sum};
       3'd3: {a, b, c} = {multiple, MINUS_LN2_LOW, sum};
@@ -86,7 +64,7 @@ module %name (
   localparam logic signed [%{whole_top}:0] OVERFLOW = %{overflow};
   localparam logic signed [%{whole_top}:0] UNDERFLOW = %{underflow};
 
-  wire far = d[%{top}-1:%{mantissa_bits}] >= FAR;
+  wire far = d[%{size_top}:%{mantissa_bits}] >= FAR;
   assign whole = !far ? $signed(last_bits) : d[%{top}] ? UNDERFLOW : OVERFLOW;
 endmodule
 """
@@ -100,15 +78,15 @@ module %name (
   localparam logic signed [%{whole_top}:0] OVERFLOW = %{overflow};
   localparam logic signed [%{whole_top}:0] UNDERFLOW = %{underflow};
   localparam logic signed [%{exponent_top}:0] LAST_FIELD = %{last_field};
-  localparam logic [%{top}-1:0] INFINITY = %{infinity};
+  localparam logic [%{size_top}:0] INFINITY = %{infinity};
   localparam logic [%{top}:0] NAN = %{nan};
 
   wire unused = &{1'b0, p[%{top}]};
-  wire [%{mantissa_bits}-1:0] mantissa = p[%{mantissa_bits}-1:0];
-  wire signed [%{exponent_top}:0] field = $signed({2'b00, p[%{top}-1:%{mantissa_bits}]}) + %{exponent_bits}'(whole);
+  wire [%{mantissa_top}:0] mantissa = p[%{mantissa_top}:0];
+  wire signed [%{exponent_top}:0] field = $signed({2'b00, p[%{size_top}:%{mantissa_bits}]}) + %{exponent_bits}'(whole);
 
   always_comb
-    if (p[%{top}-1:0] > INFINITY) result = NAN;
+    if (p[%{size_top}:0] > INFINITY) result = NAN;
     else if (field > LAST_FIELD || whole == OVERFLOW) result = {1'b0, INFINITY};
     else if (field < 1 || whole == UNDERFLOW) result = '0;
     else result = {1'b0, field[%{field_top}:0], mantissa};
@@ -266,24 +244,10 @@ class Exponential(Unit):
     def operands_module(self) -> Module:
         """`<name>_operands`: what an element's multiply-accumulate unit is given in each step."""
         narrow = self.steps.narrow.module()
-        spare = self.steps.whole_bits - 1 - self.operand.mantissa_bits
-        top = self.steps.whole_bits - 2
-        mantissa = f"shifted[{top}:{max(spare, 0)}]"
-        convert = module(
-            f"{self.operand.name}_from_int{self.steps.whole_bits}",
-            "an integer as a number, exact up to the operand's precision.",
-            [f"{self.steps.whole_bits} bits", f"into {self.operand}"],
-            _FROM_INTEGER,
-            whole_top=self.steps.whole_bits - 1,
-            operand_top=self.operand.width - 1,
-            field_bits=self.operand.exponent_bits,
-            field_top=self.operand.exponent_bits - 1,
-            bias=self.operand.bias,
-            mantissa=mantissa if spare >= 0 else f"{{{mantissa}, {-spare}'b0}}",
-        )
+        convert = from_integer_module(self.steps.whole_bits, self.operand)
         wide = ("shifter", "c2", "c1", "c0")
         literals = {
-            name: f"{(self.accumulator if name in wide else self.operand).width}'h{pattern:x}"
+            name: _literal(self.accumulator if name in wide else self.operand, pattern)
             for name, pattern in asdict(self.steps.constants).items()
         }
         return self._module(
@@ -326,6 +290,8 @@ class Exponential(Unit):
             template,
             uses,
             top=self.accumulator.width - 1,
+            size_top=self.accumulator.width - 2,
+            mantissa_top=self.accumulator.mantissa_bits - 1,
             operand_top=self.operand.width - 1,
             mantissa_bits=self.accumulator.mantissa_bits,
             field_top=self.accumulator.exponent_bits - 1,
@@ -334,3 +300,8 @@ class Exponential(Unit):
             underflow=signed(self.steps.underflow, bits),
             **values,
         )
+
+
+def _literal(form: Format, pattern: int) -> str:
+    """A constant's pattern and, beside it, its value."""
+    return f"{form.width}'h{pattern:x};  // {float(decode(form, pattern)):.10g}"

@@ -14,11 +14,11 @@ from einsim.rtl.unpacked import Bools, Ints, flush
 from einsim.rtl.verilog import Module, fill, module
 
 _KEYS: Final = """\
-  localparam logic [%{top}-1:0] INFINITY = %{infinity};
+  localparam logic [%{size_top}:0] INFINITY = %{infinity};
 
   // Subnormals are zeros of their sign; negative magnitudes count backwards, minus zero just below zero.
-  wire [%{top}-1:0] a_size = a[%{top}-1:%{mantissa_bits}] == '0 ? '0 : a[%{top}-1:0];
-  wire [%{top}-1:0] b_size = b[%{top}-1:%{mantissa_bits}] == '0 ? '0 : b[%{top}-1:0];
+  wire [%{size_top}:0] a_size = a[%{size_top}:%{mantissa_bits}] == '0 ? '0 : a[%{size_top}:0];
+  wire [%{size_top}:0] b_size = b[%{size_top}:%{mantissa_bits}] == '0 ? '0 : b[%{size_top}:0];
   wire signed [%{top}:0] a_key = $signed({a[%{top}], a_size ^ {%{top}{a[%{top}]}}});
   wire signed [%{top}:0] b_key = $signed({b[%{top}], b_size ^ {%{top}{b[%{top}]}}});
   wire unordered = a_size > INFINITY || b_size > INFINITY;
@@ -64,7 +64,7 @@ def _keys(form: Format, patterns: ArrayLike) -> tuple[Ints, Bools]:
 
 def _keys_text(form: Format) -> str:
     literal = f"{form.width - 1}'h{form.infinity:x}"
-    return fill(_KEYS, top=form.width - 1, mantissa_bits=form.mantissa_bits, infinity=literal)
+    return fill(_KEYS, top=form.width - 1, size_top=form.width - 2, mantissa_bits=form.mantissa_bits, infinity=literal)
 
 
 @dataclass(frozen=True, slots=True)
