@@ -67,10 +67,23 @@ def find_tools() -> Tools:
             raise ToolError(
                 f"simulations are built with {program}, which is missing", remedy=f"Debian: apt install {package}"
             )
-    ccache = shutil.which("ccache", path=sysconfig.get_path("scripts")) or shutil.which("ccache")
-    tools = Tools(Path(spec.origin).parent, Path(ccache) if ccache else None)
+    tools = Tools(Path(spec.origin).parent, _find_ccache())
     _call(tools, ["--version"], tools.root, "the simulator is broken")
     return tools
+
+
+def _find_ccache() -> Path | None:
+    """ccache, if it is installed and can write where it keeps results: otherwise it would fail every compilation."""
+    program = shutil.which("ccache", path=sysconfig.get_path("scripts")) or shutil.which("ccache")
+    if program is None:
+        return None
+    command = [program, "--get-config", "cache_dir"]
+    cache = Path(subprocess.run(command, text=True, check=False, stdout=subprocess.PIPE).stdout.strip())
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return Path(program) if os.access(cache, os.W_OK) else None
 
 
 def lint(modules: Iterable[Module], top: str, folder: Path) -> str:

@@ -67,6 +67,14 @@ def test_broken_compiler(tmp_path, monkeypatch):
     assert words == "einsim_units could not be compiled: c++: fatal error: no input"
 
 
+def test_ccache_only_where_it_can_write(tmp_path, monkeypatch):
+    monkeypatch.setenv("CCACHE_DIR", str(tmp_path / "cache"))
+    assert verilator.find_tools().ccache.name == "ccache"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CCACHE_DIR", str(tmp_path / "file" / "cache"))
+    assert verilator.find_tools().ccache is None
+
+
 def test_missing_cocotb(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cocotb_tools.runner", None)
     words = complaint(lambda: verilator.run_bench([BROKEN], "nothing", tmp_path, seed=1))
