@@ -25,8 +25,9 @@ from typing import Final
 from einsim.errors import ToolError
 from einsim.rtl.verilog import Module
 
-_MAKEFLAGS: Final = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable} OPT_FAST=-O1"
-"""What the wheel's makefile has wrong (how to include a precompiled header; Python), and faster builds than -Os."""
+_MAKEFLAGS: Final = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable} OPT_FAST=-O1 OPT_GLOBAL=-O0"
+"""What the wheel's makefile has wrong (how to include a precompiled header; Python); and faster builds than -Os: the
+design is optimised, the runtime, which does little, is not."""
 
 _EXTRA: Final = "pip install 'einsim[rtl]'"
 
