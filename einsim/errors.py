@@ -2,6 +2,7 @@
 
     EinsimError            a failure einsim foresaw; carries the process's exit code
     +-- SpecError          bad input: a file, an option or an argument (exit code 2)
+    |   +-- ToolError      a program that einsim calls is missing or does not work
     +-- InfeasibleError    a single run whose design does not fit its machine (exit code 3)
 
 Anything else that escapes is a bug of einsim (exit code 1).
@@ -57,6 +58,10 @@ class InfeasibleError(EinsimError):
     """The one design that was asked for does not fit its machine; the message is the reason."""
 
     exit_code: ClassVar[int] = 3
+
+
+class ToolError(SpecError):
+    """A program that einsim calls (a simulator, a compiler) is missing or does not work."""
 
 
 def _rebuild(kind: type[SpecError], message: str, at: Location | None, remedy: str | None) -> SpecError:

