@@ -6,11 +6,14 @@ cached on disk.
 
 from __future__ import annotations
 
-import importlib.util
+import ast
 import sys
 from functools import lru_cache
+from pathlib import Path as FilePath
 from types import FunctionType, ModuleType
 from typing import Any
+
+import numpy as np
 
 from einsim.model import kernels
 
@@ -47,15 +50,25 @@ ENTRIES = frozenset({"begin", "run"})
 
 
 def _second(module: ModuleType) -> ModuleType:
-    """A second copy of a module."""
+    """A second copy of a module, whose memories are indexed with unsigned numbers: numba needs no look at signs then."""
     assert module.__file__ is not None
-    spec = importlib.util.spec_from_file_location(f"{module.__name__}_compiled", module.__file__)
-    assert spec is not None
-    assert spec.loader is not None
-    copy = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = copy  # numba's cache finds a function's globals by its module's name
-    spec.loader.exec_module(copy)
+    copy = ModuleType(f"{module.__name__}_compiled")
+    copy.__file__ = module.__file__
+    tree = _Unsigned().visit(ast.parse(FilePath(module.__file__).read_text()))
+    copy.__dict__["uint64"] = np.uint64
+    sys.modules[copy.__name__] = copy  # numba's cache finds a function's globals by its module's name
+    exec(compile(ast.fix_missing_locations(tree), module.__file__, "exec"), copy.__dict__)  # noqa: S102 - our own source
     return copy
+
+
+class _Unsigned(ast.NodeTransformer):
+    """`M[at]` becomes `M[uint64(at)]`."""
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802 - ast's name
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name) and node.value.id == "M":
+            node.slice = ast.Call(ast.Name("uint64", ast.Load()), [node.slice], [])
+        return node
 
 
 def _signature(function: FunctionType) -> tuple[str, ...] | None:

@@ -52,7 +52,8 @@ def consider(M: Memory, resource: int) -> None:
     why = LATENCY
     on_way = 0
     if M[best + SLOT] == M[best + UNIT_START]:
-        for link in range(M[best + LINKS], M[best + LINKS_END], LINK_SIZE):
+        links = M[best + LINKS] if M[best + UNIT] == 0 else M[best + LINKS_BETWEEN]
+        for link in range(links, M[best + LINKS_END], LINK_SIZE):
             cycle = met(M, link, best)
             if cycle == NEVER and M[M[link + SOURCE] + PRESENT] == 0:
                 enter(M, M[link + SOURCE])
@@ -64,7 +65,7 @@ def consider(M: Memory, resource: int) -> None:
                 ready = cycle
                 why = M[link + CAUSE]
                 on_way = M[link + TRAVEL]
-        if M[best + OPENING] < M[best + OPENING_END]:
+        if M[best + UNIT] == 0 and M[best + OPENING] < M[best + OPENING_END]:
             cycle = room_in_pools(M, best)
             if cycle == NEVER:
                 return
@@ -81,7 +82,7 @@ def start_of(M: Memory, resource: int) -> int:
     """The cycle in which a resource's next slot would issue; loads and stores wait for the channel that they share."""
     start = max(M[resource + READY], M[resource + FREE])
     if resource >= M[LOADS]:
-        start = max(start, M[CHANNEL] // M[CHANNEL_UNIT])
+        start = max(start, M[CHANNEL_CYCLE])
     return start
 
 
@@ -134,6 +135,7 @@ def transfer(M: Memory, resource: int, strand: int, cycle: int) -> int:
     unit = M[CHANNEL_UNIT]
     taken = M[M[strand + KINDS] + KIND_SIZE * M[strand + KIND] + 2]
     M[CHANNEL] = max(M[CHANNEL], cycle * unit) + taken
+    M[CHANNEL_CYCLE] = M[CHANNEL] // unit
     M[resource + BUSY] += taken
     done = (M[CHANNEL] + unit - 1) // unit
     return done + M[RESPONSE] if resource == M[LOADS] else done

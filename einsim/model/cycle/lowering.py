@@ -281,7 +281,7 @@ class _Writer:
         for kind, (slots, units) in enumerate(zip(strand.slots, strand.units, strict=True)):
             moved = strand.moved[kind] if strand.moved else 0
             kinds += [slots, units, channel_time(self.machine, Fraction(moved) / max(1, units))]
-        links, links_end = self.links(number)
+        links = self.links(number)
         opening = [pools[n] for n, pool in enumerate(program.pools) if pool.opener == number]
         closing = [pools[n] for n, pool in enumerate(program.pools) if pool.closer == number]
         first, then = space.add(opening), space.add(closing)
@@ -289,7 +289,7 @@ class _Writer:
             self.space.header[at.RESOURCES] + program.resources.index(strand.resource) * at.RESOURCE_SIZE,
             self.depths.index(strand.depth), self.flags.index(strand.when), strand.spacing, strand.reads, strand.writes,
             space.room(self.ring * most, at.LONG_AGO), most, space.room(self.ring, at.LONG_AGO), space.add(kinds),
-            space.add(start.at), len(start.at), *start.pace, int(start.in_units), links, links_end,
+            space.add(start.at), len(start.at), *start.pace, int(start.in_units), *links,
             first, first + len(opening), then, then + len(closing), space.room(len(strand.slots)), len(strand.slots),
         ]  # fmt: skip
         moving = [0] * (at.STRAND_SIZE - at.K)
@@ -297,16 +297,17 @@ class _Writer:
             moving[cell - at.K] = value
         return fixed + moving
 
-    def links(self, number: int) -> tuple[int, int]:
-        """The links of a strand that waits."""
+    def links(self, number: int) -> tuple[int, int, int]:
+        """The links of a strand that waits: those of whole instances, from where on those of steps, and the end."""
+        own = sorted((link for link in self.program.links if link.reader == number), key=lambda each: max(each.shares) > 1)
         rows = []
-        for link in self.program.links:
-            if link.reader == number:
-                over = -1 if link.over is None else link.over - self.fewer
-                rows.append((self.strand_at(link.source), self.space.add(link.shares), link.delay, link.travel,
-                             int(link.cause), link.back, over, link.room or 0))  # fmt: skip
+        for link in own:
+            over = -1 if link.over is None else link.over - self.fewer
+            rows.append((self.strand_at(link.source), self.space.add(link.shares), link.delay, link.travel,
+                         int(link.cause), link.back, over, link.room or 0))  # fmt: skip
         first = self.space.add(rows)
-        return first, first + len(rows) * at.LINK_SIZE
+        whole = sum(max(link.shares) <= 1 for link in own)
+        return first, first + whole * at.LINK_SIZE, first + len(rows) * at.LINK_SIZE
 
     def numbers(self, *, skip: bool) -> None:
         """Single numbers of the header."""

@@ -227,6 +227,7 @@ def skip(M: Memory, level: int, snapshot: int, number: int, cycle: int) -> None:
     M[FRONT] += epochs
     M[SKIPPED] += epochs
     M[CHANNEL] += cycles * M[CHANNEL_UNIT]
+    M[CHANNEL_CYCLE] += cycles
     turn(M, M[EPOCHS], M[MASK] + 1, M[EPOCH_SIZE], epochs, 0)
     shift_strands(M, epochs, cycles, cycle)
     shift_pools(M, pools, times, cycles)

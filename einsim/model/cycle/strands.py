@@ -118,10 +118,8 @@ def ended(M: Memory, source: int, want: int, step: int, steps: int, delay: int) 
 
 
 def room_in_pools(M: Memory, strand: int) -> int:
-    """When the pools in which a strand's instance takes room have it; NEVER while that is not known."""
+    """When the pools in which a strand's next instance takes room have it; NEVER while that is not known."""
     ready = LONG_AGO
-    if M[strand + UNIT] > 0:
-        return ready
     bits = M[M[EPOCHS] + (M[strand + K] & M[MASK]) * M[EPOCH_SIZE] + BITS]
     for cell in range(M[strand + OPENING], M[strand + OPENING_END]):
         pool = M[cell]
