@@ -40,8 +40,10 @@ def evaluate_point(point: Point) -> Record:
 def _simulated(simulation: Simulation, row: Record, *, instead: bool) -> Record:
     """What the cycle model says of a point, beside the closed form's numbers or `instead` of those of the same name."""
     numbers = cycle_metrics(simulation)
-    found: Record = {f"simulated/{name}": numbers[name] for name in ("cycles", "latency_s", "util_2d", "util_1d")
-                     if name not in row or name == "cycles" or row[name] is not None or not row["feasible"]}  # fmt: skip
+    found: Record = {f"simulated/{name}": numbers[name] for name in ("cycles", "latency_s")}
+    found |= {f"simulated/{name}": numbers[name] for name in ("util_2d", "util_1d") if name in row}
+    for array, stalls in simulation.stalls().items():
+        found |= {f"stalls/{array}/{cause}": cycles / simulation.cycles for cause, cycles in stalls.items()}
     found["simulated/reason"] = simulation.stuck or reason(simulation.shortfalls)
     if instead:
         found |= {name: numbers[name] for name in ("latency_s", "util_2d", "util_1d") if name in row}
@@ -90,7 +92,7 @@ def _series(name: str, values: list[Any]) -> pl.Series:
         whole = all(value is None or (isinstance(value, int) and value <= INT64_MAX) for value in values)
         kind = pl.Int64() if whole else pl.Float64()
         return pl.Series(name, values if whole else [None if v is None else float(v) for v in values], kind)
-    if name in METRICS or name.startswith(("energy_pj/", "simulated/")):
+    if name in METRICS or name.startswith(("energy_pj/", "simulated/", "stalls/")):
         return pl.Series(name, [None if value is None else float(value) for value in values], pl.Float64)
     return pl.Series(name, values)
 

@@ -34,8 +34,8 @@ def compiled(modules: tuple[ModuleType, ...]) -> ModuleType:
         copy = _second(module)
         for name, function in list(vars(copy).items()):
             if isinstance(function, FunctionType) and function.__module__ == copy.__name__:
-                inner = {} if name in ENTRIES else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-                options = inner if _signature(function) else {}
+                inner = _signature(function) is not None and name not in ENTRIES
+                options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if inner else {}
                 jitted[getattr(module, name)] = njit(cache=True, nogil=True, error_model="numpy", **options)(function)
                 setattr(copy, name, jitted[getattr(module, name)])
             elif isinstance(function, FunctionType) and function in jitted:
@@ -50,21 +50,21 @@ ENTRIES = frozenset({"begin", "run"})
 
 
 def _second(module: ModuleType) -> ModuleType:
-    """A second copy of a module, whose memories are indexed with unsigned numbers: numba needs no look at signs then."""
+    """A second copy of a module, whose memories are indexed with unsigned numbers: numba then looks at no signs."""
     assert module.__file__ is not None
     copy = ModuleType(f"{module.__name__}_compiled")
     copy.__file__ = module.__file__
     tree = _Unsigned().visit(ast.parse(FilePath(module.__file__).read_text()))
     copy.__dict__["uint64"] = np.uint64
     sys.modules[copy.__name__] = copy  # numba's cache finds a function's globals by its module's name
-    exec(compile(ast.fix_missing_locations(tree), module.__file__, "exec"), copy.__dict__)  # noqa: S102 - our own source
+    exec(compile(ast.fix_missing_locations(tree), module.__file__, "exec"), copy.__dict__)
     return copy
 
 
 class _Unsigned(ast.NodeTransformer):
     """`M[at]` becomes `M[uint64(at)]`."""
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802 - ast's name
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.value, ast.Name) and node.value.id == "M":
             node.slice = ast.Call(ast.Name("uint64", ast.Load()), [node.slice], [])

@@ -28,7 +28,12 @@ def simulation_report(record: Record) -> RenderableType:
 def _headline(record: Record) -> RenderableType:
     sizes = ", ".join(f"{name}={show_count(size)}" for name, size in record["sizes"].items())
     what = f"{record['model']} at {show_count(record['seq_len'])} tokens" if record["model"] else "custom shape"
-    lines = [Text(f"{record['configuration']}: {record['cascade']} on {record['architecture']}, {what} ({sizes})", style="bold")]
+    lines = [
+        Text(
+            f"{record['configuration']}: {record['cascade']} on {record['architecture']}, {what} ({sizes})",
+            style="bold",
+        )
+    ]
     left_out = [name for name, kept in record["timing"].items() if not kept and name != "stalls"]
     if left_out:
         lines.append(Text(f"ideal: without {', '.join(left_out)} times"))
@@ -67,8 +72,11 @@ def _stalls(record: Record) -> RenderableType:
 
 def _pipeline(program: Record) -> RenderableType:
     loops = ", ".join(f"{name} {show_count(trips)}" for name, trips in program["loops"].items())
-    title = (f"{program['name']}: {program['epochs']:,} epochs ({loops or 'one'}), a new one every {program['interval']:,} "
-             f"cycles by plan; bounds: resources {program['resource_bound']:,}, recurrences {program['recurrence_bound']:,}")  # fmt: skip
+    bounds = f"resources {program['resource_bound']:,}, recurrences {program['recurrence_bound']:,}"
+    title = (
+        f"{program['name']}: {program['epochs']:,} epochs ({loops or 'one'}), "
+        f"a new one every {program['interval']:,} cycles by plan; bounds: {bounds}"
+    )
     rows = [
         [strand["name"], strand["resource"], str(strand["lag"]), f"{strand['planned'] % program['interval']:,}",
          f"{strand['slots']:,}", f"{strand['units']:,}"]

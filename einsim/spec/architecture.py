@@ -45,7 +45,8 @@ class Memory(Record):
         None, description="Rows that arrays may write in a cycle; none means never a limit"
     )
     prefetch_tiles: Delay = Field(
-        1, description="Tiles of a tensor that may arrive beside those in use, where there is room; 1 is double buffering"
+        1,
+        description="Tiles of a tensor that may arrive beside those in use, where there is room; 1 is double buffering",
     )
 
 

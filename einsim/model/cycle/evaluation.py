@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
+from einsim.cascade import Cascade
 from einsim.errors import InfeasibleError
+from einsim.model.auto import auto_design, evaluate_auto
 from einsim.model.closed_form import Evaluation, evaluate
 from einsim.model.cycle.simulate import Run, simulate
 from einsim.schedule.nest import Shortfall
 from einsim.schedule.pipeline.build import build
 from einsim.schedule.pipeline.timing import Timing
+from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number
 
@@ -90,6 +94,24 @@ class Simulation:
         return found
 
 
+def simulate_auto(
+    cascade: Cascade, machine: Architecture, sizes: Mapping[str, int], batch: int = 1, timing: Timing | None = None
+) -> Simulation:
+    """Runs a cascade with the mapping that einsim makes by itself: kernels one after another, `batch` times over.
+
+    Filters leave out tiles that they leave empty. Raises InfeasibleError where no array can do what an Einsum needs.
+    """
+    timing = timing or Timing()
+    closed = evaluate_auto(cascade, machine, sizes, batch)
+    design = auto_design(cascade, machine, sizes)
+    built = build(design, closed.schedule, timing, mapped=False)
+    shortfalls = (*closed.schedule.shortfalls, *built.shortfalls)
+    if any(shortfall.where for shortfall in shortfalls):
+        return Simulation(design, built.timing, closed, (), shortfalls)
+    runs = [simulate(program, machine, built.timing) for program in built.programs]
+    return Simulation(design, built.timing, closed, tuple(runs) * batch, shortfalls)
+
+
 def simulate_design(
     design: Design, timing: Timing | None = None, *, skip: bool = True, log: int = 0, most: int | None = None
 ) -> Simulation:
@@ -102,10 +124,11 @@ def simulate_design(
     built = build(design, closed.schedule, timing)
     shortfalls = (*closed.schedule.shortfalls, *built.shortfalls)
     if any(shortfall.where for shortfall in shortfalls):
-        return Simulation(design, timing, closed, (), shortfalls)
+        return Simulation(design, built.timing, closed, (), shortfalls)
     try:
-        runs = tuple(simulate(p, design.architecture, timing, skip=skip, log=log, most=most) for p in built.programs)
+        runs = tuple(
+            simulate(p, design.architecture, built.timing, skip=skip, log=log, most=most) for p in built.programs
+        )
     except InfeasibleError as error:
-        return Simulation(design, timing, closed, (), shortfalls, str(error))
-    return Simulation(design, timing, closed, runs, shortfalls)
-
+        return Simulation(design, built.timing, closed, (), shortfalls, str(error))
+    return Simulation(design, built.timing, closed, runs, shortfalls)

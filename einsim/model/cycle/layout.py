@@ -7,9 +7,9 @@ else: they compile in seconds and run as fast as with arrays of their own.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-Memory = Any  # an int64 array, or a list of integers
+Memory = list[int]  # or an int64 array
 
 NEVER: Final = 1 << 62
 LONG_AGO: Final = -(1 << 40)
@@ -18,7 +18,8 @@ HEADER_NAMES: Final = (
     "LOOPS", "N_LOOPS", "N_CLASSES", "CLASSES", "STRANDS", "N_STRANDS", "RESOURCES", "N_RESOURCES", "FLAGS", "N_FLAGS",
     "POOLS", "N_POOLS", "FORMS", "N_FORMS", "EPOCHS", "EPOCH_SIZE", "INTERVAL", "MASK", "HALF", "CHANNEL_UNIT", "LOADS",
     "STORES", "RESPONSE", "READ_PORTS", "WRITE_PORTS", "REFERENCE", "SKIPS", "FAR", "NOW", "AFTER", "PROBE", "STARTS",
-    "FRONT", "MADE_ALL", "CHANGED", "TOTAL", "CHANNEL", "CHANNEL_CYCLE", "SKIPPED", "PORT_CYCLE", "READS_USED", "WRITES_USED", "LOG",
+    "FRONT", "MADE_ALL", "CHANGED", "TOTAL", "CHANNEL", "CHANNEL_CYCLE", "SKIPPED", "PORT_CYCLE",
+    "READS_USED", "WRITES_USED", "LOG",
     "LOG_SIZE", "LOGGED", "LEVELS", "N_LEVELS", "HISTORY", "SNAPSHOTS", "SNAPSHOT_SIZE", "PICTURE", "SPARE", "ISSUES",
 )  # fmt: skip
 (
@@ -40,7 +41,8 @@ LOOP_SIZE: Final = 8
 # An epoch, in the ring: flags as bits, the outermost loop that it changed and its index; then kinds by class, and by
 # loop how many epochs back the iteration before is (0: there is none).
 BITS, OUTERMOST, INDEX, KINDS_HERE = range(4)
-# A strand; from K on what moves. Links from LINKS_BETWEEN on are asked at every unit, others at the first only. PRESENT: 1 in an instance, 0 waiting for room in the rings, 2 at the end of all.
+# A strand; from K on what moves. Links from LINKS_BETWEEN on are asked at every unit, others at the first only.
+# PRESENT: 1 in an instance, 0 waiting for room in the rings, 2 at the end of all.
 (
     RESOURCE, CLASS, WHEN, SPACING, READS, WRITES, UNIT_ENDS, UNITS_MOST, ENDS, KINDS, PLAN, PLAN_LENGTH, PACE, PACE_OF,
     IN_UNITS, LINKS, LINKS_BETWEEN, LINKS_END, OPENING, OPENING_END, CLOSING, CLOSING_END, COUNTS, N_KINDS,

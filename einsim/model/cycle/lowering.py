@@ -85,7 +85,15 @@ def lower_program(program: Program, machine: Architecture, timing: Timing, *, sk
 
 
 def _refuse_overflow(program: Program) -> None:
-    most = max([1, *(start.at[-1] + start.pace[0] * max(s.units) for s, start in zip(program.strands, program.starts, strict=True))])
+    most = max(
+        [
+            1,
+            *(
+                start.at[-1] + start.pace[0] * max(s.units)
+                for s, start in zip(program.strands, program.starts, strict=True)
+            ),
+        ]
+    )
     if (program.epochs.count + 1024) * max(program.interval, 1) + most >= at.NEVER // CHANNEL_UNIT:
         raise SpecError(
             f"{program.name}: {program.epochs.count} epochs of {program.interval} cycles are more than 64 bits hold",
@@ -105,7 +113,7 @@ def channel_time(machine: Architecture, words: Number) -> int:
 def in_flight(program: Program) -> int:
     """Epochs that are under way at one time by the plan."""
     first = min(start.at[0] for start in program.starts)
-    last = max(start.planned(max(1, max(strand.units if start.in_units else strand.slots)) - 1)
+    last = max(start.planned(max(1, *(strand.units if start.in_units else strand.slots)) - 1)
                for strand, start in zip(program.strands, program.starts, strict=True))  # fmt: skip
     return (last - first) // program.interval + 1
 
@@ -116,10 +124,9 @@ def _ring(program: Program) -> int:
     for strand in program.strands:
         slots[strand.resource] += min(strand.slots) if strand.when == Flag() else 0
     waits = [-(-link.delay // max(1, slots[program.strands[link.source].resource])) for link in program.links]
-    rooms = [-(-(link.room or 0) // max(1, max(link.shares))) for link in program.links]
+    rooms = [-(-(link.room or 0) // max(1, *link.shares)) for link in program.links]
     half = in_flight(program) + max(waits, default=1) + max(rooms, default=1) + LOOKAHEAD
     return 1 << (2 * half - 1).bit_length()
-
 
 
 def merged_loops(program: Program) -> int:
@@ -132,7 +139,9 @@ def merged_loops(program: Program) -> int:
     flags = [*(s.when for s in program.strands), *(f for pool in program.pools for f in (pool.opens, pool.closes))]
     special = {p for flag in flags for p in (*flag.still, *flag.again)} | {link.over for link in program.links}
     filtered = {rank for forms in program.filters for form in forms for rank, _ in form.factors}
-    depths = [strand.depth for strand in program.strands] + [f.depth for f in flags if f.kind in {When.FIRST, When.LAST}]
+    depths = [strand.depth for strand in program.strands] + [
+        f.depth for f in flags if f.kind in {When.FIRST, When.LAST}
+    ]
     count = 0
     for position, loop in enumerate(epochs.loops):
         if position in special or loop.rank in filtered or epochs.extents[position] != (loop.tile,):
@@ -149,7 +158,9 @@ class _Writer:
         self.space = _Space()
         self.ring = _ring(program)
         resources = program.resources
-        self.order = tuple(sorted(range(len(program.strands)), key=lambda n: resources.index(program.strands[n].resource)))
+        self.order = tuple(
+            sorted(range(len(program.strands)), key=lambda n: resources.index(program.strands[n].resource))
+        )
         self.place = {number: row for row, number in enumerate(self.order)}
         both = [flag for pool in program.pools for flag in (pool.opens, pool.closes)]
         self.flags = list(dict.fromkeys([Flag(), *(s.when for s in program.strands), *both]))
@@ -250,7 +261,9 @@ class _Writer:
         for group, forms in enumerate(self.program.filters):
             for form in forms:
                 factors = dict(form.factors)
-                beyond = [f * (epochs.sizes[rank] - 1) for rank, f in factors.items() if rank not in innermost and f > 0]
+                beyond = [
+                    f * (epochs.sizes[rank] - 1) for rank, f in factors.items() if rank not in innermost and f > 0
+                ]
                 row = [group, form.constant + sum(beyond)]
                 for position in range(fewer, len(epochs.loops)):
                     factor = factors.get(epochs.loops[position].rank, 0)
@@ -299,7 +312,9 @@ class _Writer:
 
     def links(self, number: int) -> tuple[int, int, int]:
         """The links of a strand that waits: those of whole instances, from where on those of steps, and the end."""
-        own = sorted((link for link in self.program.links if link.reader == number), key=lambda each: max(each.shares) > 1)
+        own = sorted(
+            (link for link in self.program.links if link.reader == number), key=lambda each: max(each.shares) > 1
+        )
         rows = []
         for link in own:
             over = -1 if link.over is None else link.over - self.fewer
@@ -323,7 +338,10 @@ class _Writer:
         header[at.CHANNEL_UNIT], header[at.RESPONSE], header[at.PORT_CYCLE] = CHANNEL_UNIT, response, -1
         header[at.READ_PORTS], header[at.WRITE_PORTS] = (-1 if port is None else port for port in ports)
         header[at.REFERENCE] = self.strand_at(min(whole, key=lambda n: program.starts[n].at[0], default=0))
-        header[at.SKIPS], header[at.FAR] = int(skip and bool(program.epochs.loops)), 4 * (delay + spacing) + 2 * response + 64
+        header[at.SKIPS], header[at.FAR] = (
+            int(skip and bool(program.epochs.loops)),
+            4 * (delay + spacing) + 2 * response + 64,
+        )
 
     def history(self, *, skip: bool) -> None:
         """Room for pictures of the state."""
@@ -335,7 +353,9 @@ class _Writer:
         widest = max([1, *(max([1, *strand.units]) for strand in program.strands)])
         header[at.PICTURE] = space.room(length)
         header[at.SPARE] = space.room(max(self.ring * max(widest, header[at.EPOCH_SIZE]), pools))
-        kept = len(program.resources) * (3 + at.CAUSES) + sum(len(s.slots) for s in program.strands) + len(program.pools)
+        kept = (
+            len(program.resources) * (3 + at.CAUSES) + sum(len(s.slots) for s in program.strands) + len(program.pools)
+        )
         header[at.SNAPSHOT_SIZE] = at.S_COUNTERS + kept + length
         header[at.SNAPSHOTS] = int(np.clip(PICTURES // header[at.SNAPSHOT_SIZE], 2, CHANNEL_UNIT)) if skip else 0
         loops = header[at.N_LOOPS]

@@ -72,7 +72,8 @@ def _program(run: Run) -> Record:
         "resource_bound": program.resource_bound,
         "recurrence_bound": program.recurrence_bound,
         "busy": run.busy,
-        "stalls": {array: {cause.name.lower(): n for cause, n in causes.items()} for array, causes in run.stalls.items()},
+        "stalls": {array: {cause.name.lower(): n for cause, n in causes.items()}
+                   for array, causes in run.stalls.items()},
         "channel_busy": run.channel_busy,
         "issued": run.issued,
         "simulated": run.simulated,

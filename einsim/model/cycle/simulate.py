@@ -29,8 +29,8 @@ class Run:
 
     `busy` and `stalls` (by cause) of arrays add up to `cycles`; `channel_busy` is the time that the outermost memory
     moved data. `instances` of every strand by its kind; `high_water`: most words in each memory at one time;
-    `issued` slots were issued, in `simulated` issues one by one and the rest by repetition; `log`: the first issues (strand, epoch, unit, slot,
-    cycle, slots).
+    `issued` slots were issued, in `simulated` issues one by one and the rest by repetition; `log`: the first
+    issues (strand, epoch, unit, slot, cycle, slots).
     """
 
     program: Program

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from einsim.cascade import operations
 from einsim.schedule.environment import environment
 from einsim.schedule.flow import Flow, flow_of
 from einsim.schedule.liveness import Liveness
@@ -15,8 +16,9 @@ from einsim.schedule.pipeline.links import Linker
 from einsim.schedule.pipeline.order import Ordering
 from einsim.schedule.pipeline.program import LOAD, STORE, Program, Strand
 from einsim.schedule.pipeline.rooms import Rooms
+from einsim.schedule.pipeline.routes import reduced_along
 from einsim.schedule.pipeline.strands import Group, Paths, cut_into_epochs, strand_of
-from einsim.schedule.pipeline.timing import Timing
+from einsim.schedule.pipeline.timing import Timing, parts
 from einsim.schedule.pipeline.transfers import Transfer, transfers_of, with_ports
 from einsim.spec.configuration import Design
 
@@ -25,10 +27,14 @@ NO_FLOW = Flow((), (), {}, {}, frozenset(), (), (), (), ())
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The programs of a design, one after the other, and why it does not fit where it does not."""
+    """The programs of a design, one after the other, and why it does not fit where it does not.
+
+    `timing` is what they were built with, and are to be simulated with.
+    """
 
     programs: tuple[Program, ...]
     shortfalls: tuple[Shortfall, ...]
+    timing: Timing
 
 
 class _Sources(NamedTuple):
@@ -47,13 +53,26 @@ def build(design: Design, schedule: Schedule, timing: Timing, *, mapped: bool = 
     flow = flow_of(design) if mapped else NO_FLOW
     einsums = {einsum.name: einsum for einsum in schedule.einsums}
     live = Liveness(design, einsums, environment(design, {})) if mapped else None
+    timing = timing.with_reductions(design.architecture, _reducing(design, schedule, timing))
     sources = _Sources(design, schedule, flow, live, timing)
     programs, shortfalls = [], []
     for name, names in _groups(schedule, flow):
         program, short = _program(sources, name, [einsums[each] for each in names])
         programs.append(program)
         shortfalls += short
-    return Built(tuple(programs), tuple(shortfalls))
+    return Built(tuple(programs), tuple(shortfalls), timing)
+
+
+def _reducing(design: Design, schedule: Schedule, timing: Timing) -> dict[str, int]:
+    """The latency of the slowest operation that each 2D array adds up along an axis with."""
+    found: dict[str, int] = {}
+    for einsum in schedule.einsums:
+        array = design.architecture.arrays[einsum.array]
+        work = operations(design.cascade.einsum(einsum.name))
+        if array.is_grid and work and reduced_along(einsum):
+            latency = max(timing.result(array.operations[part]) for part in parts(array, work[-1]))
+            found[einsum.array] = max(found.get(einsum.array, 0), latency)
+    return found
 
 
 def _groups(schedule: Schedule, flow: Flow) -> list[tuple[str, list[str]]]:
@@ -82,7 +101,12 @@ def _program(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) ->
     index = {strand.einsum: number for number, strand in enumerate(computing)}
     linker = Linker(design.architecture, timing, group, paths.running, strands, index)
     numbered = list(enumerate(moves, start=len(computing)))
-    links = [*linker.values(sources.flow), *linker.edges_of_array(), *linker.moves(sources.flow, numbered), *linker.outside(sources.flow)]
+    links = [
+        *linker.values(sources.flow),
+        *linker.edges_of_array(),
+        *linker.moves(sources.flow, numbered),
+        *linker.outside(sources.flow),
+    ]
     links = list(dict.fromkeys(links))
     rooms = Rooms(design, timing, linker, sources.flow, sources.live, numbered)
     ordering = Ordering(design, schedule, timing, linker, tuple(links), rooms)
@@ -111,7 +135,10 @@ def _port_shortfalls(design: Design, timing: Timing, strands: Sequence[Strand]) 
     level, buffer = list(design.architecture.memories.items())[-1]
     found = []
     for strand in strands:
-        for what, needed, ports in (("reads", strand.reads, buffer.read_ports), ("writes", strand.writes, buffer.write_ports)):
+        for what, needed, ports in (
+            ("reads", strand.reads, buffer.read_ports),
+            ("writes", strand.writes, buffer.write_ports),
+        ):
             if timing.memory and ports is not None and needed > ports:
                 found.append(Shortfall(True, f"{level}: {strand.name} {what}", needed, ports, "rows a cycle"))
     return found
@@ -163,4 +190,3 @@ def _alone(einsums: Sequence[EinsumSchedule], schedule: Schedule) -> Paths:
             left[loop.rank] = min(left[loop.rank], loop.tile)
         running[einsum.name] = tuple(found)
     return Paths({name: tuple(range(len(loops) + 1)) for name, loops in running.items()}, running)
-

@@ -71,4 +71,3 @@ def _form(cascade: Cascade, index: Index, strict: int, sizes: Extents) -> Form |
         else:
             return None
     return Form(tuple(factors.items()), constant)
-

@@ -74,6 +74,7 @@ class Linker:
     def carried(
         self, maker: str, reader: str, over: Bar, accesses: dict[tuple[str, str], AccessPlan | None]
     ) -> Iterator[Link]:
+        """What the reader takes from the maker's last iteration, where the epoch's loops iterate."""
         position = self.iteration(over)
         access = accesses.get((reader, maker))
         if position is not None and access is not None and self.full(maker) and self.full(reader):
@@ -104,7 +105,7 @@ class Linker:
                 units = self.running[body.einsum.name][body.depth : body.depth + body.unit]
                 often = any(access.concerns(loop) for loop in units)
                 shares = strand.units if often else (1,) * len(strand.units)
-                each = max(strand.slots) // max(1, max(shares))
+                each = max(strand.slots) // max(1, *shares)
                 cycles = self.timing.across(array, "rows") if array.is_grid else 0
                 if cycles > each:
                     yield Link(at, at, shares, cycles - each + 1, cycles - each, Cause.TRAVEL, room=1)

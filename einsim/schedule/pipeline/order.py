@@ -68,7 +68,7 @@ class Ordering:
 
     def jobs(self) -> list[Job]:
         """Every strand as a job; those that do not compute in every epoch take no slots of the plan."""
-        return [Job(s.resource, max(1, max(s.slots)), max(1, max(s.units)), s.spacing) for s in self.linker.strands]
+        return [Job(s.resource, max(1, *s.slots), max(1, *s.units), s.spacing) for s in self.linker.strands]
 
     def needs(self) -> list[Need]:
         """Links between repeated strands, numbered among them."""
@@ -115,10 +115,11 @@ class Ordering:
             return not self.rooms.shortfalls(what) and self.rooms.fits_memories(what)
 
         return make_plan(jobs, self.needs(), cost, fits) or make_plan(jobs, self.needs(), cost, lambda _: True) or (
-            self.unplanned(jobs)
+            self.unplanned()
         )  # fmt: skip
 
-    def unplanned(self, jobs: Sequence[Job]) -> Plan:
+    def unplanned(self) -> Plan:
+        """There is no plan."""
         raise SpecError(
             f"no order of {', '.join(self.linker.index)} keeps what they need of each other",
             at=self.design.mapping_document.locate(("phases",)),
@@ -173,7 +174,7 @@ class Ordering:
         strand = self.linker.strands[number]
         owner = self.linker.index[strand.einsum]
         start = found[owner]
-        units, slots = max(strand.units), max(1, max(self.linker.strands[owner].slots))
+        units, slots = max(strand.units), max(1, *self.linker.strands[owner].slots)
         if units == 1:
             return Start((last[owner] if strand.resource == STORE else start.at[0],), in_units=True)
         if start.in_units:

@@ -16,7 +16,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-
 MOST_SLOTS: Final = 20_000
 """Slots of an epoch up to which every slot is placed; larger strands are spread evenly."""
 ATTEMPTS: Final = 64

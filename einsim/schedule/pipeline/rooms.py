@@ -86,8 +86,9 @@ class Rooms:
         if stay.level in machine.memories:
             return Handed(stay, at, to, steps, int(live.live(number)), 0, 0)
         words = int(live.in_parts(number, lambda prefix: live.words_an_element(stay, prefix)))
+        keys = self.flow.keys
         access = next(a for a in reader.einsum.accesses
-                      if not a.is_output and self.flow.keys[stay.reader, a.label, False][0] == stay.touch.stored)  # fmt: skip
+                      if not a.is_output and keys[stay.reader, a.label, False][0] == stay.touch.stored)  # fmt: skip
         owner = machine.registers[stay.level]
         out = leave(machine, self.timing, source) if source.einsum.array != owner else 0
         arrives = self.linker.strands[at].tail + out if source.einsum.array != owner else 0
@@ -102,8 +103,8 @@ class Rooms:
             if each.arrives:
                 first = self._ends(each, jobs, slots) + each.arrives
             copies = overlap(first, last - each.leaves, interval)
-            found.append(Held(each.stay.level, each.stay.touch.stored, self.linker.strands[each.source].name, each.stay.reader,
-                              copies, each.words))  # fmt: skip
+            source = self.linker.strands[each.source].name
+            found.append(Held(each.stay.level, each.stay.touch.stored, source, each.stay.reader, copies, each.words))
         return found
 
     def limits(self, jobs: Sequence[Job], slots: Slots, interval: int) -> list[Link]:
@@ -196,7 +197,7 @@ class Rooms:
             pool = pools[number]
             more = machine.memories[pool.level].prefetch_tiles if pool.opener >= len(self.linker.index) or (
                 pool.closer >= len(self.linker.index)) else 0  # fmt: skip
-            more = max(0, min(more, left[pool.level] // max(1, max(pool.words))))
+            more = max(0, min(more, left[pool.level] // max(1, *pool.words)))
             left[pool.level] -= more * max(pool.words)
             pools[number] = replace(pool, limit=pool.limit + more)
         return pools

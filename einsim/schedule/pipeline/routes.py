@@ -13,11 +13,7 @@ from einsim.spec.architecture import Architecture
 
 def laid_along(einsum: EinsumSchedule, access: AccessPlan) -> set[str]:
     """Axes of its array along which an Einsum has different words of a tensor."""
-    return {
-        loop.axis
-        for loop in einsum.spatial
-        if loop.axis is not None and access.concerns(loop)
-    }
+    return {loop.axis for loop in einsum.spatial if loop.axis is not None and access.concerns(loop)}
 
 
 def reduced_along(einsum: EinsumSchedule) -> set[str]:

@@ -93,9 +93,7 @@ def cut_into_epochs(einsums: Sequence[EinsumSchedule], paths: Paths, sizes: Exte
     return Group(epochs, tuple(bodies), shared)
 
 
-def _worthwhile(
-    names: list[str], einsums: dict[str, EinsumSchedule], paths: Paths, depth: int, sizes: Extents
-) -> bool:
+def _worthwhile(names: list[str], einsums: dict[str, EinsumSchedule], paths: Paths, depth: int, sizes: Extents) -> bool:
     if 2 * len(names) <= len(einsums):
         return False
     if len({each.array for each in einsums.values()}) > 1:
@@ -127,7 +125,9 @@ def _body(
     left = running[depth:]
     body = Body(einsum, depth, turn, _after(einsum, running[:depth]), 0)
     unit = min(len(left), max([len(left) - 1, *(each - depth for each in shared if depth == len(chosen)), 0]))
-    tile = {rank: min([size, *(loop.tile for loop in running[:depth] if loop.rank == rank)]) for rank, size in sizes.items()}
+    tile = {
+        rank: min([size, *(loop.tile for loop in running[:depth] if loop.rank == rank)]) for rank, size in sizes.items()
+    }
     while unit and steps_of(unit_loops(body, running, unit), tile, {}) > MOST_UNITS:
         unit -= 1
     return replace(body, unit=unit)
@@ -166,7 +166,9 @@ def points_of(einsum: EinsumSchedule, extents: Extents) -> int:
     return prod(int(dimension.words(extents[dimension.rank])) for dimension in einsum.dimensions)
 
 
-def strand_of(design: Design, einsum: Einsum, body: Body, running: Sequence[Loop], epochs: Epochs, timing: Timing) -> Strand:
+def strand_of(
+    design: Design, einsum: Einsum, body: Body, running: Sequence[Loop], epochs: Epochs, timing: Timing
+) -> Strand:
     """The strand of an Einsum."""
     array = design.architecture.arrays[body.einsum.array]
     kinds = epochs.kinds(body.depth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from einsim.spec.architecture import Architecture, Array, Operation
 
@@ -15,16 +15,29 @@ class Timing:
     `travel`: values take time from one processing element to the next, so that arrays fill and drain. `latency`:
     operations take longer than they occupy their unit. `memory`: the outermost memory and the buffers answer late,
     and their ports are limited. `stalls`: the stalls that a mapping states for the closed form happen as well.
+    `reducing`: see `with_reductions`.
     """
 
     travel: bool = True
     latency: bool = True
     memory: bool = True
     stalls: bool = False
+    reducing: tuple[tuple[str, int], ...] = ()
 
     def hop(self, array: Array) -> int:
-        """Cycles from one processing element to the next."""
-        return array.hop_cycles if self.travel else 0
+        """Cycles from one processing element to the next: all operations move at the pace of the slowest."""
+        if not self.travel:
+            return 0
+        return max(array.hop_cycles, dict(self.reducing).get(array.registers.name, 0))
+
+    def with_reductions(self, machine: Architecture, slowest: dict[str, int]) -> Timing:
+        """The timing of a schedule that adds up along an array's axes with operations of some latency, array by array.
+
+        An element needs its neighbour's result, so that each hop takes as long.
+        """
+        return replace(
+            self, reducing=tuple((machine.arrays[name].registers.name, cycles) for name, cycles in slowest.items())
+        )
 
     def across(self, array: Array, axis: str) -> int:
         """Cycles from before the first to behind the last processing element along an axis."""

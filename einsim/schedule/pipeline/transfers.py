@@ -89,15 +89,16 @@ def with_ports(epochs: Epochs, body: Body, strand: Strand, machine: Architecture
         return strand
     row = machine.memories[memories[-1]].access_bytes // machine.word_bytes
     array = machine.arrays[body.einsum.array]
-    used = {"reads": 0, "writes": 0}
+    reads = writes = 0
     for access in body.einsum.accesses:
         if memories[-1] not in access.path[:-1]:
             continue
         words = max(tile_at(epochs, body, access, body.einsum.registers, memories).words)
         both = array.is_grid and laid_along(body.einsum, access) == {"rows", "columns"}
         cycles = max(strand.slots[0], timing.across(array, "rows") if both else 0)
-        used["writes" if access.is_output else "reads"] += ceil_div(words, row * max(1, cycles))
-    return replace(strand, **used)
+        rows = ceil_div(words, row * max(1, cycles))
+        reads, writes = (reads, writes + rows) if access.is_output else (reads + rows, writes)
+    return replace(strand, reads=reads, writes=writes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def transfers_of(
     epochs: Epochs, body: Body, compute: Strand, memories: Sequence[str], spills: Iterable[SpillRule]
 ) -> list[Transfer]:
     """The strands that bring an Einsum's operands and take its result away, spilled parts included."""
-    found = []
+    found: list[Transfer] = []
     for access in body.einsum.accesses:
         rule = next((r for r in spills if access.tensor in r.tensors and r.level in access.path and r.proportion), None)
         if access.path[0] == memories[0] and len(access.path) > 1:
