@@ -99,7 +99,7 @@ def _program(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) ->
     moves = _transfers(sources, group, computing)
     strands = (*computing, *(transfer.strand for transfer in moves))
     index = {strand.einsum: number for number, strand in enumerate(computing)}
-    linker = Linker(design.architecture, timing, group, paths.running, strands, index)
+    linker = Linker(design.cascade, design.architecture, timing, group, paths.running, strands, index)
     numbered = list(enumerate(moves, start=len(computing)))
     links = [
         *linker.values(sources.flow),
@@ -127,21 +127,7 @@ def _program(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) ->
         resource_bound=order.resource_bound,
         recurrence_bound=order.recurrence_bound,
     )
-    return program, [*order.shortfalls, *_port_shortfalls(design, timing, computing)]
-
-
-def _port_shortfalls(design: Design, timing: Timing, strands: Sequence[Strand]) -> list[Shortfall]:
-    """Strands that move more rows in a cycle than the buffer has ports."""
-    level, buffer = list(design.architecture.memories.items())[-1]
-    found = []
-    for strand in strands:
-        for what, needed, ports in (
-            ("reads", strand.reads, buffer.read_ports),
-            ("writes", strand.writes, buffer.write_ports),
-        ):
-            if timing.memory and ports is not None and needed > ports:
-                found.append(Shortfall(True, f"{level}: {strand.name} {what}", needed, ports, "rows a cycle"))
-    return found
+    return program, order.shortfalls
 
 
 def _filters(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Filters:

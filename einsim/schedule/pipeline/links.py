@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from einsim.cascade import Cascade, iterative_rank, split_of
 from einsim.schedule.flow import Bar, Flow, Stay, Touch
 from einsim.schedule.fusion import is_barred
 from einsim.schedule.nest import AccessPlan, Loop
@@ -20,6 +21,7 @@ from einsim.spec.architecture import Architecture
 class Linker:
     """What links are made from: a group's bodies with their strands (`strands` in order, `index` by Einsum)."""
 
+    cascade: Cascade
     machine: Architecture
     timing: Timing
     group: Group
@@ -130,7 +132,11 @@ class Linker:
                         self.strands[self.index[name]].slots)  # fmt: skip
                     yield Link(at, self.index[name], each, 0, 0, Cause.MEMORY, tensor=transfer.access.tensor)
                 for other, stored in transfers:
-                    if stored.strand.resource == STORE and stored.access.tensor == transfer.access.tensor:
+                    if stored.strand.resource != STORE or stored.access.tensor != transfer.access.tensor:
+                        continue
+                    if stored.strand.einsum == strand.einsum:
+                        yield from self.stored_before(other, at)
+                    else:
                         steps = self.shares(self.group.body(strand.einsum), stored.strand.einsum)
                         steps = tuple(min(pair) for pair in zip(steps, strand.units, strict=True))
                         yield Link(other, at, steps, 0, 0, Cause.MEMORY, tensor=stored.access.tensor)
@@ -142,6 +148,17 @@ class Linker:
             yield Link(owner, at, shares, self.strands[owner].tail + way, way, tensor=transfer.access.tensor)
             if transfer.tile.streams or transfer.level == body.einsum.registers:
                 yield Link(at, owner, shares, 0, 0, Cause.FULL, room=2, tensor=transfer.access.tensor)
+
+    def stored_before(self, store: int, load: int) -> Iterator[Link]:
+        """The state of an iteration that is kept in the outermost memory is stored before it is loaded again."""
+        rank = iterative_rank(self.cascade.einsum(self.strands[load].einsum))
+        if rank is None:
+            return
+        split = split_of(self.cascade, rank)
+        bars = [(rank, False), *([(split.rank, rank == split.inner)] if split is not None else [])]
+        position = next((found for bar in bars if (found := self.iteration(bar)) is not None), None)
+        if position is not None:
+            yield Link(store, load, (1,) * len(self.strands[load].slots), 0, 0, Cause.MEMORY, over=position)
 
     def outside(self, flow: Flow) -> Iterator[Link]:
         """What is read (or made) outside of the epoch's loops is read before it is overwritten there."""

@@ -82,7 +82,8 @@ def _fetched(access: AccessPlan, loops: Sequence[Loop], extents: Extents, whole:
 def with_ports(epochs: Epochs, body: Body, strand: Strand, machine: Architecture, timing: Timing) -> Strand:
     """A strand with the rows of the innermost memory that it reads and writes in a cycle.
 
-    A tile that is shifted into or out of the 2D array passes its edge row by row, however fast it is computed.
+    A tile that is shifted into or out of the 2D array passes its edge row by row, however fast it is computed. What
+    needs more rows than there are ports takes its slots at the pace of the ports.
     """
     memories = list(machine.memories)
     if len(memories) < 2:
@@ -98,7 +99,15 @@ def with_ports(epochs: Epochs, body: Body, strand: Strand, machine: Architecture
         cycles = max(strand.slots[0], timing.across(array, "rows") if both else 0)
         rows = ceil_div(words, row * max(1, cycles))
         reads, writes = (reads, writes + rows) if access.is_output else (reads + rows, writes)
-    return replace(strand, reads=reads, writes=writes)
+    buffer = machine.memories[memories[-1]]
+    limits = [(rows, ports) for rows, ports in ((reads, buffer.read_ports), (writes, buffer.write_ports)) if ports]
+    pace = max((ceil_div(rows, ports) for rows, ports in limits), default=1) if timing.memory else 1
+    return replace(
+        strand,
+        spacing=max(strand.spacing, pace),
+        reads=min(reads, buffer.read_ports or reads),
+        writes=min(writes, buffer.write_ports or writes),
+    )
 
 
 @dataclass(frozen=True, slots=True)
