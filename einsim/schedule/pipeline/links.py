@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from einsim.cascade import Cascade, iterative_rank, split_of
 from einsim.schedule.flow import Bar, Flow, Stay, Touch
@@ -148,6 +149,28 @@ class Linker:
             yield Link(owner, at, shares, self.strands[owner].tail + way, way, tensor=transfer.access.tensor)
             if transfer.tile.streams or transfer.level == body.einsum.registers:
                 yield Link(at, owner, shares, 0, 0, Cause.FULL, room=2, tensor=transfer.access.tensor)
+
+    def detours(self, transfers: Sequence[tuple[int, Transfer]]) -> Iterator[Link]:
+        """Values that go out to the outermost memory and come back in the same epoch: how long that takes at least.
+
+        For the plan only; the transfers have links of their own.
+        """
+        memory = self.machine.memories[self.machine.outermost]
+        wait = self.timing.response(self.machine, self.machine.outermost)
+        for _, stored in transfers:
+            for _, loaded in transfers:
+                source, reader = stored.strand.einsum, loaded.strand.einsum
+                same = stored.access.tensor == loaded.access.tensor and source != reader
+                if not same or stored.strand.resource != STORE or loaded.strand.resource != LOAD:
+                    continue
+                words = sum(max(t.strand.moved) / max(1, *t.strand.units) for t in (stored, loaded))
+                cycles = 0
+                if memory.bandwidth_bytes_per_s is not None:
+                    rate = memory.bandwidth_bytes_per_s / self.machine.clock_hz
+                    cycles = ceil(words * self.machine.word_bytes / rate)
+                tail = self.strands[self.index[source]].tail + leave(self.machine, self.timing, self.group.body(source))
+                yield Link(self.index[source], self.index[reader], self.shares(self.group.body(reader), source),
+                           tail + cycles + wait + 2, tensor=stored.access.tensor)  # fmt: skip
 
     def stored_before(self, store: int, load: int) -> Iterator[Link]:
         """The state of an iteration that is kept in the outermost memory is stored before it is loaded again."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need, Placing, bounds_of, long_ones, longest, paces
 
-STEPS: Final = 16
-"""Parts of an interval by which it is lengthened where a plan does not fit."""
+STEPS: Final = 64
+"""The interval of a plan that does not fit grows by a 64th, the next time by two, and so on."""
 
 Fits = Callable[["Plan"], bool]
 """Whether what a plan keeps in registers and buffers at one time has room."""
@@ -38,11 +38,13 @@ def make_plan(jobs: Sequence[Job], needs: Sequence[Need], cost: Callable[[Plan],
     bounds = bounds_of(jobs, needs)
     interval = max(bounds)
     most = max(2 * interval, sum(need.delay for need in needs if need.distance == 0))
-    while interval <= most:
+    for tries in range(1, STEPS * STEPS):
+        if interval > most:
+            break
         best = best_plan(jobs, needs, interval, bounds, cost)
         if best is not None and fits(best):
             return best
-        interval += max(1, interval // STEPS)
+        interval += max(1, interval * tries // STEPS)
     return None
 
 
@@ -50,11 +52,12 @@ def best_plan(
     jobs: Sequence[Job], needs: Sequence[Need], interval: int, bounds: tuple[int, int], cost: Callable[[Plan], int]
 ) -> Plan | None:
     """The cheapest of the placements that are tried in one interval; None where none is found."""
+    if max(interval, sum(job.slots for job in jobs)) > MOST_SLOTS:
+        starts = longest(jobs, with_slack(jobs, needs), interval) or longest(jobs, needs, interval)
+        return None if starts is None else Plan(interval, tuple(spread_out(jobs, needs, starts, interval)), *bounds)
     starts = longest(jobs, needs, interval)
     if starts is None:
         return None
-    if max(interval, sum(job.slots for job in jobs)) > MOST_SLOTS:
-        return Plan(interval, tuple(spread_out(jobs, needs, starts, interval)), *bounds)
     idle = waiting(jobs, needs, starts, interval)
     found: list[tuple[int, Placing]] = []
     for late in dict.fromkeys([idle, *(idle - {one} for one in sorted(idle)), frozenset[int]()]):
@@ -66,6 +69,15 @@ def best_plan(
     best = min(found, key=lambda each: each[0])[1]
     best.improve(lambda: cost(Plan(interval, best.planned(), *bounds)))
     return Plan(interval, best.planned(), *bounds)
+
+
+def with_slack(jobs: Sequence[Job], needs: Sequence[Need]) -> list[Need]:
+    """Needs with the time of a unit of every strand on the reader's resource: units issue at one go, and in turn."""
+    turn: dict[str, int] = {}
+    for job in jobs:
+        turn[job.resource] = turn.get(job.resource, 0) + -(-job.slots // job.units)
+    most = [turn[jobs[need.reader].resource] if need.steps > 1 else 0 for need in needs]
+    return [replace(need, delay=need.delay + slack) for need, slack in zip(needs, most, strict=True)]
 
 
 def spread_out(jobs: Sequence[Job], needs: Sequence[Need], starts: Sequence[int], interval: int) -> list[Cycles]:

@@ -68,13 +68,28 @@ class Ordering:
 
     def jobs(self) -> list[Job]:
         """Every strand as a job; those that do not compute in every epoch take no slots of the plan."""
-        return [Job(s.resource, max(1, *s.slots), max(1, *s.units), s.spacing) for s in self.linker.strands]
+        return [
+            Job(s.resource, max(1, *s.slots), max(1, *s.units), max(s.spacing, self.edge(n)))
+            for n, s in enumerate(self.linker.strands)
+        ]
+
+    def edge(self, number: int) -> int:
+        """Cycles from slot to slot that keep the steps of a strand as far apart as the array's edge needs them."""
+        found = 1
+        for link in self.links:
+            if link.source == link.reader == number and link.room == 1 and max(link.shares) > 1:
+                slots = max(1, *self.linker.strands[number].slots) // max(link.shares)
+                found = max(found, -(-(link.delay + slots - 1) // max(1, slots)))
+        return found
 
     def needs(self) -> list[Need]:
         """Links between repeated strands, numbered among them."""
         number = {strand: n for n, strand in enumerate(self.repeated)}
         found = []
-        for link in self.links:
+        for link in (*self.links, *self.linker.detours(self.rooms.moves)):
+            alone = link.source == link.reader and link.room == 1 and max(link.shares) == 1  # at the array's edge
+            if alone and link.source in number:
+                found.append(Need(number[link.source], number[link.reader], 1, link.delay, 1))
             if link.source in number and link.reader in number and link.room is None:
                 distance = link.back if link.over is None else self.distance(link.over)
                 found.append(Need(number[link.source], number[link.reader], max(link.shares), link.delay, distance))

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 MOST_SLOTS: Final = 20_000
 """Slots of an epoch up to which every slot is placed; larger strands are spread evenly."""
-ATTEMPTS: Final = 64
+TRIES: Final = 64
+"""How often the edge of a strand is moved to find it a place."""
 
 Cycles = NDArray[np.int64]
 
@@ -188,7 +189,7 @@ class Placing:
     def by_itself(self, number: int, bounds: Cycles, step: int) -> Cycles | None:
         """Free cycles from an edge on, which moves until all of them keep their bounds."""
         edge = int(bounds[0] if step > 0 else bounds[-1])
-        for _ in range(4 * self.interval):
+        for _ in range(TRIES):
             at = self.cycles_from(self.jobs[number], edge, step, spread=number in self.long)
             beyond = 0 if at is None else int(np.max((bounds - at) * step))
             if beyond <= 0:
@@ -277,13 +278,11 @@ def longest(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> list[i
 def overlap(first: Cycles, last: Cycles, interval: int) -> int:
     """How many of the spans from `first` to `last` (inclusive), repeated every `interval`, are open at one time."""
     length = np.maximum(last - first + 1, 0)
-    whole = int((length // interval).sum())
-    marks = np.zeros(interval + 1, np.int64)
     rest = length % interval
     begin = first[rest > 0] % interval
     end = begin + rest[rest > 0]
-    np.add.at(marks, begin, 1)
-    np.add.at(marks, np.minimum(end, interval), -1)
-    marks[0] += int((end > interval).sum())
-    np.add.at(marks, np.where(end > interval, end - interval, interval), -1)
-    return whole + int(np.cumsum(marks[:-1]).max())
+    over = end > interval  # those go on from the start of the interval
+    opens = np.sort(np.concatenate((begin, np.zeros(int(over.sum()), np.int64))))
+    closes = np.sort(np.concatenate((np.where(over, interval, end), end[over] - interval)))
+    counts = np.arange(1, len(opens) + 1) - np.searchsorted(closes, opens, side="right")
+    return int((length // interval).sum()) + int(counts.max(initial=0))
