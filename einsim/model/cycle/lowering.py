@@ -22,7 +22,7 @@ CHANNEL_UNIT: Final = 64
 """Parts of a cycle in which the channel of the outermost memory is booked; a transfer takes whole parts."""
 LOOKAHEAD: Final = 4
 """Epochs that the ring has beside those in flight by the plan."""
-PICTURES: Final = 1 << 20
+PICTURES: Final = 1 << 24
 """Numbers that the pictures of one loop may take together."""
 WORD_BITS: Final = 62
 
@@ -55,23 +55,30 @@ class _Space:
 
     def __init__(self) -> None:
         self.header = [0] * len(at.HEADER_NAMES)
-        self.parts: list[Ints] = []
+        self.parts: list[tuple[int, Ints]] = []
         self.size = len(self.header)
 
     def add(self, numbers: Any) -> int:
         """Appends numbers; returns the address of the first."""
         part = np.asarray(numbers, dtype=np.int64).reshape(-1)
         first, self.size = self.size, self.size + len(part)
-        self.parts.append(part)
+        self.parts.append((first, part))
         return first
 
     def room(self, cells: int, value: int = 0) -> int:
-        """Appends cells that hold one value."""
-        return self.add(np.full(cells, value, np.int64))
+        """Appends cells that hold one value; those that hold 0 take no real memory until they are used."""
+        if value:
+            return self.add(np.full(cells, value, np.int64))
+        first, self.size = self.size, self.size + cells
+        return first
 
     def memory(self) -> Ints:
         """All of it."""
-        return np.concatenate([np.asarray(self.header, np.int64), *self.parts])
+        memory = np.zeros(self.size, np.int64)
+        memory[: len(self.header)] = self.header
+        for first, part in self.parts:
+            memory[first : first + len(part)] = part
+        return memory
 
 
 def lower_program(program: Program, machine: Architecture, timing: Timing, *, skip: bool, log: int = 0) -> Lowered:

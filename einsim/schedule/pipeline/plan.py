@@ -224,12 +224,16 @@ class Placing:
 
 
 def long_ones(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> frozenset[int]:
-    """Strands that take a quarter of an interval or more, and those that share steps with them."""
-    found = {number for number, job in enumerate(jobs) if 4 * job.slots >= interval}
+    """Strands that take a quarter of an interval or more, and those that share steps with them.
+
+    Not those whose instances must keep a distance: they keep together.
+    """
+    apart = {need.source for need in needs if need.source == need.reader and need.steps == 1 and need.delay > 2}
+    found = {number for number, job in enumerate(jobs) if 4 * job.slots >= interval and number not in apart}
     while True:
         more = {one for need in needs if need.steps > 1 and need.distance == 0
                 for one, other in ((need.source, need.reader), (need.reader, need.source))
-                if other in found and one not in found}  # fmt: skip
+                if other in found and one not in found | apart}  # fmt: skip
         if not more:
             return frozenset(found)
         found |= more
