@@ -61,13 +61,16 @@ def levels(line: Timeline, machine: Architecture) -> list[Level]:
 
 
 def pool_names(program: Program) -> list[str]:
-    """Names of pools: their tensors, and where that is not enough, who brings and who uses them."""
-    pools, strands = program.pools, program.strands
-    alike = [sum((p.level, p.tensor) == (q.level, q.tensor) for q in pools) for p in pools]
-    return [
-        pool.tensor if n == 1 else f"{pool.tensor} ({strands[pool.opener].name} to {strands[pool.closer].einsum})"
-        for pool, n in zip(pools, alike, strict=True)
-    ]
+    """Names of pools: their tensors, and where that is not enough, who uses them, and who brings them."""
+    names = [pool.tensor for pool in program.pools]
+    for of in ("closer", "opener"):
+        places = [(pool.level, name) for pool, name in zip(program.pools, names, strict=True)]
+        owners = [program.strands[getattr(pool, of)] for pool in program.pools]
+        names = [
+            name if places.count(place) == 1 else f"{name} {'for' if of == 'closer' else 'from'} {strand.einsum}"
+            for name, place, strand in zip(names, places, owners, strict=True)
+        ]
+    return names
 
 
 def _changes(line: Timeline, pool: Pool) -> list[tuple[int, int]]:
@@ -89,9 +92,7 @@ def _changes(line: Timeline, pool: Pool) -> list[tuple[int, int]]:
     return came + [(cycle, -words) for cycle, (_, words) in zip(left, came, strict=False)]
 
 
-def occupancy(
-    runs: Sequence[Run], machine: Architecture, *, window: Window | None = None, title: str = ""
-) -> Figure:
+def occupancy(runs: Sequence[Run], machine: Architecture, *, window: Window | None = None, title: str = "") -> Figure:
     """Words in each memory on chip over time, stacked by tensor, below the memory's capacity.
 
     Without a window, of each of the runs (which follow one another) what its log covers before the first break.
@@ -105,8 +106,13 @@ def occupancy(
     tensors = [name for name in names if name != STATE]
     looks = dict(zip(tensors, style.series_looks(tensors), strict=True)) | {STATE: _STATE_LOOK}
     several = len(shown) > 1
-    panels = [Panel(_PANEL_PT, _panel_name(number, line, level, len(runs)) if several else "") for number, line, _, level in shown]
-    left = 22.0 + max((style.text_width(f"{int(level.total.max()):,}", style.TICK_PT) for *_, level in shown), default=0.0)
+    panels = [
+        Panel(_PANEL_PT, _panel_name(number, line, level, len(runs)) if several else "")
+        for number, line, _, level in shown
+    ]
+    left = 22.0 + max(
+        (style.text_width(f"{int(level.total.max()):,}", style.TICK_PT) for *_, level in shown), default=0.0
+    )
     page = make_page(
         panels, left=left, legends=[[(swatch(looks[name]), name) for name in sorted(names, key=lambda n: n != STATE)]],
         title=title, below="Cycle",
@@ -133,7 +139,9 @@ def _draw_level(axes: Axes, level: Level, window: Window, looks: dict[str, Look]
             continue
         part = words[first:end]
         top = bottom + np.append(part, part[-1])
-        area = axes.fill_between(cycles, bottom, top, step="post", facecolor=looks[name].colour, linewidth=0.0, label=name)
+        area = axes.fill_between(
+            cycles, bottom, top, step="post", facecolor=looks[name].colour, linewidth=0.0, label=name
+        )
         area.set(hatch=looks[name].hatch, hatchcolor=looks[name].hatch_colour, hatch_linewidth=style.HATCH_PT, zorder=2)
         bottom = top
     most = max(float(bottom.max()), 1.0)
@@ -144,8 +152,12 @@ def _draw_level(axes: Axes, level: Level, window: Window, looks: dict[str, Look]
     frame_sides(axes, "left", "bottom")
     line = level.capacity if near else most * 1.16
     axes.axhline(line, color=style.INK, linewidth=0.7, linestyle=(0, (4, 2)) if near else (0, (1, 1.5)), zorder=3)
-    note = f"capacity: {level.capacity:,} words" + ("" if near else f" ({level.capacity / most:,.0f} times what is held; not to scale)")
-    text = axes.annotate(note, (1.0, line), xycoords=("axes fraction", "data"), xytext=(-2.0, 1.5), textcoords="offset points")
+    note = f"capacity: {level.capacity:,} words" + (
+        "" if near else f" ({level.capacity / most:,.0f} times what is held; not to scale)"
+    )
+    text = axes.annotate(
+        note, (1.0, line), xycoords=("axes fraction", "data"), xytext=(-2.0, 1.5), textcoords="offset points"
+    )
     text.set(size=style.SMALL_PT, color=style.INK, ha="right", va="bottom")
 
 
@@ -179,14 +191,19 @@ def registers(runs: Sequence[Run], machine: Architecture, *, title: str = "") ->
     for y, (_, depth, words) in enumerate(rows):
         at = 0
         for tensor, amount in words.items():
-            (bar,) = axes.barh(y, amount, 0.62, left=at, color=looks[tensor].colour, hatch=looks[tensor].hatch, zorder=2)
-            bar.set(edgecolor="white", linewidth=0.3, hatchcolor=looks[tensor].hatch_colour, label=tensor)
+            (bar,) = axes.barh(
+                y, amount, 0.62, left=at, color=looks[tensor].colour, hatch=looks[tensor].hatch, zorder=2
+            )
+            bar.set(edgecolor="white", linewidth=0.3, label=tensor)
+            bar.set(hatchcolor=looks[tensor].hatch_colour, hatch_linewidth=style.HATCH_PT)
             at += amount
         axes.plot([depth, depth], [y - 0.42, y + 0.42], color=style.INK, linewidth=1.2, zorder=3)
         axes.annotate(f"{at} of {depth}", (max(at, 0), y), xytext=(4.0, 0.0), textcoords="offset points", size=style.SMALL_PT,
                       va="center", color=style.INK, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8}, zorder=4)  # fmt: skip
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows], size=style.LABEL_PT, color=style.INK, parse_math=False)
+    axes.set_yticks(
+        range(len(rows)), [name for name, _, _ in rows], size=style.LABEL_PT, color=style.INK, parse_math=False
+    )
     axes.tick_params("y", length=0.0, pad=3.0)
     over_cycles(axes, (0, int(high) + 1), page.width)
     frame_sides(axes, "left", "bottom")

@@ -101,7 +101,14 @@ def over_cycles(axes: Axes, window: tuple[int, int], width: float) -> None:
     """An x axis in cycles with as many ticks as fit."""
     axes.set_xlim(*window)
     widest = style.text_width(f"{window[1]:,}", style.TICK_PT) + 10.0
-    ticks = [tick for tick in style.linear_ticks(*window, most=max(2, min(9, int(width / widest)))) if tick == int(tick)]
+    ticks = [
+        tick for tick in style.linear_ticks(*window, most=max(2, min(9, int(width / widest)))) if tick == int(tick)
+    ]
+    scale = width / (window[1] - window[0])
+    ticks = [
+        tick for tick in ticks
+        if style.text_width(f"{int(tick):,}", style.TICK_PT) / 2 <= (window[1] - tick) * scale + RIGHT - 0.5
+    ]  # fmt: skip
     axes.set_xticks(ticks, [f"{int(tick):,}" for tick in ticks], color=style.INK)
     axes.tick_params("x", length=2.0, width=0.5, pad=2.0, labelsize=style.TICK_PT)
 
@@ -141,7 +148,15 @@ def shade_gaps(axes: Axes, window: tuple[int, int], stretches: Sequence[tuple[in
         at = max(at, end)
     gaps += [(at, window[1])] if at < window[1] else []
     for first, end in gaps:
-        axes.axvspan(first, min(end, window[1]), facecolor="#EFEFEF", edgecolor="#C8C8C8", hatch="////", linewidth=0.0, zorder=0.2)
+        axes.axvspan(
+            first,
+            min(end, window[1]),
+            facecolor="#EFEFEF",
+            edgecolor="#C8C8C8",
+            hatch="////",
+            linewidth=0.0,
+            zorder=0.2,
+        )
     return bool(gaps)
 
 

@@ -16,16 +16,17 @@ from einsim.schedule.pipeline.program import Cause
 BUSY: Final = "busy"
 _LOOKS: Final = {
     BUSY: Look("#2B5C8A"),
-    "fill": Look("#DDDDDD", "///////"),
+    "fill": Look("#C8C8C8", "////"),
     "operand": Look("#CC6677"),
     "latency": Look("#882255", "\\\\\\\\\\\\\\"),
     "travel": Look("#DDCC77"),
-    "memory": Look("#117733", "......"),
+    "memory": Look("#117733", "...."),
     "full": Look("#88CCEE", "///////"),
     "port": Look("#AA4499", "xxxxxx"),
-    "phase": Look("#44AA99", "-------"),
-    "end": Look("#F1F1F1", "......"),
+    "phase": Look("#44AA99", "----"),
+    "end": Look("#ECECEC"),
 }
+_SEEN: Final = 1e-3  # the share of a cause that the legend names
 _ROW_PT: Final = 15.0
 _GROUP_PT: Final = 5.0
 
@@ -55,14 +56,17 @@ def stalls(runs: Mapping[str, Sequence[Run]], *, title: str = "") -> Figure:
             at += _ROW_PT
         at += _GROUP_PT
     tall = at - _GROUP_PT
-    whats = [what for what in _LOOKS if any(cycles[what] for *_, cycles in places)]
+    seen = [
+        what for what in _LOOKS
+        if any(cycles[what] >= _SEEN * max(1, sum(cycles.values())) for *_, cycles in places)
+    ]  # fmt: skip
     arrays = max(style.text_width(array, style.TICK_PT) for _, _, array, _ in places)
     named = max(style.text_width(name, style.LABEL_PT, "bold") for name in runs)
     totals = {name: sum(run.cycles for run in each) for name, each in runs.items()}
     behind = max(style.text_width(f"{total:,}", style.TICK_PT) for total in totals.values())
     page = make_page(
         [Panel(tall)], left=arrays + named + 18.0, right=behind + 12.0, title=title,
-        legends=[[(swatch(_LOOKS[what]), what) for what in whats]], below="Share of cycles (%); behind the bars, how many",
+        legends=[[(swatch(_LOOKS[what]), what) for what in seen]], below="Share of cycles (%); behind the bars, how many",
     )  # fmt: skip
     (axes,) = page.axes
     axes.set_xlim(0.0, 100.0)
@@ -70,13 +74,15 @@ def stalls(runs: Mapping[str, Sequence[Run]], *, title: str = "") -> Figure:
     for y, _, array, cycles in places:
         total = max(1, sum(cycles.values()))
         start = 0.0
-        for what in whats:
+        for what in _LOOKS:
             share = 100.0 * cycles[what] / total
             if not share:
                 continue
             look = _LOOKS[what]
-            (bar,) = axes.barh(y, share, _ROW_PT * 0.74, left=start, color=look.colour, hatch=look.hatch, zorder=2, label=what)
-            bar.set(edgecolor="white", linewidth=0.3, hatchcolor=look.hatch_colour)
+            (bar,) = axes.barh(
+                y, share, _ROW_PT * 0.74, left=start, color=look.colour, hatch=look.hatch, zorder=2, label=what
+            )
+            bar.set(edgecolor="white", linewidth=0.3, hatchcolor=look.hatch_colour, hatch_linewidth=style.HATCH_PT)
             caption = f"{share:.0f}%" if share >= 10 else f"{share:.1f}%"
             if style.text_width(caption, style.SMALL_PT) + 4.0 <= share * page.width / 100.0:
                 axes.text(start + share / 2, y, caption, size=style.SMALL_PT, zorder=3, **style.WRITTEN).set_bbox(

@@ -20,7 +20,7 @@ from einsim.spec.architecture import Architecture
 STRAND, EPOCH, UNIT, SLOT, FIRST, SLOTS, END = range(7)
 """Columns of a timeline's rows: those of the log, and the cycle after the last."""
 
-GAP: Final = 8
+GAP: Final = 16
 """Slots of one instance that so many cycles part still make one bar: others take turns with them."""
 
 Window = tuple[int, int]
@@ -36,11 +36,12 @@ class Bar(NamedTuple):
     end: int
     slots: int
     units: tuple[int, int]
+    busy: int
 
     @property
     def density(self) -> float:
-        """The share of its cycles in which it issues."""
-        return self.slots / (self.end - self.first)
+        """The share of its cycles in which it issues, or moves data."""
+        return self.busy / (self.end - self.first)
 
 
 @dataclass(frozen=True)
@@ -88,20 +89,26 @@ class Timeline:
         steps = np.diff(np.array([c for c in self.starts.values() if c < self.stretches[0][1]], np.int64))
         return max(1, int(np.median(steps))) if steps.size else max(1, self.run.cycles)
 
-    def bars(self, window: Window | None = None, gap: int = GAP) -> Iterator[Bar]:
-        """The bars that lie in a window, or reach into it, strand by strand."""
+    def bars(self, window: Window | None = None, gap: int = GAP, fine: int = 0) -> Iterator[Bar]:
+        """The bars that lie in a window, or reach into it, strand by strand.
+
+        In one bar are slots up to `gap` cycles part, and transfers up to `fine`.
+        """
         rows = self.inside(window)
         for strand in range(len(self.program.strands)):
             own = rows[rows[:, STRAND] == strand]
             if not len(own):
                 continue
-            apart = (np.diff(own[:, EPOCH]) != 0) | (own[1:, FIRST] - own[:-1, END] > gap)
+            most = gap if self.program.strands[strand].computes else min(gap, fine)
+            apart = (np.diff(own[:, EPOCH]) != 0) | (own[1:, FIRST] - own[:-1, END] > most)
             firsts = np.flatnonzero(np.concatenate([[True], apart]))
             lasts = np.append(firsts[1:], len(own)) - 1
             slots = np.add.reduceat(own[:, SLOTS], firsts)
-            for a, b, n in zip(firsts, lasts, slots.tolist(), strict=True):
+            moves = not self.program.strands[strand].computes
+            busy = np.add.reduceat(own[:, END] - own[:, FIRST], firsts) if moves else slots
+            for a, b, n, cycles in zip(firsts, lasts, slots.tolist(), busy.tolist(), strict=True):
                 yield Bar(strand, int(own[a, EPOCH]), int(own[a, FIRST]), int(own[b, END]), n,
-                          (int(own[a, UNIT]), int(own[b, UNIT])))  # fmt: skip
+                          (int(own[a, UNIT]), int(own[b, UNIT])), cycles)  # fmt: skip
 
     def inside(self, window: Window | None) -> NDArray[np.int64]:
         """The rows that lie in a window, or reach into it."""
@@ -117,7 +124,11 @@ class Timeline:
         """A window so many epochs long, from the start of one on, in which every strand is busy if there is one."""
         first, last = self.stretches[0]
         length = max(1, round(intervals * self.period))
-        begun = [int(self.rows[self.rows[:, STRAND] == s][0, END]) for s in self._always() if (self.rows[:, STRAND] == s).any()]
+        begun = [
+            int(self.rows[self.rows[:, STRAND] == s][0, END])
+            for s in self._always()
+            if (self.rows[:, STRAND] == s).any()
+        ]
         full = max(begun, default=first)
         starts = [cycle for cycle in self.starts.values() if first <= cycle <= last - length] or [first]
         start = next((cycle for cycle in starts if cycle >= full), starts[-1])
@@ -188,7 +199,7 @@ def _stretches(run: Run, rows: NDArray[np.int64]) -> list[Window]:
     epoch, slot, slots = rows[at, EPOCH], rows[at, SLOT], rows[at, SLOTS]
     goes_on = (np.diff(epoch) == 0) & (slot[1:] == slot[:-1] + slots[:-1])
     follows = (np.diff(epoch) == 1) & (slot[1:] == 0)
-    breaks = at[:-1][~(goes_on | follows)] + 1 if run.simulated < run.issued else np.array([], np.int64)
+    breaks = at[:-1][~(goes_on | follows)] + 1
     firsts = [0, *(int(run.log[n, FIRST]) for n in breaks)]
     ends = [*(int(run.log[n - 1, FIRST]) + 1 for n in breaks)]
     simulated = len(run.log) >= run.simulated

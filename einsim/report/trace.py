@@ -97,14 +97,20 @@ def _strand_slices(line: Timeline, bars: Sequence[Bar], tracks: dict[tuple[str, 
 
 def _resource_slices(line: Timeline, bars: Sequence[Bar], number: int) -> Iterator[Event]:
     """What a resource does from one change to the next; bars that overlap take turns."""
-    changes = sorted([(bar.first, 1, n) for n, bar in enumerate(bars)] + [(bar.end, 0, n) for n, bar in enumerate(bars)])
+    changes = sorted(
+        [(bar.first, 1, n) for n, bar in enumerate(bars)] + [(bar.end, 0, n) for n, bar in enumerate(bars)]
+    )
     active: dict[int, None] = {}
     since = 0
     for cycle, begins, n in changes:
         if active and cycle > since:
             now = [bars[each] for each in active]
             names = [_short(line, bar) for bar in now]
-            what = {"epoch": now[0].epoch} if len(now) == 1 else {"epochs": {name: bar.epoch for name, bar in zip(names, now, strict=True)}}
+            what = (
+                {"epoch": now[0].epoch}
+                if len(now) == 1
+                else {"epochs": {name: bar.epoch for name, bar in zip(names, now, strict=True)}}
+            )
             yield _slice(" + ".join(names), MACHINE, number, since, cycle, what)
         since = cycle
         if begins:
@@ -123,4 +129,11 @@ def _counters(line: Timeline, machine: Architecture) -> Iterator[Event]:
     for number, level in enumerate(levels(line, machine), 1):
         for at, cycle in enumerate(level.cycles.tolist()):
             words = {name: int(amounts[at]) for name, amounts in level.words.items()}
-            yield {"ph": "C", "name": f"{level.name} (words)", "pid": MEMORIES, "tid": number, "ts": cycle, "args": words}
+            yield {
+                "ph": "C",
+                "name": f"{level.name} (words)",
+                "pid": MEMORIES,
+                "tid": number,
+                "ts": cycle,
+                "args": words,
+            }

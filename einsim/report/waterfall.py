@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import networkx as nx
@@ -21,9 +22,10 @@ from matplotlib.path import Path
 from einsim.model.cycle.simulate import Run
 from einsim.report import style
 from einsim.report.around import Entry
+from einsim.report.layout import RIGHT
 from einsim.report.page import Panel, frame_sides, make_page, over_cycles, shade_gaps
 from einsim.report.timeline import END, FIRST, GAP, SLOT, UNIT, Bar, Timeline, Window, timelines
-from einsim.schedule.pipeline.program import Link
+from einsim.schedule.pipeline.program import Cause, Link
 from einsim.spec.architecture import Architecture
 
 COLOURS: Final = (
@@ -38,6 +40,7 @@ _BAR: Final = 0.74  # of a row
 _BAND_GAP: Final = 0.55  # rows between bands
 _FINE_PT: Final = 1.4  # points a cycle from which slots are drawn one by one
 _DENSE: Final = 0.95
+_OUTLINE_PT: Final = 2.5  # the narrowest bar with an outline
 _MOST_NAMED: Final = 24
 
 
@@ -51,6 +54,14 @@ class _Part:
     rows: dict[int, float]
     bands: dict[str, tuple[float, float]]
     highlight: int | None
+
+    def scale(self, width: float) -> float:
+        """Points a cycle."""
+        return width / (self.window[1] - self.window[0])
+
+    def is_fine(self, width: float) -> bool:
+        """Whether slots are drawn one by one."""
+        return self.scale(width) >= _FINE_PT
 
     @property
     def height(self) -> float:
@@ -83,13 +94,19 @@ def waterfall(
         shown = line.steady(intervals) if window is None else (max(window[0], line.begin), min(window[1], line.end))
         if shown[0] < shown[1]:
             parts.append(_part(line, shown, highlight))
-    bands = max(style.text_width(name, style.LABEL_PT, "bold") for part in parts for name in part.bands) if parts else 0.0
-    names = max((style.text_width(_row_name(part.line, n), style.TICK_PT) for part in parts for n in part.rows), default=0.0)
+    bands = (
+        max(style.text_width(name, style.LABEL_PT, "bold") for part in parts for name in part.bands) if parts else 0.0
+    )
+    names = max(
+        (style.text_width(_row_name(part.line, n), style.TICK_PT) for part in parts for n in part.rows), default=0.0
+    )
     several = len(runs) > 1
     panels = [
         Panel(_ROW_PT * part.height, _panel_name(part, runs) if several else "", above=9.0) for part in parts
     ]  # fmt: skip
-    page = make_page(panels, left=bands + names + 16.0, legends=_legends(parts), notes=_notes(parts), title=title, below="Cycle")
+    left = bands + names + 16.0
+    notes = _notes(parts, style.PAGE_PT - left - RIGHT)
+    page = make_page(panels, left=left, legends=_legends(parts), notes=notes, title=title, below="Cycle")
     for axes, part in zip(page.axes, parts, strict=True):
         _frame(axes, part, page.width, names)
         _draw_bars(axes, part, page.width)
@@ -135,16 +152,12 @@ def values(line: Timeline) -> list[Link]:
         (link.source, link.reader): link
         for link in program.links
         if link.tensor and link.source != link.reader and link.room is None and link.over is None and link.back == 0
-        and not _is_room(line, link)
+        and link.cause is not Cause.FULL
     }  # fmt: skip
     graph = nx.DiGraph(list(found))
     if not nx.is_directed_acyclic_graph(graph):
         return list(found.values())
     return [found[edge] for edge in nx.transitive_reduction(graph).edges]
-
-
-def _is_room(line: Timeline, link: Link) -> bool:
-    return link.cause.name == "FULL"
 
 
 def _row_name(line: Timeline, strand: int) -> str:
@@ -173,16 +186,15 @@ def _legends(parts: Sequence[_Part]) -> list[list[Entry]]:
     return [epochs]
 
 
-def _notes(parts: Sequence[_Part]) -> list[str]:
-    said = ["Colours and numbers in bars: epochs. Striped: the strand takes turns with others (as densely as it issues)."]
+def _notes(parts: Sequence[_Part], width: float) -> list[str]:
+    said = ["Colours and numbers: epochs"]
+    if not all(part.is_fine(width) for part in parts):
+        said.append("striped: takes turns with others")
     followed = [part.highlight for part in parts if part.highlight is not None]
     if followed:
-        said.append(
-            f"Arrows: values of epoch {followed[0]} (outlined), from strand to strand."
-            if len(parts) == 1
-            else f"Arrows: values of epochs {', '.join(map(str, followed))} (outlined)."
-        )
-    return [" ".join(said)]
+        of = f"epoch {followed[0]}" if len(parts) == 1 else "the epochs"
+        said.append(f"arrows: values of {of} with a dark outline")
+    return ["; ".join(said)]
 
 
 def _frame(axes: Axes, part: _Part, width: float, names: float) -> None:
@@ -196,16 +208,22 @@ def _frame(axes: Axes, part: _Part, width: float, names: float) -> None:
         axes.annotate(resource, (0.0, (high + low) / 2), xycoords=across, xytext=(-names - 9.0, 0.0), textcoords="offset points",
                       size=style.LABEL_PT, weight="bold", ha="right", va="center", color=style.INK, parse_math=False)  # fmt: skip
         lines = [[(0.0, y), (1.0, y)] for y in np.arange(high + 1, low)]
-        axes.add_collection(LineCollection(lines, colors="#E4E4E4", linewidths=0.3, zorder=0.2, transform=across), False)
+        axes.add_collection(
+            LineCollection(lines, colors="#E4E4E4", linewidths=0.3, zorder=0.2, transform=across), False
+        )
     order = sorted(part.rows, key=lambda n: part.rows[n])
-    axes.set_yticks([part.rows[n] for n in order], [_row_name(part.line, n) for n in order], color=style.INK, parse_math=False)
+    axes.set_yticks(
+        [part.rows[n] for n in order], [_row_name(part.line, n) for n in order], color=style.INK, parse_math=False
+    )
     axes.tick_params("y", length=0.0, pad=3.0, labelsize=style.TICK_PT)
     frame_sides(axes, "bottom")
     starts = {epoch: cycle for epoch, cycle in part.line.starts.items() if part.window[0] <= cycle < part.window[1]}
-    scale = width / (part.window[1] - part.window[0])
+    scale = part.scale(width)
     if len(starts) * 3.0 > width:
         return
-    axes.vlines(list(starts.values()), 0.0, part.height, colors="#777777", linewidths=0.5, linestyles=[(0, (2, 2))], zorder=1)
+    axes.vlines(
+        list(starts.values()), 0.0, part.height, colors="#777777", linewidths=0.5, linestyles=[(0, (2, 2))], zorder=1
+    )
     taken = -1e9
     for epoch, cycle in starts.items():
         at, wide = (cycle - part.window[0]) * scale, style.text_width(str(epoch), style.SMALL_PT)
@@ -217,8 +235,7 @@ def _frame(axes: Axes, part: _Part, width: float, names: float) -> None:
 
 def _draw_bars(axes: Axes, part: _Part, width: float) -> None:
     """One artist for all bars of a colour: slots one by one where a cycle is wide, else stretches, striped if others share."""
-    scale = width / (part.window[1] - part.window[0])
-    fine = scale >= _FINE_PT
+    scale, fine = part.scale(width), part.is_fine(width)
     drawn = list(part.line.bars(part.window, gap=0)) if fine else _merged(part, scale)
     for epoch in sorted({bar.epoch for bar in drawn}):
         for striped in (False, True):
@@ -226,20 +243,26 @@ def _draw_bars(axes: Axes, part: _Part, width: float) -> None:
             if own:
                 _boxes(axes, part, own, f"{epoch} in turns" if striped else str(epoch), striped)
     if part.highlight is not None:
-        _outline(axes, part)
-    for bar in part.bars if fine else drawn:
+        _outline(axes, part, part.bars if fine else drawn, scale)
+    most = max((bar.end - bar.first for bar in drawn), default=0) * scale
+    roomy = most > style.text_width("000", style.SMALL_PT) + 2.0
+    for bar in drawn if roomy else part.bars:
         first, end = max(bar.first, part.window[0]), min(bar.end, part.window[1])
         text = str(bar.epoch)
-        if style.text_width(text, style.SMALL_PT) + 5.0 <= (end - first) * scale:
-            light = sum(to_rgb(colour(bar.epoch))) < 1.6
-            label = axes.text((first + end) / 2, part.rows[bar.strand], text, size=style.SMALL_PT, zorder=4, **style.WRITTEN)
-            label.set(color="#FFFFFF" if light else style.INK, clip_on=True)
-            label.set_bbox({"facecolor": colour(bar.epoch), "edgecolor": "none", "pad": 0.8})
+        if style.text_width(text, style.SMALL_PT) + 4.0 <= (end - first) * scale:
+            dark = sum(to_rgb(colour(bar.epoch))) < 1.6
+            label = axes.text(
+                (first + end) / 2, part.rows[bar.strand], text, size=style.SMALL_PT, zorder=4, **style.WRITTEN
+            )
+            label.set(color="#FFFFFF" if dark else style.INK, clip_on=True)
+            if bar.density < _DENSE:
+                label.set_bbox({"facecolor": colour(bar.epoch), "edgecolor": "none", "pad": 0.8})
 
 
 def _merged(part: _Part, scale: float) -> list[Bar]:
     """Bars between which no gap could be seen; those of huge instances are so few again."""
-    return list(part.line.bars(part.window, gap=max(GAP, round(1.0 / scale))))
+    unseen = round(1.0 / scale)
+    return list(part.line.bars(part.window, gap=max(GAP, unseen), fine=unseen))
 
 
 def _boxes(axes: Axes, part: _Part, bars: Sequence[Bar], label: str, striped: bool) -> None:
@@ -255,15 +278,21 @@ def _boxes(axes: Axes, part: _Part, bars: Sequence[Bar], label: str, striped: bo
     axes.add_artist(patch)
 
 
-def _outline(axes: Axes, part: _Part) -> None:
-    """A dark line around what the followed epoch does in each strand."""
+def _outline(axes: Axes, part: _Part, bars: Sequence[Bar], scale: float) -> None:
+    """A dark line around the bars of the followed epoch that are wide enough, and between those of one strand."""
     for strand, row in part.rows.items():
-        own = [bar for bar in part.bars if (bar.strand, bar.epoch) == (strand, part.highlight)]
-        if own:
-            first, end = max(own[0].first, part.window[0]), min(own[-1].end, part.window[1])
-            low, high = row - _BAR / 2, row + _BAR / 2
-            around = Path([(first, low), (first, high), (end, high), (end, low), (first, low)])
-            axes.add_artist(PathPatch(around, facecolor="none", edgecolor=style.INK, linewidth=0.8, zorder=3))
+        own = [bar for bar in bars if (bar.strand, bar.epoch) == (strand, part.highlight)]
+        ends = [(max(bar.first, part.window[0]), min(bar.end, part.window[1])) for bar in own]
+        low, high = row - _BAR / 2, row + _BAR / 2
+        around = [
+            [(first, low), (first, high), (end, high), (end, low), (first, low)]
+            for first, end in ends if (end - first) * scale >= _OUTLINE_PT
+        ]  # fmt: skip
+        if around:
+            path = Path.make_compound_path(*map(Path, around))
+            axes.add_artist(PathPatch(path, facecolor="none", edgecolor=style.INK, linewidth=0.8, zorder=3))
+        between = [[(end, row), (first, row)] for (_, end), (first, _) in pairwise(ends)]
+        axes.add_collection(LineCollection(between, colors=style.INK, linewidths=0.5, zorder=1.5), False)
 
 
 def _follow(axes: Axes, part: _Part) -> None:
@@ -286,9 +315,7 @@ def _follow(axes: Axes, part: _Part) -> None:
             continue
         towards = 1.0 if end[1] >= start[1] else -1.0
         start = (start[0], start[1] + towards * _BAR / 4)
-        arrow = FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=4.5, linewidth=0.7, color=style.INK, zorder=5,
+        arrow = FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=4.0, linewidth=0.55, color=style.INK, zorder=5,
                                 shrinkA=0.0, shrinkB=0.0, clip_on=True)  # fmt: skip
         axes.add_patch(arrow)
         arrow.set_clip_path(axes.patch)
-
-
