@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,9 +13,19 @@ from numpy.typing import NDArray
 
 from einsim.model.cycle.simulate import Run
 from einsim.report import style
-from einsim.report.page import Panel, frame_sides, make_page, over_amounts, over_cycles, shade_gaps, swatch
+from einsim.report.page import (
+    UNLOGGED,
+    Panel,
+    frame_sides,
+    gaps,
+    make_page,
+    over_amounts,
+    over_cycles,
+    shade_gaps,
+    swatch,
+)
 from einsim.report.style import Look
-from einsim.report.timeline import EPOCH, END, FIRST, SLOT, SLOTS, STRAND, Timeline, Window, timelines
+from einsim.report.timeline import END, EPOCH, FIRST, SLOT, SLOTS, STRAND, Timeline, Window, nothing_in, timelines
 from einsim.schedule.pipeline.program import Pool, Program
 from einsim.spec.architecture import Architecture
 
@@ -37,7 +47,8 @@ class Level:
     @property
     def total(self) -> NDArray[np.int64]:
         """Words of all tensors."""
-        return np.sum(list(self.words.values()), axis=0, dtype=np.int64)
+        found: NDArray[np.int64] = np.sum(list(self.words.values()), axis=0, dtype=np.int64)
+        return found
 
 
 def levels(line: Timeline, machine: Architecture) -> list[Level]:
@@ -96,6 +107,7 @@ def occupancy(runs: Sequence[Run], machine: Architecture, *, window: Window | No
     """Words in each memory on chip over time, stacked by tensor, below the memory's capacity.
 
     Without a window, of each of the runs (which follow one another) what its log covers before the first break.
+    Raises SpecError where a log is empty, or the window is outside of all runs.
     """
     shown = []
     for number, line in enumerate(timelines(runs, machine), 1):
@@ -113,13 +125,16 @@ def occupancy(runs: Sequence[Run], machine: Architecture, *, window: Window | No
     left = 22.0 + max(
         (style.text_width(f"{int(level.total.max()):,}", style.TICK_PT) for *_, level in shown), default=0.0
     )
+    unlogged = UNLOGGED.capitalize() if any(gaps(part, line.stretches) for _, line, part, _ in shown) else ""
+    if not shown:
+        raise nothing_in(window)
     page = make_page(
         panels, left=left, legends=[[(swatch(looks[name]), name) for name in sorted(names, key=lambda n: n != STATE)]],
-        title=title, below="Cycle",
+        notes=[unlogged], title=title, below="Cycle",
     )  # fmt: skip
     for axes, (_, line, part, level) in zip(page.axes, shown, strict=True):
         _draw_level(axes, level, part, looks)
-        shade_gaps(axes, part, line.stretches)
+        shade_gaps(axes, part, line.stretches, above=True)
         over_cycles(axes, part, page.width)
         axes.set_ylabel(f"Words in {level.name}", size=style.LABEL_PT, color=style.INK, labelpad=3.0)
     return page.figure
@@ -161,50 +176,74 @@ def _draw_level(axes: Axes, level: Level, window: Window, looks: dict[str, Look]
     text.set(size=style.SMALL_PT, color=style.INK, ha="right", va="bottom")
 
 
-def register_words(program: Program, machine: Architecture) -> dict[str, dict[str, int]]:
-    """Register file -> tensor -> words in each element that are handed on through it, each tensor once."""
+def register_words(
+    program: Program, machine: Architecture, assumed: Mapping[str, Collection[str]] | None = None
+) -> dict[str, dict[str, int]]:
+    """Register file -> tensor -> words in each element that are handed on through it, each tensor once.
+
+    `assumed`: tensor -> levels that a mapping takes to have room for it (`Mapping.assumed`); it is left out there.
+    """
     found: dict[str, dict[str, int]] = {level: {} for level in machine.registers}
     for held in program.held:
-        if held.level in found:
+        if held.level in found and held.level not in (assumed or {}).get(held.tensor, ()):
             own = found[held.level]
             own[held.tensor] = max(own.get(held.tensor, 0), held.copies * held.words)
     return found
 
 
-def registers(runs: Sequence[Run], machine: Architecture, *, title: str = "") -> Figure:
-    """Words that each element's registers hold between strands by the plan, beside the depth of the file."""
+def registers(
+    runs: Sequence[Run],
+    machine: Architecture,
+    *,
+    assumed: Mapping[str, Collection[str]] | None = None,
+    title: str = "",
+) -> Figure:
+    """Words that each element's registers hold between strands by the plan, beside the depth of the file.
+
+    `assumed`: tensor -> levels that the mapping takes to have room for it; it is not counted there.
+    """
     rows = []
     for number, run in enumerate(runs, 1):
-        for level, words in register_words(run.program, machine).items():
+        for level, words in register_words(run.program, machine, assumed).items():
             name = level if len(runs) == 1 else f"{number}. {run.program.name}: {level}"
-            depth = machine.arrays[machine.registers[level]].registers.depth_words
-            rows.append((name, depth, words))
+            rows.append((name, machine.arrays[machine.registers[level]].registers.depth_words, words))
     tensors = list(dict.fromkeys(tensor for _, _, words in rows for tensor in words))
     looks = dict(zip(tensors, style.series_looks(tensors), strict=True))
-    left = 10.0 + max(style.text_width(name, style.LABEL_PT) for name, _, _ in rows)
+    captions = [f"{sum(words.values())} of {depth}" for _, depth, words in rows]
     page = make_page(
-        [Panel(16.0 * len(rows))], left=left, legends=[[(swatch(looks[tensor]), tensor) for tensor in tensors]],
-        title=title, below="Words in each processing element, handed on (the line: how many there is room for)",
-    )  # fmt: skip
+        [Panel(16.0 * len(rows))],
+        left=10.0 + max(style.text_width(name, style.LABEL_PT) for name, _, _ in rows),
+        right=10.0 + max(style.text_width(caption, style.TICK_PT) for caption in captions),
+        legends=[[(swatch(looks[tensor]), tensor) for tensor in tensors]],
+        notes=[_assumptions(assumed or {}, machine)],
+        title=title,
+        below="Words handed on in each processing element; the line: how many there is room for",
+    )
     (axes,) = page.axes
-    high = max(max(depth for _, depth, _ in rows), max(sum(words.values()) for *_, words in rows)) * 1.05
-    for y, (_, depth, words) in enumerate(rows):
+    for y, ((_, depth, words), caption) in enumerate(zip(rows, captions, strict=True)):
         at = 0
         for tensor, amount in words.items():
-            (bar,) = axes.barh(
-                y, amount, 0.62, left=at, color=looks[tensor].colour, hatch=looks[tensor].hatch, zorder=2
-            )
+            look = looks[tensor]
+            (bar,) = axes.barh(y, amount, 0.62, left=at, color=look.colour, hatch=look.hatch, zorder=2)
             bar.set(edgecolor="white", linewidth=0.3, label=tensor)
-            bar.set(hatchcolor=looks[tensor].hatch_colour, hatch_linewidth=style.HATCH_PT)
+            bar.set(hatchcolor=look.hatch_colour, hatch_linewidth=style.HATCH_PT)
             at += amount
         axes.plot([depth, depth], [y - 0.42, y + 0.42], color=style.INK, linewidth=1.2, zorder=3)
-        axes.annotate(f"{at} of {depth}", (max(at, 0), y), xytext=(4.0, 0.0), textcoords="offset points", size=style.SMALL_PT,
-                      va="center", color=style.INK, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8}, zorder=4)  # fmt: skip
+        axes.annotate(
+            caption, (1.0, y), xycoords=axes.get_yaxis_transform(), xytext=(4.0, 0.0), textcoords="offset points",
+            size=style.TICK_PT, va="center", color=style.INK,
+        )  # fmt: skip
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_yticks(
-        range(len(rows)), [name for name, _, _ in rows], size=style.LABEL_PT, color=style.INK, parse_math=False
-    )
+    names = [name for name, _, _ in rows]
+    axes.set_yticks(range(len(rows)), names, size=style.LABEL_PT, color=style.INK, parse_math=False)
     axes.tick_params("y", length=0.0, pad=3.0)
-    over_cycles(axes, (0, int(high) + 1), page.width)
+    most = max(max(depth, sum(words.values())) for _, depth, words in rows)
+    over_cycles(axes, (0, int(most * 1.05) + 1), page.width)
     frame_sides(axes, "left", "bottom")
     return page.figure
+
+
+def _assumptions(assumed: Mapping[str, Collection[str]], machine: Architecture) -> str:
+    files = machine.registers
+    found = [f"{tensor} in {level}" for tensor, levels in assumed.items() for level in levels if level in files]
+    return f"Not counted, assumed to fit: {', '.join(found)}" if found else ""

@@ -19,6 +19,7 @@ from einsim.report.style import Look
 BOTTOM_PT = 25.0
 BETWEEN_PT = 22.0
 NAME_PT = 10.0
+UNLOGGED = "grey: not in the log (repeats, or behind its end)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def frame_sides(axes: Axes, *sides: str) -> None:
 def over_amounts(axes: Axes, most: float) -> None:
     """A y axis from 0 with round ticks and lines across."""
     axes.set_ylim(0.0, most)
-    ticks = style.linear_ticks(0.0, most, most=5)
+    ticks = style.linear_ticks(0.0, most, most=6)
     axes.set_yticks(ticks, [f"{tick:,.0f}" if most >= 10 else f"{tick:g}" for tick in ticks], color=style.INK)
     axes.tick_params("y", length=2.0, width=0.5, pad=2.0, labelsize=style.TICK_PT)
     ends = [[(0.0, tick), (1.0, tick)] for tick in ticks]
@@ -138,26 +139,24 @@ def swatch(look: Look) -> Patch:
     return patch
 
 
-def shade_gaps(axes: Axes, window: tuple[int, int], stretches: Sequence[tuple[int, int]]) -> bool:
-    """Greys the cycles of a window that a log does not cover; returns whether there are any."""
-    gaps = []
+def gaps(window: tuple[int, int], stretches: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The parts of a window that a log does not cover."""
+    found = []
     at = window[0]
     for first, end in sorted(stretches):
-        if first > at and first < window[1]:
-            gaps.append((at, first))
+        if at < first < window[1]:
+            found.append((at, first))
         at = max(at, end)
-    gaps += [(at, window[1])] if at < window[1] else []
-    for first, end in gaps:
-        axes.axvspan(
-            first,
-            min(end, window[1]),
-            facecolor="#EFEFEF",
-            edgecolor="#C8C8C8",
-            hatch="////",
-            linewidth=0.0,
-            zorder=0.2,
-        )
-    return bool(gaps)
+    return [*found, (at, window[1])] if at < window[1] else found
+
+
+def shade_gaps(
+    axes: Axes, window: tuple[int, int], stretches: Sequence[tuple[int, int]], *, above: bool = False
+) -> None:
+    """Greys the cycles of a window that a log does not cover; `above` what is drawn there, or below."""
+    for first, end in gaps(window, stretches):
+        area = axes.axvspan(first, end, facecolor="#EFEFEF", edgecolor="#C8C8C8", hatch="////", linewidth=0.0)
+        area.set(zorder=2.5 if above else 0.2, hatch_linewidth=style.HATCH_PT)
 
 
 def _columns(entries: Sequence[Entry], room: float) -> list[list[Entry]]:

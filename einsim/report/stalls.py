@@ -66,7 +66,8 @@ def stalls(runs: Mapping[str, Sequence[Run]], *, title: str = "") -> Figure:
     behind = max(style.text_width(f"{total:,}", style.TICK_PT) for total in totals.values())
     page = make_page(
         [Panel(tall)], left=arrays + named + 18.0, right=behind + 12.0, title=title,
-        legends=[[(swatch(_LOOKS[what]), what) for what in seen]], below="Share of cycles (%); behind the bars, how many",
+        legends=[[(swatch(_LOOKS[what]), what) for what in seen]],
+        below="Share of cycles (%); behind the bars, how many",
     )  # fmt: skip
     (axes,) = page.axes
     axes.set_xlim(0.0, 100.0)
@@ -93,10 +94,14 @@ def stalls(runs: Mapping[str, Sequence[Run]], *, title: str = "") -> Figure:
     for name, total in totals.items():
         own = [y for y, each, _, _ in places if each == name]
         middle = sum(own) / max(1, len(own))
-        axes.annotate(name, (0.0, middle), xytext=(-9.0 - arrays, 0.0), textcoords="offset points", size=style.LABEL_PT, ha="right",
-                      va="center", color=style.INK, weight="bold", parse_math=False)  # fmt: skip
-        axes.annotate(f"{total:,}", (100.0, middle), xytext=(4.0, 0.0), textcoords="offset points", size=style.TICK_PT, va="center",
-                      color=style.INK)  # fmt: skip
+        axes.annotate(
+            name, (0.0, middle), xytext=(-9.0 - arrays, 0.0), textcoords="offset points", size=style.LABEL_PT,
+            ha="right", va="center", color=style.INK, weight="bold", parse_math=False,
+        )  # fmt: skip
+        axes.annotate(
+            f"{total:,}", (100.0, middle), xytext=(4.0, 0.0), textcoords="offset points", size=style.TICK_PT,
+            va="center", color=style.INK,
+        )  # fmt: skip
     ticks = range(0, 101, 20)
     axes.set_xticks(ticks, [str(tick) for tick in ticks], color=style.INK)
     axes.tick_params("x", length=2.0, width=0.5, pad=2.0, labelsize=style.TICK_PT)

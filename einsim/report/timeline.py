@@ -114,7 +114,9 @@ class Timeline:
         """The rows that lie in a window, or reach into it."""
         if window is None:
             return self.rows
-        return self.rows[(self.rows[:, FIRST] < window[1]) & (self.rows[:, END] > window[0])]
+        rows: NDArray[np.int64] = self.rows
+        kept: NDArray[np.int64] = rows[(rows[:, FIRST] < window[1]) & (rows[:, END] > window[0])]
+        return kept
 
     def instance(self, strand: int, epoch: int) -> NDArray[np.int64]:
         """The rows of one strand in one epoch."""
@@ -161,6 +163,11 @@ def timelines(runs: Sequence[Run], machine: Architecture) -> list[Timeline]:
         found.append(Timeline(run, begin, rows, shifted))
         begin += run.cycles
     return found
+
+
+def nothing_in(window: Window | None) -> SpecError:
+    """What to raise where a window has no cycle of any run."""
+    return SpecError(f"no run in the window {window}", remedy="give its first cycle and the one after its last")
 
 
 def reference(program: Program) -> int:

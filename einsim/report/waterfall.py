@@ -23,14 +23,14 @@ from einsim.model.cycle.simulate import Run
 from einsim.report import style
 from einsim.report.around import Entry
 from einsim.report.layout import RIGHT
-from einsim.report.page import Panel, frame_sides, make_page, over_cycles, shade_gaps
+from einsim.report.page import UNLOGGED, Panel, frame_sides, gaps, make_page, over_cycles, shade_gaps
 from einsim.report.timeline import END, FIRST, GAP, SLOT, UNIT, Bar, Timeline, Window, timelines
 from einsim.schedule.pipeline.program import Cause, Link
 from einsim.spec.architecture import Architecture
 
 COLOURS: Final = (
-    "#332288", "#88CCEE", "#CC6677", "#117733", "#DDCC77", "#882255", "#44AA99", "#E69F00", "#6699CC", "#AA4499", "#999933",
-    "#661100",
+    "#332288", "#88CCEE", "#CC6677", "#117733", "#DDCC77", "#882255", "#44AA99", "#E69F00", "#6699CC", "#AA4499",
+    "#999933", "#661100",
 )  # fmt: skip
 """Colours of epochs, in turns."""
 
@@ -87,16 +87,14 @@ def waterfall(
 
     Without a window, of each run so many epochs of its steady state. Arrows follow the values of the `highlight`ed
     epoch from strand to strand; without one, of the epoch of which most is to be seen (of none: -1). Raises SpecError
-    where a log is empty.
+    where a log is empty, or the window is outside of all runs.
     """
     parts = []
     for line in timelines(runs, machine):
         shown = line.steady(intervals) if window is None else (max(window[0], line.begin), min(window[1], line.end))
         if shown[0] < shown[1]:
             parts.append(_part(line, shown, highlight))
-    bands = (
-        max(style.text_width(name, style.LABEL_PT, "bold") for part in parts for name in part.bands) if parts else 0.0
-    )
+    bands = max(style.text_width(name, style.LABEL_PT, "bold") for part in parts for name in part.bands)
     names = max(
         (style.text_width(_row_name(part.line, n), style.TICK_PT) for part in parts for n in part.rows), default=0.0
     )
@@ -194,6 +192,8 @@ def _notes(parts: Sequence[_Part], width: float) -> list[str]:
     if followed:
         of = f"epoch {followed[0]}" if len(parts) == 1 else "the epochs"
         said.append(f"arrows: values of {of} with a dark outline")
+    if any(gaps(part.window, part.line.stretches) for part in parts):
+        said.append(UNLOGGED)
     return ["; ".join(said)]
 
 
@@ -205,8 +205,10 @@ def _frame(axes: Axes, part: _Part, width: float, names: float) -> None:
     across = axes.get_yaxis_transform()
     for resource, (high, low) in part.bands.items():
         axes.axhspan(high, low, facecolor="#F6F6F6", edgecolor="none", zorder=0.1)
-        axes.annotate(resource, (0.0, (high + low) / 2), xycoords=across, xytext=(-names - 9.0, 0.0), textcoords="offset points",
-                      size=style.LABEL_PT, weight="bold", ha="right", va="center", color=style.INK, parse_math=False)  # fmt: skip
+        axes.annotate(
+            resource, (0.0, (high + low) / 2), xycoords=across, xytext=(-names - 9.0, 0.0), textcoords="offset points",
+            size=style.LABEL_PT, weight="bold", ha="right", va="center", color=style.INK, parse_math=False,
+        )  # fmt: skip
         lines = [[(0.0, y), (1.0, y)] for y in np.arange(high + 1, low)]
         axes.add_collection(
             LineCollection(lines, colors="#E4E4E4", linewidths=0.3, zorder=0.2, transform=across), False
@@ -222,19 +224,21 @@ def _frame(axes: Axes, part: _Part, width: float, names: float) -> None:
     if len(starts) * 3.0 > width:
         return
     axes.vlines(
-        list(starts.values()), 0.0, part.height, colors="#777777", linewidths=0.5, linestyles=[(0, (2, 2))], zorder=1
+        list(starts.values()), 0.0, part.height, colors="#777777", linewidths=0.5, linestyles=(0, (2, 2)), zorder=1
     )
     taken = -1e9
     for epoch, cycle in starts.items():
         at, wide = (cycle - part.window[0]) * scale, style.text_width(str(epoch), style.SMALL_PT)
         if at >= taken and at + wide <= width:
-            axes.annotate(str(epoch), (cycle, 0.0), xytext=(0.0, 2.5), textcoords="offset points", size=style.SMALL_PT, ha="left",
-                          va="bottom", color="#555555")  # fmt: skip
+            axes.annotate(
+                str(epoch), (cycle, 0.0), xytext=(0.0, 2.5), textcoords="offset points", size=style.SMALL_PT,
+                ha="left", va="bottom", color="#555555",
+            )  # fmt: skip
             taken = at + wide + 3.0
 
 
 def _draw_bars(axes: Axes, part: _Part, width: float) -> None:
-    """One artist for all bars of a colour: slots one by one where a cycle is wide, else stretches, striped if others share."""
+    """One artist for all bars of a colour: slots one by one where a cycle is wide, else stretches."""
     scale, fine = part.scale(width), part.is_fine(width)
     drawn = list(part.line.bars(part.window, gap=0)) if fine else _merged(part, scale)
     for epoch in sorted({bar.epoch for bar in drawn}):
@@ -249,8 +253,8 @@ def _draw_bars(axes: Axes, part: _Part, width: float) -> None:
     for bar in drawn if roomy else part.bars:
         first, end = max(bar.first, part.window[0]), min(bar.end, part.window[1])
         text = str(bar.epoch)
-        if style.text_width(text, style.SMALL_PT) + 4.0 <= (end - first) * scale:
-            dark = sum(to_rgb(colour(bar.epoch))) < 1.6
+        if style.text_width(text, style.SMALL_PT) + 2.5 <= (end - first) * scale:
+            dark = np.dot(to_rgb(colour(bar.epoch)), (0.299, 0.587, 0.114)) < 0.55
             label = axes.text(
                 (first + end) / 2, part.rows[bar.strand], text, size=style.SMALL_PT, zorder=4, **style.WRITTEN
             )
@@ -261,7 +265,7 @@ def _draw_bars(axes: Axes, part: _Part, width: float) -> None:
 
 def _merged(part: _Part, scale: float) -> list[Bar]:
     """Bars between which no gap could be seen; those of huge instances are so few again."""
-    unseen = round(1.0 / scale)
+    unseen = round(2.0 / scale)
     return list(part.line.bars(part.window, gap=max(GAP, unseen), fine=unseen))
 
 
@@ -315,7 +319,7 @@ def _follow(axes: Axes, part: _Part) -> None:
             continue
         towards = 1.0 if end[1] >= start[1] else -1.0
         start = (start[0], start[1] + towards * _BAR / 4)
-        arrow = FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=4.0, linewidth=0.55, color=style.INK, zorder=5,
-                                shrinkA=0.0, shrinkB=0.0, clip_on=True)  # fmt: skip
+        arrow = FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=4.0, shrinkA=0.0, shrinkB=0.0)
+        arrow.set(color=style.INK, linewidth=0.55, zorder=5)
         axes.add_patch(arrow)
         arrow.set_clip_path(axes.patch)
