@@ -142,12 +142,12 @@ def swatch(look: Look) -> Patch:
 def gaps(window: tuple[int, int], stretches: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The parts of a window that a log does not cover."""
     found = []
-    at = window[0]
-    for first, end in sorted(stretches):
-        if at < first < window[1]:
-            found.append((at, first))
+    at, last = window
+    for first, end in [*sorted(stretches), (last, last)]:
+        if at < min(first, last):
+            found.append((at, min(first, last)))
         at = max(at, end)
-    return [*found, (at, window[1])] if at < window[1] else found
+    return found
 
 
 def shade_gaps(

@@ -114,13 +114,12 @@ class Timeline:
         """The rows that lie in a window, or reach into it."""
         if window is None:
             return self.rows
-        rows: NDArray[np.int64] = self.rows
-        kept: NDArray[np.int64] = rows[(rows[:, FIRST] < window[1]) & (rows[:, END] > window[0])]
-        return kept
+        rows = self.rows
+        return kept(rows, (rows[:, FIRST] < window[1]) & (rows[:, END] > window[0]))
 
     def instance(self, strand: int, epoch: int) -> NDArray[np.int64]:
         """The rows of one strand in one epoch."""
-        return self.rows[(self.rows[:, STRAND] == strand) & (self.rows[:, EPOCH] == epoch)]
+        return kept(self.rows, (self.rows[:, STRAND] == strand) & (self.rows[:, EPOCH] == epoch))
 
     def steady(self, intervals: float) -> Window:
         """A window so many epochs long, from the start of one on, in which every strand is busy if there is one."""
@@ -165,6 +164,12 @@ def timelines(runs: Sequence[Run], machine: Architecture) -> list[Timeline]:
     return found
 
 
+def kept(rows: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Some of the rows."""
+    found: NDArray[np.int64] = rows[which]
+    return found
+
+
 def nothing_in(window: Window | None) -> SpecError:
     """What to raise where a window has no cycle of any run."""
     return SpecError(f"no run in the window {window}", remedy="give its first cycle and the one after its last")
@@ -178,7 +183,7 @@ def reference(program: Program) -> int:
 
 
 def _rows(run: Run, machine: Architecture) -> NDArray[np.int64]:
-    """The log with the end of each issue; a transfer's is that of its time on the channel."""
+    """The log with the end of each issue; a transfer's is its time on the channel, in whole cycles, one at least."""
     strands = run.program.strands
     spacing = np.array([strand.spacing for strand in strands])
     ends = run.log[:, FIRST] + (run.log[:, SLOTS] - 1) * spacing[run.log[:, STRAND]] + 1
@@ -187,6 +192,7 @@ def _rows(run: Run, machine: Architecture) -> NDArray[np.int64]:
     walk = Walk(run.program, run.epochs)
     taken: dict[tuple[int, int], int] = {}
     channel = 0
+    last = {LOAD: 0, STORE: 0}
     for at in np.flatnonzero(np.isin(rows[:, STRAND], moving)):
         number, cycle = int(rows[at, STRAND]), int(rows[at, FIRST])
         kind = walk.kind(int(rows[at, EPOCH]), strands[number].depth)
@@ -195,8 +201,9 @@ def _rows(run: Run, machine: Architecture) -> NDArray[np.int64]:
             taken[number, kind] = channel_time(machine, words)
         begins = max(channel, cycle * CHANNEL_UNIT)
         channel = begins + taken[number, kind]
-        rows[at, FIRST] = begins // CHANNEL_UNIT
-        rows[at, END] = max(begins // CHANNEL_UNIT + 1, -(-channel // CHANNEL_UNIT))
+        resource = strands[number].resource
+        rows[at, FIRST] = max(begins // CHANNEL_UNIT, last[resource])
+        rows[at, END] = last[resource] = max(rows[at, FIRST] + 1, channel // CHANNEL_UNIT)
     return rows
 
 
