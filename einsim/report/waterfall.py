@@ -24,7 +24,7 @@ from einsim.report import style
 from einsim.report.around import Entry
 from einsim.report.layout import RIGHT
 from einsim.report.page import UNLOGGED, Panel, frame_sides, gaps, make_page, over_cycles, shade_gaps
-from einsim.report.timeline import END, FIRST, GAP, SLOT, UNIT, Bar, Timeline, Window, timelines
+from einsim.report.timeline import END, FIRST, GAP, SLOT, UNIT, Bar, Timeline, Window, nothing_in, timelines
 from einsim.schedule.pipeline.program import Cause, Link
 from einsim.spec.architecture import Architecture
 
@@ -94,6 +94,8 @@ def waterfall(
         shown = line.steady(intervals) if window is None else (max(window[0], line.begin), min(window[1], line.end))
         if shown[0] < shown[1]:
             parts.append(_part(line, shown, highlight))
+    if not parts:
+        raise nothing_in(window)
     bands = max(style.text_width(name, style.LABEL_PT, "bold") for part in parts for name in part.bands)
     names = max(
         (style.text_width(_row_name(part.line, n), style.TICK_PT) for part in parts for n in part.rows), default=0.0
