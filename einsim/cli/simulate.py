@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -27,6 +27,9 @@ from einsim.report.simulation import simulation_report
 from einsim.schedule.pipeline.timing import IDEAL, Timing
 from einsim.spec.configuration import Accounting, load_design
 from einsim.spec.overrides import parse_override
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LOGGED = 400_000
 """Issues that are written down for traces and pictures."""
@@ -78,20 +81,30 @@ def simulate(
 
 def _write(simulation: Simulation, trace: Path | None, waterfall: Path | None, occupancy: Path | None) -> None:
     """Writes what was asked for."""
+    machine, runs = simulation.design.architecture, simulation.runs
+    for path, option in ((trace, "--trace"), (waterfall, "--waterfall"), (occupancy, "--occupancy")):
+        if path is not None and not path.parent.is_dir():
+            raise SpecError(f"there is no folder {str(path.parent)!r}", at=Location(option), remedy="make it first")
     if trace is not None:
-        from einsim.report.trace import trace_of  # noqa: PLC0415 - seldom asked for
+        from einsim.report import trace as traces  # noqa: PLC0415 - seldom asked for
 
-        _check_folder(trace, "--trace")
-        trace.write_text(json_text.dumps(trace_of(simulation)))
-    if waterfall is not None or occupancy is not None:
-        from einsim.report.pictures import save_picture  # noqa: PLC0415 - matplotlib takes long to import
+        trace.write_text(json_text.dumps(traces.trace(runs, machine)))
+    title = f"{simulation.design.mapping.name}: {simulation.design.cascade.name} on {machine.name}"
+    if waterfall is not None:
+        from einsim.report import waterfall as waterfalls  # noqa: PLC0415 - matplotlib takes long to import
 
-        for path, option, kind in ((waterfall, "--waterfall", "waterfall"), (occupancy, "--occupancy", "occupancy")):
-            if path is not None:
-                _check_folder(path, option)
-                save_picture(simulation, kind, path)
+        save(waterfalls.waterfall(runs, machine, title=title), waterfall, "--waterfall")
+    if occupancy is not None:
+        from einsim.report import occupancy as occupancies  # noqa: PLC0415 - likewise
+
+        save(occupancies.occupancy(runs, machine, title=title), occupancy, "--occupancy")
 
 
-def _check_folder(path: Path, option: str) -> None:
-    if not path.parent.is_dir():
-        raise SpecError(f"there is no folder {str(path.parent)!r}", at=Location(option), remedy="make it first")
+def save(figure: Figure, path: Path, option: str) -> None:
+    """Writes a picture in the format that its name says."""
+    try:
+        figure.savefig(path)
+    except ValueError as error:
+        raise SpecError(
+            str(error).partition("\n")[0], at=Location(option), remedy="end its name in .svg, .png or .pdf"
+        ) from None
