@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from einsim.errors import InfeasibleError
+from einsim.model.cycle.lowering import most_ahead
 from einsim.model.cycle.simulate import Run
 from einsim.schedule.pipeline.epochs import Epochs
 from einsim.schedule.pipeline.filters import Filters
@@ -131,6 +132,11 @@ class Events:
     last: dict[int, int] = field(default_factory=dict)
     tiles: list[list[Tile]] = field(default_factory=list)
     channel: int = 0
+    ahead: int = field(init=False)
+    done: list[int] = field(default_factory=list)
+    """Of each strand, how many instances have been issued."""
+    reached: list[int] = field(default_factory=list)
+    """From epoch 0 on, when all instances of earlier ones were issued."""
     ports: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,6 +154,9 @@ class Events:
                     self.kinds[s, e] = kind
                     here.append(e)
             self.present.append(here)
+        self.ahead = most_ahead(program)
+        self.done = [0] * len(program.strands)
+        self.reach(0)
 
     # The order.
 
@@ -171,6 +180,12 @@ class Events:
                  for issue in self.issues_of(s)]  # fmt: skip
         return sorted(every, key=lambda issue: issue.planned)
 
+    def reach(self, cycle: int) -> None:
+        """Notes epochs before which every instance has been issued."""
+        left = [here[n] for here, n in zip(self.present, self.done, strict=True) if n < len(here)]
+        oldest = min(left, default=len(self.epochs))
+        self.reached += [cycle] * (oldest + 1 - len(self.reached))
+
     # What a slot waits for.
 
     def ready(self, issue: Issue) -> tuple[int, Cause, int] | None:
@@ -184,6 +199,10 @@ class Events:
                     if met is None:
                         return None
                     found.append((met, link.cause, link.travel))
+            oldest = max(0, issue.epoch - self.ahead + 1)
+            if issue.unit == 0 and oldest >= len(self.reached):
+                return None
+            found.append((self.reached[oldest] if issue.unit == 0 else 0, Cause.FULL, 0))
             for p, pool in enumerate(self.program.pools):
                 if self.opens(pool, issue) and len(self.tiles[p]) >= pool.limit:
                     left = self.tiles[p][-pool.limit].left
@@ -284,6 +303,8 @@ class Events:
             self.unit_end[s, e, issue.unit] = end
         if issue.ends and issue.unit == strand.units[kind] - 1:
             self.end[s, e] = end
+            self.done[s] += 1
+            self.reach(cycle)
             for p, pool in enumerate(self.program.pools):
                 there = [tile for tile in self.tiles[p] if tile.left is None]
                 if pool.closer == s and there and has(pool.closes, self.epochs, e):

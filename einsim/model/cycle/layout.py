@@ -39,13 +39,14 @@ LOOP_SIZE: Final = 8
 # An epoch, in the ring: flags as bits, the outermost loop that it changed and its index; then kinds by class, and by
 # loop how many epochs back the iteration before is (0: there is none).
 BITS, OUTERMOST, INDEX, KINDS_HERE = range(4)
-# A strand; from K on what moves. PRESENT: 1 in an instance, 0 waiting for room in the rings, 2 at the end of all.
+# A strand; from K on what moves. PRESENT: 1 in an instance, 0 too far ahead of others, 2 at the end of all. NEXT: the
+# next slot's planned cycle (of one too far ahead, not before that). SINCE: when it was not too far ahead any more.
 (
     RESOURCE, CLASS, WHEN, SPACING, READS, WRITES, UNIT_ENDS, UNITS_MOST, ENDS, KINDS, PLAN, PLAN_LENGTH, PACE, PACE_OF,
     IN_UNITS, LINKS, LINKS_END, OPENING, OPENING_END, CLOSING, CLOSING_END, COUNTS, N_KINDS,
-    K, UNIT, SLOT, NEXT, LAST, PRESENT, SLOTS, UNITS, KIND, UNIT_START, UNIT_END, ENDED,
-) = range(35)  # fmt: skip
-STRAND_SIZE: Final = 35
+    K, UNIT, SLOT, NEXT, LAST, PRESENT, SLOTS, UNITS, KIND, UNIT_START, UNIT_END, ENDED, SINCE,
+) = range(36)  # fmt: skip
+STRAND_SIZE: Final = 36
 # A link of the strand that waits.
 SOURCE, SHARES, DELAY, TRAVEL, CAUSE, BACK, OVER, ROOM = range(8)
 LINK_SIZE: Final = 8

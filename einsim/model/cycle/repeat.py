@@ -10,6 +10,7 @@ the loop, and as far as filters leave the same tiles.
 from __future__ import annotations
 
 from einsim.model.cycle.layout import *
+from einsim.model.cycle.strands import is_leaving
 from einsim.model.cycle.walk import copy_cells, is_empty, settle_loops
 
 
@@ -29,7 +30,8 @@ def take_picture(M: Memory, number: int, level: int, cycle: int) -> int:
         M[at + 1] = M[strand + SLOT]
         M[at + 2] = M[strand + PRESENT]
         M[at + 3] = since(M, M[strand + LAST], cycle)
-        at += 4
+        M[at + 4] = since(M, M[strand + SINCE], cycle)
+        at += 5
     for r in range(M[N_RESOURCES]):
         resource = M[RESOURCES] + r * RESOURCE_SIZE
         M[at] = since(M, M[resource + FREE], cycle) if M[resource + BEGUN] == 1 else NEVER
@@ -60,7 +62,8 @@ def picture_pools(M: Memory, cycle: int, at: int) -> int:
         for back in range(1, ring + 1):
             came = opened - back
             left = closed - back
-            M[at] = M[M[pool + CAME] + came % ring] if came >= closed else 0
+            there = came >= closed or (came >= 0 and is_leaving(M, pool, came, cycle))
+            M[at] = M[M[pool + CAME] + came % ring] if there else 0
             M[at + 1] = since(M, M[M[pool + LEFT] + left % ring], cycle) if left >= 0 else -M[FAR]
             at += 2
     return at
@@ -271,6 +274,8 @@ def shift_strands(M: Memory, epochs: int, cycles: int, cycle: int) -> None:
             M[strand + NEXT] += epochs * M[INTERVAL]
         if M[strand + LAST] - cycle > -M[FAR]:
             M[strand + LAST] += cycles
+        if M[strand + SINCE] - cycle > -M[FAR]:
+            M[strand + SINCE] += cycles
         if M[strand + ENDED] - cycle > -M[FAR]:
             M[strand + ENDED] += cycles
         turn(M, M[strand + ENDS], rows, 1, epochs, cycles)

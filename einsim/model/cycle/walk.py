@@ -175,12 +175,9 @@ def carried_back(M: Memory, j: int, number: int) -> int:
 
     Where iterations may differ, to the last epoch of the one before.
     """
-    if M[M[NOW] + j] == 0:
-        parent = M[M[LOOPS] + j * LOOP_SIZE + PARENT]
-        while parent >= 0 and M[M[NOW] + parent] == 0:
-            parent = M[M[LOOPS] + parent * LOOP_SIZE + PARENT]
-        return 0 if parent < 0 else number - M[M[STARTS] + parent] + 1
-    before = M[M[STARTS] + M[N_LOOPS] + j]
-    if M[M[LOOPS] + j * LOOP_SIZE + CAREFUL] == 1 or before < 0:
-        return number - M[M[STARTS] + j] + 1
-    return M[M[STARTS] + j] - before
+    before = M[STARTS] + M[N_LOOPS]
+    if M[before + j] >= 0 and M[M[LOOPS] + j * LOOP_SIZE + CAREFUL] == 0:
+        return M[M[STARTS] + j] - M[before + j]
+    while j >= 0 and M[before + j] < 0:
+        j = M[M[LOOPS] + j * LOOP_SIZE + PARENT]
+    return 0 if j < 0 else number - M[M[STARTS] + j] + 1
