@@ -24,7 +24,7 @@ def begin(M: Memory) -> None:
     if is_empty(M, M[NOW]) and step_epoch(M, M[NOW]) < 0:
         M[MADE_ALL] = 1
     for s in range(M[N_STRANDS]):
-        enter(M, M[STRANDS] + s * STRAND_SIZE, LONG_AGO)
+        enter(M, M[STRANDS] + s * STRAND_SIZE)
     catch_up(M, LONG_AGO)
     for r in range(M[N_RESOURCES]):
         consider(M, M[RESOURCES] + r * RESOURCE_SIZE)
@@ -168,7 +168,7 @@ def end_unit(M: Memory, strand: int, end: int) -> int:
     M[M[strand + COUNTS] + M[strand + KIND]] += 1
     close_pools(M, strand, M[M[EPOCHS] + place * M[EPOCH_SIZE] + BITS], end)
     M[strand + K] += 1
-    enter(M, strand, LONG_AGO)
+    enter(M, strand)
     return 2
 
 

@@ -20,6 +20,7 @@ HEADER_NAMES: Final = (
     "STORES", "RESPONSE", "READ_PORTS", "WRITE_PORTS", "REFERENCE", "SKIPS", "FAR", "NOW", "AFTER", "PROBE", "STARTS",
     "FRONT", "MADE_ALL", "CHANGED", "TOTAL", "CHANNEL", "SKIPPED", "PORT_CYCLE", "READS_USED", "WRITES_USED", "LOG",
     "LOG_SIZE", "LOGGED", "LEVELS", "N_LEVELS", "HISTORY", "SNAPSHOTS", "SNAPSHOT_SIZE", "PICTURE", "SPARE", "ISSUES",
+    "AHEAD", "OLDEST", "OLDEST_FROM",
 )  # fmt: skip
 (
     LOOPS, N_LOOPS, N_CLASSES, CLASSES, STRANDS, N_STRANDS, RESOURCES, N_RESOURCES, FLAGS, N_FLAGS,
@@ -27,9 +28,11 @@ HEADER_NAMES: Final = (
     STORES, RESPONSE, READ_PORTS, WRITE_PORTS, REFERENCE, SKIPS, FAR, NOW, AFTER, PROBE, STARTS,
     FRONT, MADE_ALL, CHANGED, TOTAL, CHANNEL, SKIPPED, PORT_CYCLE, READS_USED, WRITES_USED, LOG,
     LOG_SIZE, LOGGED, LEVELS, N_LEVELS, HISTORY, SNAPSHOTS, SNAPSHOT_SIZE, PICTURE, SPARE, ISSUES,
+    AHEAD, OLDEST, OLDEST_FROM,
 ) = range(len(HEADER_NAMES))  # fmt: skip
 """MASK: rows of the rings less one; HALF: of them; INTERVAL: of the plan. FRONT: epochs described so far; CHANGED: the
-outermost loop that the next one changes (-1: there is none). CHANNEL: when the channel is free, in its own units. NOW,
+outermost loop that the next one changes (-1: there is none). AHEAD: how many epochs strands may be apart, OLDEST: the
+one farthest behind, from the cycle OLDEST_FROM on. CHANNEL: when the channel is free, in its own units. NOW,
 AFTER, PROBE: indices, trips and extents of all loops; STARTS: first epochs of each loop's iteration and of the last."""
 
 # An epoch's loop: its tile, the loop around it over its rank (-1: none), whether it walks whole tiles of that, the
@@ -39,14 +42,14 @@ LOOP_SIZE: Final = 8
 # An epoch, in the ring: flags as bits, the outermost loop that it changed and its index; then kinds by class, and by
 # loop how many epochs back the iteration before is (0: there is none).
 BITS, OUTERMOST, INDEX, KINDS_HERE = range(4)
-# A strand; from K on what moves. PRESENT: 1 in an instance, 0 too far ahead of others, 2 at the end of all. NEXT: the
-# next slot's planned cycle (of one too far ahead, not before that). SINCE: when it was not too far ahead any more.
+# A strand; from K on what moves. PRESENT: 1 in an instance, 0 beyond what the rings hold, 2 at the end of all. NEXT: the
+# next slot's planned cycle (of one beyond, not before that).
 (
     RESOURCE, CLASS, WHEN, SPACING, READS, WRITES, UNIT_ENDS, UNITS_MOST, ENDS, KINDS, PLAN, PLAN_LENGTH, PACE, PACE_OF,
     IN_UNITS, LINKS, LINKS_END, OPENING, OPENING_END, CLOSING, CLOSING_END, COUNTS, N_KINDS,
-    K, UNIT, SLOT, NEXT, LAST, PRESENT, SLOTS, UNITS, KIND, UNIT_START, UNIT_END, ENDED, SINCE,
-) = range(36)  # fmt: skip
-STRAND_SIZE: Final = 36
+    K, UNIT, SLOT, NEXT, LAST, PRESENT, SLOTS, UNITS, KIND, UNIT_START, UNIT_END, ENDED,
+) = range(35)  # fmt: skip
+STRAND_SIZE: Final = 35
 # A link of the strand that waits.
 SOURCE, SHARES, DELAY, TRAVEL, CAUSE, BACK, OVER, ROOM = range(8)
 LINK_SIZE: Final = 8

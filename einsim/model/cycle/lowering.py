@@ -111,14 +111,13 @@ def in_flight(program: Program) -> int:
 
 
 def most_ahead(program: Program) -> int:
-    """How many epochs strands may be apart: all in flight, and the past as long as anything waits for it."""
+    """How many epochs strands may be apart: all in flight, and as many as anything waits for."""
     slots = dict.fromkeys(program.resources, 0)  # that an epoch takes at least
     for strand in program.strands:
         slots[strand.resource] += min(strand.slots) if strand.when == Flag() else 0
     waits = [-(-link.delay // max(1, slots[program.strands[link.source].resource])) for link in program.links]
     rooms = [-(-(link.room or 0) // max(1, max(link.shares))) for link in program.links]
-    half = in_flight(program) + max(waits, default=1) + max(rooms, default=1) + LOOKAHEAD
-    return 1 << (half - 1).bit_length()
+    return in_flight(program) + max(waits, default=1) + max(rooms, default=1) + LOOKAHEAD
 
 
 def merged_loops(program: Program) -> int:
@@ -146,7 +145,7 @@ class _Writer:
     def __init__(self, program: Program, machine: Architecture, timing: Timing) -> None:
         self.program, self.machine, self.timing = program, machine, timing
         self.space = _Space()
-        self.ring = 2 * most_ahead(program)
+        self.ring = 2 << (most_ahead(program) + in_flight(program) - 1).bit_length()
         resources = program.resources
         self.order = tuple(sorted(range(len(program.strands)), key=lambda n: resources.index(program.strands[n].resource)))
         self.place = {number: row for row, number in enumerate(self.order)}
@@ -317,6 +316,7 @@ class _Writer:
         response = self.timing.response(machine, machine.outermost)
         delay = max([1, *(link.delay for link in program.links)])
         spacing = max(strand.spacing for strand in program.strands)
+        header[at.AHEAD], header[at.OLDEST_FROM] = most_ahead(program), at.LONG_AGO
         header[at.INTERVAL], header[at.MASK], header[at.HALF] = program.interval, self.ring - 1, self.ring // 2
         header[at.CHANNEL_UNIT], header[at.RESPONSE], header[at.PORT_CYCLE] = CHANNEL_UNIT, response, -1
         header[at.READ_PORTS], header[at.WRITE_PORTS] = (-1 if port is None else port for port in ports)
@@ -328,7 +328,7 @@ class _Writer:
         space, header, program = self.space, self.space.header, self.program
         units = sum(max([1, *strand.units]) for strand in program.strands)
         pools = sum(2 * (pool.limit + 2) + 1 for pool in program.pools)
-        length = 5 * len(program.strands) + 3 * len(program.resources) + 3 + header[at.N_LOOPS] + pools
+        length = 4 * len(program.strands) + 3 * len(program.resources) + 3 + header[at.N_LOOPS] + pools
         length += self.ring * (header[at.EPOCH_SIZE] + len(program.strands) + units)
         widest = max([1, *(max([1, *strand.units]) for strand in program.strands)])
         header[at.PICTURE] = space.room(length)

@@ -30,8 +30,7 @@ def take_picture(M: Memory, number: int, level: int, cycle: int) -> int:
         M[at + 1] = M[strand + SLOT]
         M[at + 2] = M[strand + PRESENT]
         M[at + 3] = since(M, M[strand + LAST], cycle)
-        M[at + 4] = since(M, M[strand + SINCE], cycle)
-        at += 5
+        at += 4
     for r in range(M[N_RESOURCES]):
         resource = M[RESOURCES] + r * RESOURCE_SIZE
         M[at] = since(M, M[resource + FREE], cycle) if M[resource + BEGUN] == 1 else NEVER
@@ -229,6 +228,8 @@ def skip(M: Memory, level: int, snapshot: int, number: int, cycle: int) -> None:
             M[row + INDEX] += times * iterations
     M[FRONT] += epochs
     M[SKIPPED] += epochs
+    M[OLDEST] += epochs
+    M[OLDEST_FROM] += cycles
     M[CHANNEL] += cycles * M[CHANNEL_UNIT]
     turn(M, M[EPOCHS], M[MASK] + 1, M[EPOCH_SIZE], epochs, 0)
     shift_strands(M, epochs, cycles, cycle)
@@ -274,8 +275,6 @@ def shift_strands(M: Memory, epochs: int, cycles: int, cycle: int) -> None:
             M[strand + NEXT] += epochs * M[INTERVAL]
         if M[strand + LAST] - cycle > -M[FAR]:
             M[strand + LAST] += cycles
-        if M[strand + SINCE] - cycle > -M[FAR]:
-            M[strand + SINCE] += cycles
         if M[strand + ENDED] - cycle > -M[FAR]:
             M[strand + ENDED] += cycles
         turn(M, M[strand + ENDS], rows, 1, epochs, cycles)

@@ -25,17 +25,16 @@ def oldest(M: Memory) -> int:
 
 
 def catch_up(M: Memory, cycle: int) -> bool:
-    """Brings strands that were too far ahead to their next instances; whether any moved."""
+    """Sees whether the strand farthest behind has moved on, and brings those beyond the rings to their instances."""
     moved = False
-    again = True
-    while again:
-        again = False
+    while oldest(M) > M[OLDEST]:
+        M[OLDEST] = oldest(M)
+        M[OLDEST_FROM] = cycle
+        moved = True
         for s in range(M[N_STRANDS]):
             strand = M[STRANDS] + s * STRAND_SIZE
-            if M[strand + PRESENT] == 0 and M[strand + K] < oldest(M) + M[HALF]:
-                enter(M, strand, cycle)
-                again = True
-                moved = True
+            if M[strand + PRESENT] == 0:
+                enter(M, strand)
     return moved
 
 
@@ -45,16 +44,15 @@ def is_present(M: Memory, strand: int, row: int) -> bool:
     return M[row + BITS] >> M[strand + WHEN] & 1 == 1 and M[kind] > 0
 
 
-def enter(M: Memory, strand: int, since: int) -> None:
-    """Brings a strand to its next instance, past epochs that have none; it stays before one that is too far ahead."""
-    M[strand + SINCE] = since
+def enter(M: Memory, strand: int) -> None:
+    """Brings a strand to its next instance, past epochs that have none, as far as the rings go."""
     while True:
         number = M[strand + K]
         M[strand + NEXT] = NEVER
         if M[MADE_ALL] == 1 and number >= M[TOTAL]:
             M[strand + PRESENT] = 2
             return
-        if number >= oldest(M) + M[HALF]:
+        if number >= M[OLDEST] + M[HALF]:
             M[strand + PRESENT] = 0
             M[strand + NEXT] = number * M[INTERVAL] + M[M[strand + PLAN]]
             return
@@ -138,7 +136,10 @@ def room_for(M: Memory, strand: int) -> int:
     """When a strand's instance is not too far ahead, and its pools have room; NEVER while that is not known."""
     if M[strand + UNIT] > 0:
         return LONG_AGO
-    ready = M[strand + SINCE]
+    first = M[strand + K] - M[AHEAD] + 1
+    if first > M[OLDEST]:
+        return NEVER
+    ready = M[OLDEST_FROM] if first > 0 else LONG_AGO
     bits = M[M[EPOCHS] + (M[strand + K] & M[MASK]) * M[EPOCH_SIZE] + BITS]
     for cell in range(M[strand + OPENING], M[strand + OPENING_END]):
         pool = M[cell]

@@ -59,8 +59,9 @@ class Ordering:
         limits = self.rooms.limits(jobs, slots, plan.interval)
         extra: tuple[Link, ...] = ()
         if in_phases:
-            extra = Phased(self.design, self.schedule, self.timing, self.linker, self.links).barriers()
-            held, limits = self.shrunk(held, limits)
+            phased = Phased(self.design, self.schedule, self.timing, self.linker, self.links)
+            extra = phased.barriers()
+            held, limits = self.shrunk(held, limits, phased.place())
         starts = self.starts(jobs, slots, extra, plan.interval)
         return Order(
             plan.interval, tuple(starts), (*limits, *extra), tuple(self.rooms.pools(held)), tuple(held),
@@ -132,12 +133,12 @@ class Ordering:
         phased = Phased(self.design, self.schedule, self.timing, self.linker, self.links)
         return phased.plan([every[n] for n in self.repeated], self.repeated)
 
-    def shrunk(self, held: list[Held], limits: list[Link]) -> tuple[list[Held], list[Link]]:
+    def shrunk(self, held: list[Held], limits: list[Link], place: dict[int, int]) -> tuple[list[Held], list[Link]]:
         """Steps passed on within a phase kept to what registers have left: their makers wait."""
         registers = self.rooms.registers(held)
         machine = self.design.architecture
         for number, (each, link) in enumerate(zip(held, limits, strict=True)):
-            if each.level not in registers or max(link.shares) == 1:
+            if each.level not in registers or max(link.shares) == 1 or place[link.source] != place[link.reader]:
                 continue
             depth = machine.arrays[machine.registers[each.level]].registers.depth_words
             over = self.rooms.registers(held)[each.level] - depth
