@@ -128,7 +128,12 @@ def merged_loops(program: Program) -> int:
     """
     epochs = program.epochs
     flags = [*(s.when for s in program.strands), *(f for pool in program.pools for f in (pool.opens, pool.closes))]
-    special = {p for flag in flags for p in (*flag.still, *flag.again)} | {link.over for link in program.links}
+    special = {p for flag in flags for p in (*flag.still, *flag.again)}
+    for link in program.links:
+        position = link.over
+        while position is not None:  # the first iteration follows the last one of the loop around it
+            special.add(position)
+            position = epochs.parent(position)
     filtered = {rank for forms in program.filters for form in forms for rank, _ in form.factors}
     depths = [strand.depth for strand in program.strands] + [f.depth for f in flags if f.kind in {When.FIRST, When.LAST}]
     count = 0
