@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from einsim.model.cycle.layout import *
 from einsim.model.cycle.repeat import look_back
-from einsim.model.cycle.strands import close_pools, enter, met, open_pools, plan_of, room_in_pools
+from einsim.model.cycle.strands import catch_up, close_pools, enter, met, open_pools, plan_of, room_for
 from einsim.model.cycle.walk import is_empty, settle_loops, step_epoch
 
 
@@ -25,6 +25,7 @@ def begin(M: Memory) -> None:
         M[MADE_ALL] = 1
     for s in range(M[N_STRANDS]):
         enter(M, M[STRANDS] + s * STRAND_SIZE)
+    catch_up(M, LONG_AGO)
     for r in range(M[N_RESOURCES]):
         consider(M, M[RESOURCES] + r * RESOURCE_SIZE)
 
@@ -37,8 +38,6 @@ def consider(M: Memory, resource: int) -> None:
     best = 0
     first = NEVER
     for strand in range(M[resource + FIRST_STRAND], M[resource + STRANDS_END], STRAND_SIZE):
-        if M[strand + PRESENT] == 0:
-            enter(M, strand)
         if M[strand + NEXT] < first:
             best = strand
             first = M[strand + NEXT]
@@ -46,7 +45,7 @@ def consider(M: Memory, resource: int) -> None:
     M[resource + READY] = NEVER
     M[resource + ON_WAY] = 0
     M[resource + BLOCKER] = 0
-    if best == 0:
+    if best == 0 or M[best + PRESENT] == 0:
         return
     ready = M[best + LAST] + M[best + SPACING]
     why = LATENCY
@@ -55,9 +54,6 @@ def consider(M: Memory, resource: int) -> None:
         links = M[best + LINKS] if M[best + UNIT] == 0 else M[best + LINKS_BETWEEN]
         for link in range(links, M[best + LINKS_END], LINK_SIZE):
             cycle = met(M, link, best)
-            if cycle == NEVER and M[M[link + SOURCE] + PRESENT] == 0:
-                enter(M, M[link + SOURCE])
-                cycle = met(M, link, best)
             if cycle > ready:
                 if cycle == NEVER:
                     M[resource + BLOCKER] = M[link + SOURCE]
@@ -65,14 +61,13 @@ def consider(M: Memory, resource: int) -> None:
                 ready = cycle
                 why = M[link + CAUSE]
                 on_way = M[link + TRAVEL]
-        if M[best + UNIT] == 0 and M[best + OPENING] < M[best + OPENING_END]:
-            cycle = room_in_pools(M, best)
-            if cycle == NEVER:
-                return
-            if cycle > ready:
-                ready = cycle
-                why = FULL
-                on_way = 0
+        cycle = room_for(M, best)
+        if cycle == NEVER:
+            return
+        if cycle > ready:
+            ready = cycle
+            why = FULL
+            on_way = 0
     M[resource + READY] = ready
     M[resource + WHY] = why
     M[resource + ON_WAY] = on_way
@@ -97,7 +92,7 @@ def issue(M: Memory, resource: int, cycle: int) -> int:
     if M[strand + IN_UNITS] == 1:
         slots = M[strand + UNIT_END] - M[strand + SLOT]
     if M[strand + SLOT] == 0 and M[strand + OPENING] < M[strand + OPENING_END]:
-        open_pools(M, strand)
+        open_pools(M, strand, cycle)
     if M[LOGGED] < M[LOG_SIZE]:
         write_down(M, strand, cycle, slots)
     last = cycle + (slots - 1) * M[strand + SPACING]
@@ -167,7 +162,8 @@ def end_unit(M: Memory, strand: int, end: int) -> int:
         if M[strand + SLOTS] == M[strand + UNITS]:
             M[strand + UNIT_END] = M[strand + SLOT] + 1
         else:
-            M[strand + UNIT_END] = (M[strand + UNIT] + 1) * M[strand + SLOTS] // M[strand + UNITS]
+            after = (M[strand + UNIT] + 1) * M[strand + SLOTS]
+            M[strand + UNIT_END] = (after + M[strand + UNITS] - 1) // M[strand + UNITS]
         M[strand + NEXT] = plan_of(M, strand)
         return 1
     M[M[strand + ENDS] + place] = end
@@ -228,12 +224,13 @@ def run(M: Memory, budget: int) -> int:
         outcome = issue(M, chosen, cycle)
         budget -= 1
         M[ISSUES] += 1
+        moved = outcome == 2 and catch_up(M, cycle)
         consider(M, chosen)
         if outcome > 0:
             for resource in range(first, last, RESOURCE_SIZE):
                 if M[resource + READY] == NEVER and resource != chosen:
                     blocker = M[resource + BLOCKER]
-                    if blocker == strand or (outcome == 2 and (blocker == 0 or M[blocker + PRESENT] == 0)):
+                    if moved or blocker == strand or (outcome == 2 and blocker == 0):
                         consider(M, resource)
         if begins and M[SKIPS] == 1:
             look_back(M, number, cycle)

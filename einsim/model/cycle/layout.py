@@ -21,6 +21,7 @@ HEADER_NAMES: Final = (
     "FRONT", "MADE_ALL", "CHANGED", "TOTAL", "CHANNEL", "CHANNEL_CYCLE", "SKIPPED", "PORT_CYCLE",
     "READS_USED", "WRITES_USED", "LOG",
     "LOG_SIZE", "LOGGED", "LEVELS", "N_LEVELS", "HISTORY", "SNAPSHOTS", "SNAPSHOT_SIZE", "PICTURE", "SPARE", "ISSUES",
+    "AHEAD", "OLDEST", "OLDEST_FROM",
 )  # fmt: skip
 (
     LOOPS, N_LOOPS, N_CLASSES, CLASSES, STRANDS, N_STRANDS, RESOURCES, N_RESOURCES, FLAGS, N_FLAGS,
@@ -28,10 +29,12 @@ HEADER_NAMES: Final = (
     STORES, RESPONSE, READ_PORTS, WRITE_PORTS, REFERENCE, SKIPS, FAR, NOW, AFTER, PROBE, STARTS,
     FRONT, MADE_ALL, CHANGED, TOTAL, CHANNEL, CHANNEL_CYCLE, SKIPPED, PORT_CYCLE, READS_USED, WRITES_USED, LOG,
     LOG_SIZE, LOGGED, LEVELS, N_LEVELS, HISTORY, SNAPSHOTS, SNAPSHOT_SIZE, PICTURE, SPARE, ISSUES,
+    AHEAD, OLDEST, OLDEST_FROM,
 ) = range(len(HEADER_NAMES))  # fmt: skip
 """MASK: rows of the rings less one; HALF: of them; INTERVAL: of the plan. FRONT: epochs described so far; CHANGED: the
-outermost loop that the next one changes (-1: there is none). CHANNEL: when the channel is free, in its own units
-(CHANNEL_CYCLE: the cycle of that). NOW,
+outermost loop that the next one changes (-1: there is none). AHEAD: how many epochs strands may be apart, OLDEST: the
+one farthest behind, from the cycle OLDEST_FROM on. CHANNEL: when the channel is free, in its own
+units (CHANNEL_CYCLE: the cycle of that). NOW,
 AFTER, PROBE: indices, trips and extents of all loops; STARTS: first epochs of each loop's iteration and of the last."""
 
 # An epoch's loop: its tile, the loop around it over its rank (-1: none), whether it walks whole tiles of that, the
@@ -42,7 +45,8 @@ LOOP_SIZE: Final = 8
 # loop how many epochs back the iteration before is (0: there is none).
 BITS, OUTERMOST, INDEX, KINDS_HERE = range(4)
 # A strand; from K on what moves. Links from LINKS_BETWEEN on are asked at every unit, others at the first only.
-# PRESENT: 1 in an instance, 0 waiting for room in the rings, 2 at the end of all.
+# PRESENT: 1 in an instance, 0 beyond what the rings hold, 2 at the end of all. NEXT: the next slot's planned cycle (of
+# one beyond, not before that).
 (
     RESOURCE, CLASS, WHEN, SPACING, READS, WRITES, UNIT_ENDS, UNITS_MOST, ENDS, KINDS, PLAN, PLAN_LENGTH, PACE, PACE_OF,
     IN_UNITS, LINKS, LINKS_BETWEEN, LINKS_END, OPENING, OPENING_END, CLOSING, CLOSING_END, COUNTS, N_KINDS,

@@ -125,15 +125,14 @@ def in_flight(program: Program) -> int:
     return (last - first) // program.interval + 1
 
 
-def _ring(program: Program) -> int:
-    """Rows of the rings: half of them hold all epochs in flight, and the past as long as anything waits for it."""
+def most_ahead(program: Program) -> int:
+    """How many epochs strands may be apart: all in flight, and as many as anything waits for."""
     slots = dict.fromkeys(program.resources, 0)  # that an epoch takes at least
     for strand in program.strands:
         slots[strand.resource] += min(strand.slots) if strand.when == Flag() else 0
     waits = [-(-link.delay // max(1, slots[program.strands[link.source].resource])) for link in program.links]
     rooms = [-(-(link.room or 0) // max(1, *link.shares)) for link in program.links]
-    half = in_flight(program) + max(waits, default=1) + max(rooms, default=1) + LOOKAHEAD
-    return 1 << (2 * half - 1).bit_length()
+    return in_flight(program) + max(waits, default=1) + max(rooms, default=1) + LOOKAHEAD
 
 
 def merged_loops(program: Program) -> int:
@@ -144,7 +143,12 @@ def merged_loops(program: Program) -> int:
     """
     epochs = program.epochs
     flags = [*(s.when for s in program.strands), *(f for pool in program.pools for f in (pool.opens, pool.closes))]
-    special = {p for flag in flags for p in (*flag.still, *flag.again)} | {link.over for link in program.links}
+    special = {p for flag in flags for p in (*flag.still, *flag.again)}
+    for link in program.links:
+        position = link.over
+        while position is not None:  # the first iteration follows the last one of the loop around it
+            special.add(position)
+            position = epochs.parent(position)
     filtered = {rank for forms in program.filters for form in forms for rank, _ in form.factors}
     depths = [strand.depth for strand in program.strands] + [
         f.depth for f in flags if f.kind in {When.FIRST, When.LAST}
@@ -163,7 +167,7 @@ class _Writer:
     def __init__(self, program: Program, machine: Architecture, timing: Timing) -> None:
         self.program, self.machine, self.timing = program, machine, timing
         self.space = _Space()
-        self.ring = _ring(program)
+        self.ring = 2 << (most_ahead(program) + in_flight(program) - 1).bit_length()
         resources = program.resources
         self.order = tuple(
             sorted(range(len(program.strands)), key=lambda n: resources.index(program.strands[n].resource))
@@ -341,6 +345,7 @@ class _Writer:
         response = self.timing.response(machine, machine.outermost)
         delay = max([1, *(link.delay for link in program.links)])
         spacing = max(strand.spacing for strand in program.strands)
+        header[at.AHEAD], header[at.OLDEST_FROM] = most_ahead(program), at.LONG_AGO
         header[at.INTERVAL], header[at.MASK], header[at.HALF] = program.interval, self.ring - 1, self.ring // 2
         header[at.CHANNEL_UNIT], header[at.RESPONSE], header[at.PORT_CYCLE] = CHANNEL_UNIT, response, -1
         header[at.READ_PORTS], header[at.WRITE_PORTS] = (-1 if port is None else port for port in ports)

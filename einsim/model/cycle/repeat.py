@@ -10,6 +10,7 @@ the loop, and as far as filters leave the same tiles.
 from __future__ import annotations
 
 from einsim.model.cycle.layout import *
+from einsim.model.cycle.strands import is_leaving
 from einsim.model.cycle.walk import copy_cells, is_empty, settle_loops
 
 
@@ -60,7 +61,8 @@ def picture_pools(M: Memory, cycle: int, at: int) -> int:
         for back in range(1, ring + 1):
             came = opened - back
             left = closed - back
-            M[at] = M[M[pool + CAME] + came % ring] if came >= closed else 0
+            there = came >= closed or (came >= 0 and is_leaving(M, pool, came, cycle))
+            M[at] = M[M[pool + CAME] + came % ring] if there else 0
             M[at + 1] = since(M, M[M[pool + LEFT] + left % ring], cycle) if left >= 0 else -M[FAR]
             at += 2
     return at
@@ -226,6 +228,8 @@ def skip(M: Memory, level: int, snapshot: int, number: int, cycle: int) -> None:
             M[row + INDEX] += times * iterations
     M[FRONT] += epochs
     M[SKIPPED] += epochs
+    M[OLDEST] += epochs
+    M[OLDEST_FROM] += cycles
     M[CHANNEL] += cycles * M[CHANNEL_UNIT]
     M[CHANNEL_CYCLE] += cycles
     turn(M, M[EPOCHS], M[MASK] + 1, M[EPOCH_SIZE], epochs, 0)

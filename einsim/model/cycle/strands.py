@@ -24,6 +24,20 @@ def oldest(M: Memory) -> int:
     return least
 
 
+def catch_up(M: Memory, cycle: int) -> bool:
+    """Sees whether the strand farthest behind has moved on, and brings those beyond the rings to their instances."""
+    moved = False
+    while oldest(M) > M[OLDEST]:
+        M[OLDEST] = oldest(M)
+        M[OLDEST_FROM] = cycle
+        moved = True
+        for s in range(M[N_STRANDS]):
+            strand = M[STRANDS] + s * STRAND_SIZE
+            if M[strand + PRESENT] == 0:
+                enter(M, strand)
+    return moved
+
+
 def is_present(M: Memory, strand: int, row: int) -> bool:
     """Whether a strand has an instance in the epoch of a ring's row."""
     kind = M[strand + KINDS] + KIND_SIZE * M[row + KINDS_HERE + M[strand + CLASS]]
@@ -31,15 +45,16 @@ def is_present(M: Memory, strand: int, row: int) -> bool:
 
 
 def enter(M: Memory, strand: int) -> None:
-    """Brings a strand to its next instance, past epochs that have none; it stays before one that is too far ahead."""
+    """Brings a strand to its next instance, past epochs that have none, as far as the rings go."""
     while True:
         number = M[strand + K]
         M[strand + NEXT] = NEVER
         if M[MADE_ALL] == 1 and number >= M[TOTAL]:
             M[strand + PRESENT] = 2
             return
-        if number >= oldest(M) + M[HALF]:
+        if number >= M[OLDEST] + M[HALF]:
             M[strand + PRESENT] = 0
+            M[strand + NEXT] = number * M[INTERVAL] + M[M[strand + PLAN]]
             return
         if number >= M[FRONT]:
             next_epoch(M)
@@ -55,7 +70,7 @@ def enter(M: Memory, strand: int) -> None:
             M[strand + UNIT] = 0
             M[strand + SLOT] = 0
             M[strand + UNIT_START] = 0
-            M[strand + UNIT_END] = M[at] // M[at + 1]
+            M[strand + UNIT_END] = (M[at] + M[at + 1] - 1) // M[at + 1]
             M[strand + NEXT] = plan_of(M, strand)
             return
         before = M[M[strand + ENDS] + ((number - 1) & M[MASK])] if number > 0 else LONG_AGO
@@ -111,15 +126,20 @@ def ended(M: Memory, source: int, want: int, step: int, steps: int, delay: int) 
     units = M[M[source + KINDS] + KIND_SIZE * M[row + KINDS_HERE + M[source + CLASS]] + 1]
     unit = min(step, steps - 1)
     if units != steps:
-        unit = (unit + 1) * units // steps - 1
+        unit = ((unit + 1) * units + steps - 1) // steps - 1
     if at == want and M[source + UNIT] <= unit:
         return NEVER
     return M[M[source + UNIT_ENDS] + place * M[source + UNITS_MOST] + unit] + delay
 
 
-def room_in_pools(M: Memory, strand: int) -> int:
-    """When the pools in which a strand's next instance takes room have it; NEVER while that is not known."""
-    ready = LONG_AGO
+def room_for(M: Memory, strand: int) -> int:
+    """When a strand's instance is not too far ahead, and its pools have room; NEVER while that is not known."""
+    if M[strand + UNIT] > 0:
+        return LONG_AGO
+    first = M[strand + K] - M[AHEAD] + 1
+    if first > M[OLDEST]:
+        return NEVER
+    ready = M[OLDEST_FROM] if first > 0 else LONG_AGO
     bits = M[M[EPOCHS] + (M[strand + K] & M[MASK]) * M[EPOCH_SIZE] + BITS]
     for cell in range(M[strand + OPENING], M[strand + OPENING_END]):
         pool = M[cell]
@@ -132,7 +152,7 @@ def room_in_pools(M: Memory, strand: int) -> int:
     return ready
 
 
-def open_pools(M: Memory, strand: int) -> None:
+def open_pools(M: Memory, strand: int, cycle: int) -> None:
     """Takes the room that a strand's instance needs."""
     bits = M[M[EPOCHS] + (M[strand + K] & M[MASK]) * M[EPOCH_SIZE] + BITS]
     for cell in range(M[strand + OPENING], M[strand + OPENING_END]):
@@ -143,7 +163,25 @@ def open_pools(M: Memory, strand: int) -> None:
             M[pool + OPENED] += 1
             level = M[pool + LEVEL]
             M[level + HELD] += words
-            M[level + HIGHEST] = max(M[level + HIGHEST], M[level + HELD])
+            M[level + HIGHEST] = max(M[level + HIGHEST], M[level + HELD] + leaving(M, level, cycle))
+
+
+def leaving(M: Memory, level: int, cycle: int) -> int:
+    """Words of tiles in a memory whose last use is known and not over before a cycle."""
+    words = 0
+    for p in range(M[N_POOLS]):
+        pool = M[POOLS] + p * POOL_SIZE
+        if M[pool + LEVEL] == level:
+            tile = M[pool + CLOSED] - 1
+            while tile >= 0 and is_leaving(M, pool, tile, cycle):
+                words += M[M[pool + CAME] + tile % M[pool + RING]]
+                tile -= 1
+    return words
+
+
+def is_leaving(M: Memory, pool: int, tile: int, cycle: int) -> bool:
+    """Whether the last use of one of a pool's last tiles is not over before a cycle."""
+    return M[pool + OPENED] - tile <= M[pool + RING] and M[M[pool + LEFT] + tile % M[pool + RING]] >= cycle
 
 
 def close_pools(M: Memory, strand: int, bits: int, cycle: int) -> None:

@@ -68,18 +68,31 @@ def is_empty(M: Memory, at: int) -> bool:
     return not holds
 
 
-def is_empty_beside(M: Memory, at: int, loop: int, by: int) -> bool:
-    """Whether the tile some iterations of a loop away is empty, or not there."""
-    if M[N_FORMS] == 0:
-        return False
+def is_used_again(M: Memory, at: int, still: int, by: int) -> bool:
+    """Whether a tile that the loops in `still` leave where it is has points in a later epoch (`by` 1) or earlier (-1)."""
     loops = M[N_LOOPS]
-    copy_cells(M, at, M[PROBE], 3 * loops)
-    M[M[PROBE] + loop] += by
-    settle_loops(M, M[PROBE], loop)
-    for j in range(loop, loops):
-        if M[M[PROBE] + j] >= M[M[PROBE] + loops + j]:
+    probe = M[PROBE]
+    copy_cells(M, at, probe, 3 * loops)
+    while True:
+        j = loops - 1
+        while j >= 0:
+            if still >> j & 1 == 1:
+                M[probe + j] += by
+                if 0 <= M[probe + j] < M[probe + loops + j]:
+                    break
+                M[probe + j] = 0
+            j -= 1
+        if j < 0:
+            return False
+        there = True
+        for k in range(j, loops):
+            settle_loops(M, probe, k)
+            if k > j and by < 0 and still >> k & 1 == 1:
+                M[probe + k] = M[probe + loops + k] - 1
+                settle_loops(M, probe, k)
+            there = there and M[probe + k] < M[probe + loops + k]
+        if there and not is_empty(M, probe):
             return True
-    return is_empty(M, M[PROBE])
 
 
 def step_epoch(M: Memory, at: int) -> int:
@@ -94,17 +107,14 @@ def step_epoch(M: Memory, at: int) -> int:
             return outermost
 
 
-def edge_of_tile(M: Memory, at: int, still: int, last: int) -> bool:
-    """Whether the loops in `still` are all at their first (`last` 1: last) iteration that has points."""
+def edge_of_tile(M: Memory, at: int, still: int, by: int) -> bool:
+    """Whether an epoch is the last (`by` 1; the first: -1) of the tile that the loops in `still` leave where it is."""
+    if M[N_FORMS] > 0:
+        return not is_used_again(M, at, still, by)
     loops = M[N_LOOPS]
     for j in range(loops):
-        if still >> j & 1 == 1:
-            if last == 1:
-                inside = M[at + j] + 1 < M[at + loops + j] and not is_empty_beside(M, at, j, 1)
-            else:
-                inside = M[at + j] > 0 and not is_empty_beside(M, at, j, -1)
-            if inside:
-                return False
+        if still >> j & 1 == 1 and 0 <= M[at + j] + by < M[at + loops + j]:
+            return False
     return True
 
 
@@ -119,10 +129,9 @@ def is_so(M: Memory, flag: int, number: int, changed: int, following: int) -> bo
         return edge_of_tile(M, M[NOW], M[flag + STILL], 1)
     if kind == ALWAYS:
         return True
-    there = kind == ARRIVES
-    for j in range(M[N_LOOPS]):
-        there = there or (M[flag + AGAIN] >> j & 1 == 1 and M[M[NOW] + j] > 0)
-    return there and edge_of_tile(M, M[NOW], M[flag + STILL], 0)
+    if not edge_of_tile(M, M[NOW], M[flag + STILL], -1):
+        return False
+    return kind == ARRIVES or not edge_of_tile(M, M[NOW], M[flag + STILL] | M[flag + AGAIN], -1)
 
 
 def next_epoch(M: Memory) -> None:
@@ -175,12 +184,9 @@ def carried_back(M: Memory, j: int, number: int) -> int:
 
     Where iterations may differ, to the last epoch of the one before.
     """
-    if M[M[NOW] + j] == 0:
-        parent = M[M[LOOPS] + j * LOOP_SIZE + PARENT]
-        while parent >= 0 and M[M[NOW] + parent] == 0:
-            parent = M[M[LOOPS] + parent * LOOP_SIZE + PARENT]
-        return 0 if parent < 0 else number - M[M[STARTS] + parent] + 1
-    before = M[M[STARTS] + M[N_LOOPS] + j]
-    if M[M[LOOPS] + j * LOOP_SIZE + CAREFUL] == 1 or before < 0:
-        return number - M[M[STARTS] + j] + 1
-    return M[M[STARTS] + j] - before
+    before = M[STARTS] + M[N_LOOPS]
+    if M[before + j] >= 0 and M[M[LOOPS] + j * LOOP_SIZE + CAREFUL] == 0:
+        return M[M[STARTS] + j] - M[before + j]
+    while j >= 0 and M[before + j] < 0:
+        j = M[M[LOOPS] + j * LOOP_SIZE + PARENT]
+    return 0 if j < 0 else number - M[M[STARTS] + j] + 1

@@ -17,6 +17,7 @@ from einsim.schedule.pipeline.program import STORE, Held, Link, Pool, Start
 from einsim.schedule.pipeline.rooms import Rooms
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import Design
+from einsim.spec.expressions import ceil_div
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,10 @@ class Ordering:
         limits = self.rooms.limits(jobs, slots, plan.interval)
         extra: tuple[Link, ...] = ()
         if in_phases:
-            extra = Phased(self.design, self.schedule, self.timing, self.linker, self.links).barriers()
-            held, limits = self.shrunk(held, limits)
-        starts = self.starts(jobs, slots, plan.interval)
+            phased = Phased(self.design, self.schedule, self.timing, self.linker, self.links)
+            extra = phased.barriers()
+            held, limits = self.shrunk(held, limits, phased.place())
+        starts = self.starts(jobs, slots, extra, plan.interval)
         return Order(
             plan.interval, tuple(starts), (*limits, *extra), tuple(self.rooms.pools(held)), tuple(held),
             self.rooms.shortfalls(held), plan.resource_bound, plan.recurrence_bound,
@@ -147,12 +149,12 @@ class Ordering:
         phased = Phased(self.design, self.schedule, self.timing, self.linker, self.links)
         return phased.plan([every[n] for n in self.repeated], self.repeated)
 
-    def shrunk(self, held: list[Held], limits: list[Link]) -> tuple[list[Held], list[Link]]:
+    def shrunk(self, held: list[Held], limits: list[Link], place: dict[int, int]) -> tuple[list[Held], list[Link]]:
         """Steps passed on within a phase kept to what registers have left: their makers wait."""
         registers = self.rooms.registers(held)
         machine = self.design.architecture
         for number, (each, link) in enumerate(zip(held, limits, strict=True)):
-            if each.level not in registers or max(link.shares) == 1:
+            if each.level not in registers or max(link.shares) == 1 or place[link.source] != place[link.reader]:
                 continue
             depth = machine.arrays[machine.registers[each.level]].registers.depth_words
             over = self.rooms.registers(held)[each.level] - depth
@@ -163,24 +165,29 @@ class Ordering:
                 limits[number] = replace(link, room=copies + handed.arrives + handed.leaves)
         return held, limits
 
-    def starts(self, jobs: Sequence[Job], slots: dict[int, Cycles], interval: int) -> list[Start]:
-        """Planned slots of all strands: others stand beside those that they serve."""
+    def starts(
+        self, jobs: Sequence[Job], slots: dict[int, Cycles], barriers: tuple[Link, ...], interval: int
+    ) -> list[Start]:
+        """Planned slots of all strands: others stand beside those that they serve, in their phase."""
         large = max(interval, sum(map(len, slots.values()))) > MOST_SLOTS
         found: dict[int, Start] = {n: _start(at, jobs[n], in_units=large) for n, at in slots.items()}
         last = {n: int(at[-1]) for n, at in slots.items()}
         for number, strand in enumerate(self.linker.strands):
             if number not in found and strand.computes:
-                found[number] = Start((self.outside(number, found, last),), in_units=True)
+                found[number] = Start((self.outside(number, found, last, barriers, interval),), in_units=True)
                 last[number] = found[number].at[0]
         for number in range(len(self.linker.strands)):
             if number not in found:
                 found[number] = self.beside(number, found, last)
         return [found[number] for number in range(len(self.linker.strands))]
 
-    def outside(self, number: int, found: dict[int, Start], last: dict[int, int]) -> int:
+    def outside(
+        self, number: int, found: dict[int, Start], last: dict[int, int], barriers: tuple[Link, ...], interval: int
+    ) -> int:
         """When a strand outside of the epoch's loops is planned: all of it after what it needs, at one time."""
         links = [link for link in self.links if link.room is None and link.back == 0]
-        after = [last[link.source] + 1 for link in links if link.reader == number and link.source in last]
+        after = [last[link.source] + 1 - link.back * interval for link in (*links, *barriers)
+                 if link.reader == number and link.source in last]  # fmt: skip
         before = [found[link.reader].at[0] - 1 for link in links if link.source == number and link.reader in found]
         return max(after) if after else min(before, default=0)
 
@@ -194,7 +201,7 @@ class Ordering:
             return Start((last[owner] if strand.resource == STORE else start.at[0],), in_units=True)
         if start.in_units:
             return start
-        return Start(tuple(start.at[unit * slots // units] for unit in range(units)), in_units=True)
+        return Start(tuple(start.at[ceil_div(unit * slots, units)] for unit in range(units)), in_units=True)
 
 
 def _start(at: Cycles, job: Job, *, in_units: bool) -> Start:

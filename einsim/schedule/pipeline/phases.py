@@ -15,6 +15,7 @@ from einsim.schedule.pipeline.plan import Cycles, Job
 from einsim.schedule.pipeline.program import Cause, Link
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import Design
+from einsim.spec.expressions import ceil_div
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,8 @@ class Phased:
             base += stall
             lengths = [0]
             for side in sides:
-                mine = [number[strand] for strand in side if strand in number]
-                lengths.append(self.side(mine, jobs, at, base))
-            base += max(lengths)
+                lengths.append(self.side([strand for strand in side if strand in number], number, jobs, at, base))
+            base += max(lengths) + sum(strand not in number for side in sides for strand in side)
         for strand, n in number.items():
             at[n] = at[n] + lags[strand] * base
         used: dict[str, int] = {}
@@ -96,21 +96,33 @@ class Phased:
             used[job.resource] = used.get(job.resource, 0) + job.slots
         return Plan(max(1, base), tuple(at), max(used.values()), 1)
 
-    def side(self, mine: Sequence[int], jobs: Sequence[Job], at: list[Cycles], base: int) -> int:
+    def side(
+        self, strands: Sequence[int], number: dict[int, int], jobs: Sequence[Job], at: list[Cycles], base: int
+    ) -> int:
         """Places the strands of one array in one phase; returns how long they take."""
         cycle = base
-        left = list(mine)
+        left = list(strands)
         while left:
-            together = [left.pop(0)]
-            while left and jobs[left[0]].units == jobs[together[0]].units > 1:
-                together.append(left.pop(0))
+            strands = [left.pop(0)]
+            while left and self.alternate(strands, left[0]):
+                strands.append(left.pop(0))
+            together = [number[strand] for strand in strands]
             units = jobs[together[0]].units if len(together) > 1 else 1
             for unit in range(units):
                 for n in together:
-                    first, last = unit * jobs[n].slots // units, (unit + 1) * jobs[n].slots // units
+                    first, last = (ceil_div(each * jobs[n].slots, units) for each in (unit, unit + 1))
                     at[n][first:last] = cycle + np.arange(last - first) * jobs[n].spacing
                     cycle += max(0, (last - first - 1) * jobs[n].spacing + 1)
         return cycle - base
+
+    def alternate(self, before: Sequence[int], strand: int) -> bool:
+        """Whether a strand takes turns with some before it, unit by unit: none needs a whole instance of another."""
+        units = max(self.linker.strands[strand].units)
+        if units == 1 or any(max(self.linker.strands[each].units) != units for each in before):
+            return False
+        between = [link for link in self.links if link.room is None and link.over is None and link.back == 0
+                   and link.reader == strand and link.source in before]  # fmt: skip
+        return all(max(link.shares) == units for link in between)
 
     def barriers(self) -> tuple[Link, ...]:
         """Links that keep each phase behind the one before."""
