@@ -142,7 +142,9 @@ class Linker:
                         steps = tuple(min(pair) for pair in zip(steps, strand.units, strict=True))
                         yield Link(other, at, steps, 0, 0, Cause.MEMORY, tensor=stored.access.tensor)
                 if transfer.tile.streams:
-                    yield Link(owner, at, shares, 1, 0, Cause.FULL, room=2, tensor=transfer.access.tensor)
+                    unit = max(1, *strand.moved) / max(1, *strand.units)
+                    room = 1 + max(1, ceil(self.timing.words_under_way(self.machine) / unit))
+                    yield Link(owner, at, shares, 1, 0, Cause.FULL, room=room, tensor=transfer.access.tensor)
                 continue
             body = self.group.body(strand.einsum)
             way = leave(self.machine, self.timing, body)

@@ -195,8 +195,10 @@ class Rooms:
                 for level in self.memories}  # fmt: skip
         for number in sorted(range(len(pools)), key=lambda n: max(pools[n].words)):
             pool = pools[number]
-            more = machine.memories[pool.level].prefetch_tiles if pool.opener >= len(self.linker.index) or (
-                pool.closer >= len(self.linker.index)) else 0  # fmt: skip
+            moves = max(pool.opener, pool.closer) >= len(self.linker.index)
+            more = machine.memories[pool.level].prefetch_tiles if moves else 0
+            if more:
+                more = max(more, -(-self.timing.words_under_way(machine) // max(1, *pool.words)))
             more = max(0, min(more, left[pool.level] // max(1, *pool.words)))
             left[pool.level] -= more * max(pool.words)
             pools[number] = replace(pool, limit=pool.limit + more)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import ceil
 
 from einsim.spec.architecture import Architecture, Array, Operation
 
@@ -64,6 +65,14 @@ class Timing:
     def response(self, machine: Architecture, memory: str) -> int:
         """Cycles from a request to a memory to its data."""
         return machine.memories[memory].latency_cycles if self.memory else 0
+
+    def words_under_way(self, machine: Architecture) -> int:
+        """Words that the channel of the outermost memory delivers while a load waits for its own (0: no limit)."""
+        memory = machine.memories[machine.outermost]
+        if memory.bandwidth_bytes_per_s is None:
+            return 0
+        cycles = self.response(machine, machine.outermost)
+        return ceil(cycles * memory.bandwidth_bytes_per_s / machine.clock_hz / machine.word_bytes)
 
     def spacing(self, array: Array, names: Iterable[str]) -> int:
         """Cycles from one step of a point to the next where each needs the one before: its slowest operation's."""
