@@ -108,8 +108,7 @@ def test_bars_are_where_slots_are(configuration):
                 assert 0 < row < axes.get_ylim()[0]
             own = rows[rows[:, 1] == epoch]
             lefts, rights = np.array([(left, right) for left, right, _ in found]).T
-            for first, end in own[:, [4, 6]].tolist():
-                first, end = max(first, window[0]), min(end, window[1])
+            for first, end in np.clip(own[:, [4, 6]], *window).tolist():
                 assert ((lefts <= first) & (rights >= end)).any()
 
 
@@ -165,6 +164,13 @@ def test_arrows_follow_one_epoch_forward_in_time():
 def test_the_epoch_that_is_seen_best_is_followed_and_none_if_asked():
     assert arrows(waterfall(runs("architecture"), machine("architecture")).axes[0])
     assert not arrows(waterfall(runs("fusemax"), machine("fusemax"), highlight=-1).axes[0])
+
+
+def test_thousands_of_epochs_take_few_artists():
+    line = timelines(runs("unfused"), machine("unfused"))[1]
+    assert line.run.epochs > 10_000
+    axes = waterfall(runs("unfused"), machine("unfused"), window=(line.begin, line.end)).axes[0]
+    assert len(axes.patches) < 100
 
 
 def test_values_leave_out_what_others_imply():
