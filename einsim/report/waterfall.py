@@ -98,7 +98,7 @@ def waterfall(
             parts.append(_part(line, shown, highlight))
     if not parts:
         raise nothing_in(window)
-    bands = max(style.text_width(name, style.LABEL_PT, "bold") for part in parts for name in part.bands)
+    bands = max((style.text_width(name, style.LABEL_PT, "bold") for part in parts for name in part.bands), default=0.0)
     names = max(
         (style.text_width(_row_name(part.line, n), style.TICK_PT) for part in parts for n in part.rows), default=0.0
     )

@@ -198,6 +198,15 @@ def test_what_a_log_does_not_cover_is_grey():
         assert any(patch.get_x() == end for patch in figure.axes[0].patches if hasattr(patch, "get_x"))
 
 
+def test_a_window_of_which_the_log_has_nothing_is_all_grey():
+    line = timelines(runs("fusemax", skip=True), machine("fusemax"))[0]
+    middle = (line.stretches[0][1] + line.stretches[1][0]) // 2
+    for draw in (waterfall, occupancy):
+        figure = draw(runs("fusemax", skip=True), machine("fusemax"), window=(middle, middle + 50))
+        assert any("not in the log" in text.get_text().lower() for text in figure.texts)
+        rendered(figure)
+
+
 def test_a_window_outside_is_refused():
     for draw in (waterfall, occupancy):
         with pytest.raises(SpecError, match="no run in the window"):
