@@ -5,6 +5,7 @@ After figures 4 and 5 of Nayak et al., MICRO 2024 (arXiv 2406.10491).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,6 +43,7 @@ _FINE_PT: Final = 1.4  # points a cycle from which slots are drawn one by one
 _DENSE: Final = 0.95
 _OUTLINE_PT: Final = 2.5  # the narrowest bar with an outline
 _MOST_NAMED: Final = 24
+_MOST_ARTISTS: Final = 100  # epochs from which those of one colour are drawn together
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def waterfall(
             parts.append(_part(line, shown, highlight))
     if not parts:
         raise nothing_in(window)
-    bands = max(style.text_width(name, style.LABEL_PT, "bold") for part in parts for name in part.bands)
+    bands = max((style.text_width(name, style.LABEL_PT, "bold") for part in parts for name in part.bands), default=0.0)
     names = max(
         (style.text_width(_row_name(part.line, n), style.TICK_PT) for part in parts for n in part.rows), default=0.0
     )
@@ -141,7 +143,8 @@ def _most_seen(line: Timeline, window: Window, bars: Sequence[Bar]) -> int | Non
     epochs = sorted({bar.epoch for bar in bars})
     links = values(line)
     seen = {e: sum((link.source, e) in ended and (link.reader, e) in begun for link in links) for e in epochs}
-    best = [epoch for epoch in epochs if seen[epoch] == max(seen.values()) > 0]
+    most = max(seen.values(), default=0)
+    best = [epoch for epoch in epochs if seen[epoch] == most > 0]
     return best[len(best) // 2] if best else None
 
 
@@ -243,19 +246,20 @@ def _draw_bars(axes: Axes, part: _Part, width: float) -> None:
     """One artist for all bars of a colour: slots one by one where a cycle is wide, else stretches."""
     scale, fine = part.scale(width), part.is_fine(width)
     drawn = list(part.line.bars(part.window, gap=0)) if fine else _merged(part, scale)
-    for epoch in sorted({bar.epoch for bar in drawn}):
-        for striped in (False, True):
-            own = [bar for bar in drawn if bar.epoch == epoch and (not fine and bar.density < _DENSE) == striped]
-            if own:
-                _boxes(axes, part, own, f"{epoch} in turns" if striped else str(epoch), striped)
+    turn = len(COLOURS) if len({bar.epoch for bar in drawn}) > _MOST_ARTISTS else sys.maxsize
+    groups: dict[tuple[int, bool], list[Bar]] = {}
+    for bar in drawn:
+        groups.setdefault((bar.epoch % turn, not fine and bar.density < _DENSE), []).append(bar)
+    for (epoch, striped), own in sorted(groups.items()):
+        _boxes(axes, part, own, f"{epoch} in turns" if striped else str(epoch), striped)
     if part.highlight is not None:
         _outline(axes, part, part.bars if fine else drawn, scale)
     most = max((bar.end - bar.first for bar in drawn), default=0) * scale
     roomy = most > style.text_width("000", style.SMALL_PT) + 2.0
     for bar in drawn if roomy else part.bars:
         first, end = max(bar.first, part.window[0]), min(bar.end, part.window[1])
-        text = str(bar.epoch)
-        if style.text_width(text, style.SMALL_PT) + 2.5 <= (end - first) * scale:
+        text, room = str(bar.epoch), (end - first) * scale - 2.5
+        if room > 0 and style.text_width(text, style.SMALL_PT) <= room:
             dark = np.dot(to_rgb(colour(bar.epoch)), (0.299, 0.587, 0.114)) < 0.55
             label = axes.text(
                 (first + end) / 2, part.rows[bar.strand], text, size=style.SMALL_PT, zorder=4, **style.WRITTEN

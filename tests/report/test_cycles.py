@@ -108,8 +108,7 @@ def test_bars_are_where_slots_are(configuration):
                 assert 0 < row < axes.get_ylim()[0]
             own = rows[rows[:, 1] == epoch]
             lefts, rights = np.array([(left, right) for left, right, _ in found]).T
-            for first, end in own[:, [4, 6]].tolist():
-                first, end = max(first, window[0]), min(end, window[1])
+            for first, end in np.clip(own[:, [4, 6]], *window).tolist():
                 assert ((lefts <= first) & (rights >= end)).any()
 
 
@@ -167,6 +166,13 @@ def test_the_epoch_that_is_seen_best_is_followed_and_none_if_asked():
     assert not arrows(waterfall(runs("fusemax"), machine("fusemax"), highlight=-1).axes[0])
 
 
+def test_thousands_of_epochs_take_few_artists():
+    line = timelines(runs("unfused"), machine("unfused"))[1]
+    assert line.run.epochs > 10_000
+    axes = waterfall(runs("unfused"), machine("unfused"), window=(line.begin, line.end)).axes[0]
+    assert len(axes.patches) < 100
+
+
 def test_values_leave_out_what_others_imply():
     (line,) = timelines(runs("fusemax"), machine("fusemax"))
     pairs = {(link.source, link.reader) for link in values(line)}
@@ -190,6 +196,15 @@ def test_what_a_log_does_not_cover_is_grey():
         figure = draw(runs("fusemax", skip=True), machine("fusemax"), window=(end - 200, end + 200))
         assert any("not in the log" in text.get_text().lower() for text in figure.texts)
         assert any(patch.get_x() == end for patch in figure.axes[0].patches if hasattr(patch, "get_x"))
+
+
+def test_a_window_of_which_the_log_has_nothing_is_all_grey():
+    line = timelines(runs("fusemax", skip=True), machine("fusemax"))[0]
+    middle = (line.stretches[0][1] + line.stretches[1][0]) // 2
+    for draw in (waterfall, occupancy):
+        figure = draw(runs("fusemax", skip=True), machine("fusemax"), window=(middle, middle + 50))
+        assert any("not in the log" in text.get_text().lower() for text in figure.texts)
+        rendered(figure)
 
 
 def test_a_window_outside_is_refused():
