@@ -7,9 +7,9 @@ cached on disk.
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 from functools import lru_cache
-from pathlib import Path as FilePath
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -54,7 +54,7 @@ def _second(module: ModuleType) -> ModuleType:
     assert module.__file__ is not None
     copy = ModuleType(f"{module.__name__}_compiled")
     copy.__file__ = module.__file__
-    tree = _Unsigned().visit(ast.parse(FilePath(module.__file__).read_text()))
+    tree = _Unsigned().visit(ast.parse(inspect.getsource(module)))
     copy.__dict__["uint64"] = np.uint64
     sys.modules[copy.__name__] = copy  # numba's cache finds a function's globals by its module's name
     exec(compile(ast.fix_missing_locations(tree), module.__file__, "exec"), copy.__dict__)

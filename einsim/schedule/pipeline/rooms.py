@@ -165,12 +165,15 @@ class Rooms:
         found = [self._pool(at, transfer) for at, transfer in self.moves if self._keeps(transfer)]
         kept: dict[tuple[str, str], Pool] = {}
         for each, handed in zip(held, self.handed, strict=False):  # of no plan, nothing is held
-            if each.level in self.memories:
-                words = (each.words,) * len(self.linker.strands[handed.source].slots)
-                last = kept.get((each.level, each.tensor))
-                copies = max(1, each.copies, last.limit if last else 1)
-                kept[each.level, each.tensor] = Pool(each.tensor, each.level, handed.source, Flag(), handed.reader,
-                                                     Flag(), 1, copies, words)  # fmt: skip
+            if each.level not in self.memories:
+                continue
+            last = kept.get((each.level, each.tensor))
+            words = max(each.words, *(last.words if last else (0,)))  # what the first of its readers needs may be more
+            copies = max(1, each.copies, last.limit if last else 1)
+            kept[each.level, each.tensor] = Pool(
+                each.tensor, each.level, handed.source, Flag(), handed.reader, Flag(), 1, copies,
+                (words,) * len(self.linker.strands[handed.source].slots),
+            )  # fmt: skip
         return self._extended([*found, *kept.values()])
 
     def _keeps(self, transfer: Transfer) -> bool:
