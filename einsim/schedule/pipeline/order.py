@@ -169,8 +169,10 @@ class Ordering:
     ) -> int:
         """When a strand outside of the epoch's loops is planned: all of it after what it needs, at one time."""
         links = [link for link in self.links if link.room is None and link.back == 0]
-        after = [last[link.source] + 1 - link.back * interval for link in (*links, *barriers)
-                 if link.reader == number and link.source in last]  # fmt: skip
+        after = [last[link.source] + 1 for link in links if link.reader == number and link.source in last]
+        if barriers:  # within its phase, by the strands' order after what is planned for the same cycle
+            after = [last[link.source] + int(link.source > number) - link.back * interval for link in (*links, *barriers)
+                     if link.reader == number and link.source in last]  # fmt: skip
         before = [found[link.reader].at[0] - 1 for link in links if link.source == number and link.reader in found]
         return max(after) if after else min(before, default=0)
 
