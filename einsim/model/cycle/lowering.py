@@ -85,7 +85,15 @@ def lower_program(program: Program, machine: Architecture, timing: Timing, *, sk
 
 
 def _refuse_overflow(program: Program) -> None:
-    most = max([1, *(start.at[-1] + start.pace[0] * max(s.units) for s, start in zip(program.strands, program.starts, strict=True))])
+    most = max(
+        [
+            1,
+            *(
+                start.at[-1] + start.pace[0] * max(s.units)
+                for s, start in zip(program.strands, program.starts, strict=True)
+            ),
+        ]
+    )
     if (program.epochs.count + 1024) * max(program.interval, 1) + most >= at.NEVER // CHANNEL_UNIT:
         raise SpecError(
             f"{program.name}: {program.epochs.count} epochs of {program.interval} cycles are more than 64 bits hold",
@@ -135,7 +143,9 @@ def merged_loops(program: Program) -> int:
             special.add(position)
             position = epochs.parent(position)
     filtered = {rank for forms in program.filters for form in forms for rank, _ in form.factors}
-    depths = [strand.depth for strand in program.strands] + [f.depth for f in flags if f.kind in {When.FIRST, When.LAST}]
+    depths = [strand.depth for strand in program.strands] + [
+        f.depth for f in flags if f.kind in {When.FIRST, When.LAST}
+    ]
     count = 0
     for position, loop in enumerate(epochs.loops):
         if position in special or loop.rank in filtered or epochs.extents[position] != (loop.tile,):
@@ -152,7 +162,9 @@ class _Writer:
         self.space = _Space()
         self.ring = 2 << (most_ahead(program) + in_flight(program) - 1).bit_length()
         resources = program.resources
-        self.order = tuple(sorted(range(len(program.strands)), key=lambda n: resources.index(program.strands[n].resource)))
+        self.order = tuple(
+            sorted(range(len(program.strands)), key=lambda n: resources.index(program.strands[n].resource))
+        )
         self.place = {number: row for row, number in enumerate(self.order)}
         both = [flag for pool in program.pools for flag in (pool.opens, pool.closes)]
         self.flags = list(dict.fromkeys([Flag(), *(s.when for s in program.strands), *both]))
@@ -253,7 +265,9 @@ class _Writer:
         for group, forms in enumerate(self.program.filters):
             for form in forms:
                 factors = dict(form.factors)
-                beyond = [f * (epochs.sizes[rank] - 1) for rank, f in factors.items() if rank not in innermost and f > 0]
+                beyond = [
+                    f * (epochs.sizes[rank] - 1) for rank, f in factors.items() if rank not in innermost and f > 0
+                ]
                 row = [group, form.constant + sum(beyond)]
                 for position in range(fewer, len(epochs.loops)):
                     factor = factors.get(epochs.loops[position].rank, 0)
@@ -326,7 +340,10 @@ class _Writer:
         header[at.CHANNEL_UNIT], header[at.RESPONSE], header[at.PORT_CYCLE] = CHANNEL_UNIT, response, -1
         header[at.READ_PORTS], header[at.WRITE_PORTS] = (-1 if port is None else port for port in ports)
         header[at.REFERENCE] = self.strand_at(min(whole, key=lambda n: program.starts[n].at[0], default=0))
-        header[at.SKIPS], header[at.FAR] = int(skip and bool(program.epochs.loops)), 4 * (delay + spacing) + 2 * response + 64
+        header[at.SKIPS], header[at.FAR] = (
+            int(skip and bool(program.epochs.loops)),
+            4 * (delay + spacing) + 2 * response + 64,
+        )
 
     def history(self, *, skip: bool) -> None:
         """Room for pictures of the state."""
@@ -338,7 +355,9 @@ class _Writer:
         widest = max([1, *(max([1, *strand.units]) for strand in program.strands)])
         header[at.PICTURE] = space.room(length)
         header[at.SPARE] = space.room(max(self.ring * max(widest, header[at.EPOCH_SIZE]), pools))
-        kept = len(program.resources) * (3 + at.CAUSES) + sum(len(s.slots) for s in program.strands) + len(program.pools)
+        kept = (
+            len(program.resources) * (3 + at.CAUSES) + sum(len(s.slots) for s in program.strands) + len(program.pools)
+        )
         header[at.SNAPSHOT_SIZE] = at.S_COUNTERS + kept + length
         header[at.SNAPSHOTS] = int(np.clip(PICTURES // header[at.SNAPSHOT_SIZE], 2, CHANNEL_UNIT)) if skip else 0
         loops = header[at.N_LOOPS]

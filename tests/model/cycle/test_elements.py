@@ -1,4 +1,4 @@
-"""Slots of PE(0,0), moved on element by element: no element does two things at once, nothing is used before it is there."""
+"""Slots of PE(0,0), moved on element by element: each does one thing at a time, with operands that are there."""
 
 import pytest
 
@@ -9,8 +9,8 @@ from einsim.schedule.pipeline.timing import Timing
 from .small import built, design_of
 
 SIZES = {"B": 1, "H": 2, "E": 3, "F": 4, "M": 11, "P": 13}
-CHANGES = ["arch.array2d.rows=4", "arch.array2d.columns=3", "arch.array1d.lanes=3", "arch.array2d.operations.mac.latency=4",
-           "arch.array1d.operations.mac.latency=3"]  # fmt: skip
+CHANGES = ["arch.array2d.rows=4", "arch.array2d.columns=3", "arch.array1d.lanes=3",
+           "arch.array2d.operations.mac.latency=4", "arch.array1d.operations.mac.latency=3"]  # fmt: skip
 ENDS = {"array2d": (4, 3), "array1d": (1, 3)}
 
 

@@ -1,4 +1,4 @@
-"""The compiled simulator, skipping or not, and the interpreted one do what the event simulator does, cycle for cycle."""
+"""The compiled simulator, skipping or not, and the interpreted one: cycle for cycle what the event simulator does."""
 
 import pytest
 from hypothesis import given
