@@ -177,7 +177,7 @@ class Ordering:
         return max(after) if after else min(before, default=0)
 
     def beside(self, number: int, found: dict[int, Start], last: dict[int, int]) -> Start:
-        """When a transfer is planned: with the slots of the Einsum that it is for, or after those it is of."""
+        """When a transfer is planned: with the first slot of each unit of the Einsum that it is for, or the last it is of."""
         strand = self.linker.strands[number]
         owner = self.linker.index[strand.einsum]
         start = found[owner]
@@ -186,6 +186,9 @@ class Ordering:
             return Start((last[owner] if strand.resource == STORE else start.at[0],), in_units=True)
         if start.in_units:
             return start
+        if strand.resource == STORE:
+            last_slots = (ceil_div((unit + 1) * slots, units) - 1 for unit in range(units))
+            return Start(tuple(start.at[slot] for slot in last_slots), in_units=True)
         return Start(tuple(start.at[ceil_div(unit * slots, units)] for unit in range(units)), in_units=True)
 
 
