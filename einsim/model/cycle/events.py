@@ -18,11 +18,10 @@ from einsim.errors import InfeasibleError
 from einsim.model.cycle.lowering import most_ahead
 from einsim.model.cycle.simulate import Run
 from einsim.schedule.pipeline.epochs import Epochs
-from einsim.schedule.pipeline.filters import Filters
+from einsim.schedule.pipeline.filters import Filters, Form
 from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Flag, Link, Pool, Program, Strand, When
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.architecture import Architecture
-from einsim.spec.expressions import ceil_div
 
 PARTS: Final = 64
 """Parts of a cycle in which the channel is booked."""
@@ -78,7 +77,7 @@ def epochs_of(epochs: Epochs, filters: Filters) -> list[Epoch]:
     return [epoch for epoch in inside((), ()) if not filters or any(_may_hold(epochs, epoch, each) for each in filters)]
 
 
-def _may_hold(epochs: Epochs, epoch: Epoch, forms: Filters[0]) -> bool:  # type: ignore[valid-type]
+def _may_hold(epochs: Epochs, epoch: Epoch, forms: tuple[Form, ...]) -> bool:
     """Whether each of some conditions holds for some point of an epoch's tile."""
     first = dict.fromkeys(epochs.sizes, 0)
     extent = dict(epochs.sizes)
@@ -314,7 +313,7 @@ class Events:
         """Books the channel for a unit; returns the cycle from which its data are there."""
         self.channel = max(self.channel, cycle * PARTS) + self.parts(strand, kind)
         response = self.timing.response(self.machine, self.machine.outermost) if strand.resource == LOAD else 0
-        return ceil_div(self.channel, PARTS) + response
+        return -(-self.channel // PARTS) + response
 
     def parts(self, strand: Strand, kind: int) -> int:
         """Parts of a cycle that a unit takes on the channel."""

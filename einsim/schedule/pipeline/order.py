@@ -186,13 +186,15 @@ class Ordering:
     ) -> int:
         """When a strand outside of the epoch's loops is planned: all of it after what it needs, at one time."""
         links = [link for link in self.links if link.room is None and link.back == 0]
-        after = [last[link.source] + 1 - link.back * interval for link in (*links, *barriers)
-                 if link.reader == number and link.source in last]  # fmt: skip
+        after = [last[link.source] + 1 for link in links if link.reader == number and link.source in last]
+        if barriers:  # within its phase, by the strands' order after what is planned for the same cycle
+            after = [last[link.source] + int(link.source > number) - link.back * interval
+                     for link in (*links, *barriers) if link.reader == number and link.source in last]  # fmt: skip
         before = [found[link.reader].at[0] - 1 for link in links if link.source == number and link.reader in found]
         return max(after) if after else min(before, default=0)
 
     def beside(self, number: int, found: dict[int, Start], last: dict[int, int]) -> Start:
-        """When a transfer is planned: with the slots of the Einsum that it is for, or after those it is of."""
+        """When a transfer is planned: with the first slots of units of the Einsum that it is for, or the last it is of."""
         strand = self.linker.strands[number]
         owner = self.linker.index[strand.einsum]
         start = found[owner]
@@ -201,6 +203,9 @@ class Ordering:
             return Start((last[owner] if strand.resource == STORE else start.at[0],), in_units=True)
         if start.in_units:
             return start
+        if strand.resource == STORE:
+            last_slots = (ceil_div((unit + 1) * slots, units) - 1 for unit in range(units))
+            return Start(tuple(start.at[slot] for slot in last_slots), in_units=True)
         return Start(tuple(start.at[ceil_div(unit * slots, units)] for unit in range(units)), in_units=True)
 
 

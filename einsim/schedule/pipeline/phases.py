@@ -88,7 +88,7 @@ class Phased:
             lengths = [0]
             for side in sides:
                 lengths.append(self.side([strand for strand in side if strand in number], number, jobs, at, base))
-            base += max(lengths) + sum(strand not in number for side in sides for strand in side)
+            base += max(lengths)
         for strand, n in number.items():
             at[n] = at[n] + lags[strand] * base
         used: dict[str, int] = {}

@@ -16,8 +16,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from einsim.spec.expressions import ceil_div
-
 MOST_SLOTS: Final = 20_000
 """Slots of an epoch up to which every slot is placed; larger strands are spread evenly."""
 TRIES: Final = 64
@@ -37,13 +35,13 @@ class Job:
 
     def first(self, step: int, steps: int) -> int:
         """The first slot of one of the shared steps of an instance."""
-        unit = ceil_div(step * self.units, steps)
-        return ceil_div(unit * self.slots, self.units)
+        unit = -(-step * self.units // steps)
+        return -(-unit * self.slots // self.units)
 
     def last(self, step: int, steps: int) -> int:
         """The last slot of one of the shared steps."""
-        unit = ceil_div((step + 1) * self.units, steps)
-        return max(0, ceil_div(unit * self.slots, self.units) - 1)
+        unit = -(-(step + 1) * self.units // steps)
+        return max(0, -(-unit * self.slots // self.units) - 1)
 
 
 @dataclass(frozen=True, slots=True)

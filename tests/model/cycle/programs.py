@@ -96,7 +96,7 @@ class Maker:
         units = tuple(max(1, min(n, random.choice([1, 2, 3, n]))) for n in slots)
         return Strand(f"E{number}", f"E{number}", random.choice(ARRAYS), depth, slots, units,
                       tuple(random.randint(0, 5) for _ in slots), (), when, random.choice([1, 1, 1, 2, 4]),
-                      random.choice([1, 1, 3, 6]), random.choice([0, 0, 0, 1, 2]), random.choice([0, 0, 0, 1, 2]))  # fmt: skip
+                      random.choice([1, 1, 3, 6]), *(random.choice([0, 0, 0, 1, 2]) for _ in range(2)))  # fmt: skip
 
     def transfer(self, number: int) -> Strand:
         random, whole = self.random, len(self.epochs.loops)
@@ -115,7 +115,7 @@ class Maker:
         random = self.random
         in_units = not strand.computes or random.random() < 0.25
         first = random.randint(0, 2 * self.interval)
-        number = max(1, max(strand.units if in_units else strand.slots))
+        number = max(1, *(strand.units if in_units else strand.slots))
         if random.random() < 0.2:
             return Start((first,), (random.randint(0, max(0, self.interval - 1)), number), in_units)
         inside = sorted(first + random.randrange(self.interval) for _ in range(number))
