@@ -180,7 +180,7 @@ class Maker:
             name="random", epochs=self.epochs, strands=tuple(self.strands), links=tuple(links),
             pools=tuple(self.pools(links)), fixed={"buffer": random.randint(0, 5)}, interval=self.interval,
             starts=tuple(self.starts), held=(), resources=(*ARRAYS, LOAD, STORE), filters=random_filters(random),
-            resource_bound=1, recurrence_bound=1,
+            registers={}, resource_bound=1, recurrence_bound=1,
         )  # fmt: skip
 
 
