@@ -194,7 +194,7 @@ class Ordering:
         return max(after) if after else min(before, default=0)
 
     def beside(self, number: int, found: dict[int, Start], last: dict[int, int]) -> Start:
-        """When a transfer is planned: with the first slots of units of the Einsum that it is for, or the last it is of."""
+        """When a transfer is planned: with the first slots of units that it is for, or the last of those it is of."""
         strand = self.linker.strands[number]
         owner = self.linker.index[strand.einsum]
         start = found[owner]
