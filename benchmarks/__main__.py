@@ -6,6 +6,7 @@ import os
 
 from rich.console import Console
 
+from benchmarks import cycle_speed
 from benchmarks.main_job import PUBLISHED_S, run
 from benchmarks.model_speed import CONFIGURATIONS, measure
 from einsim.report.tables import table
@@ -38,6 +39,16 @@ def main() -> None:
     console.print(
         table(f"Closed form, {DESIGNS:,} random machines and lengths, {os.cpu_count()} cores", columns, lines)
     )
+    cycle = cycle_speed.measure()
+    console.print()
+    console.print(
+        table(
+            "Cycle model, FuseMax, one core: every issue simulated; BERT at 1M tokens, exact, code loaded",
+            ("issues/s", "event simulator", "ratio", "1M tokens, s", "cycles", "closed form, s"),
+            [(f"{cycle.compiled_per_s:,.0f}", f"{cycle.events_per_s:,.0f}", f"{cycle.ratio:,.0f}x",
+              f"{cycle.long_s:.2f}", f"{cycle.long_cycles:,}", f"{cycle.closed_s:.3f}")],
+        )
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -2,9 +2,15 @@
 
 import pytest
 
+from benchmarks import cycle_speed
 from benchmarks.model_speed import CONFIGURATIONS, measure
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 def test_model_speed_counts_alike_together_and_alone(configuration):
     assert measure(configuration, 2500, sample=5).worst_difference < 1e-12
+
+
+def test_cycle_speed_simulates_alike_fast_and_slowly(monkeypatch):
+    monkeypatch.setattr(cycle_speed, "SMALL", {"B": 1, "H": 1, "E": 4, "F": 4, "M": 512, "P": 512})
+    assert cycle_speed.measure(1024).same

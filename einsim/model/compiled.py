@@ -7,6 +7,7 @@ cached on disk.
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 import sys
 from functools import lru_cache
@@ -24,17 +25,20 @@ def compiled(modules: tuple[ModuleType, ...]) -> ModuleType:
 
     Lazily, cached, with the interpreter lock released. A module may take functions from those before it. Functions
     that take a memory (`layout.Memory`) and integers only are compiled for just that, callees first: numba would
-    compile them once more for every constant among their arguments.
+    compile them once more for every constant among their arguments. Name all modules whose functions and constants
+    they use: the cache is for just these sources.
     """
     from numba import njit  # noqa: PLC0415 - importing numba costs half a second and most commands need none
 
     jitted: dict[FunctionType, Any] = {}
     copy = modules[-1]
+    digest = hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()[:12]
     for module in modules:
         copy = _second(module)
         for name, function in list(vars(copy).items()):
             if isinstance(function, FunctionType) and function.__module__ == copy.__name__:
                 inner = _signature(function) is not None and name not in ENTRIES
+                function.__qualname__ = f"{name}_{digest}"  # numba's cache knows a function's own source only
                 options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if inner else {}
                 jitted[getattr(module, name)] = njit(cache=True, nogil=True, error_model="numpy", **options)(function)
                 setattr(copy, name, jitted[getattr(module, name)])

@@ -46,7 +46,8 @@ class Memory(Record):
     )
     prefetch_tiles: Delay = Field(
         1,
-        description="Tiles of a tensor that may arrive beside those in use, where there is room; 1 is double buffering (more where tiles are small: see docs/microarchitecture.md)",
+        description="Tiles of a tensor that may arrive beside those in use, where there is room; 1 is double buffering "
+        "(more where tiles are small, see docs/microarchitecture.md)",
     )
 
 

@@ -123,3 +123,24 @@ def test_interrupt_keeps_what_is_done(tmp_path):
         done = len(pl.read_parquet(out / "results.parquet"))
         assert 0 < done < 390
         assert json.loads((out / "manifest.json").read_text())["complete"] is False
+
+
+def test_the_cycle_model_beside_the_closed_form_or_instead(tmp_path):
+    frames = {}
+    for model in ("both", "cycle"):
+        path = tmp_path / f"{model}.yaml"
+        path.write_text(SMALL.replace("axes:", f"time_model: {model}\naxes:"))
+        out = tmp_path / model
+        assert einsim("sweep", str(path), "--out", str(out)).code == 0
+        frames[model] = pl.read_parquet(out / "results.parquet")
+    both, cycle = frames["both"], frames["cycle"]
+    assert (both["simulated/latency_s"] > both["latency_s"]).all()
+    assert cycle["latency_s"].to_list() == both["simulated/latency_s"].to_list()
+    assert cycle["util_2d"].to_list() == both["simulated/util_2d"].to_list()
+    assert both["simulated/cycles"].dtype == pl.Int64
+    for array in ("array1d", "array2d"):
+        shares = both.select(pl.sum_horizontal(pl.col(f"^stalls/{array}/.*$")))
+        assert shares.to_series().is_between(0, 1).all()
+    words = cycle["command"][0].split()
+    alone = einsim(*words[1:], "--json").json
+    assert alone["latency_s"] == cycle["latency_s"][0]

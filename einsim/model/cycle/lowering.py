@@ -87,6 +87,7 @@ def lower_program(program: Program, machine: Architecture, timing: Timing, *, sk
     Raises SpecError where 64 bits might not hold its cycles.
     """
     _refuse_overflow(program)
+    _refuse_ports(program, machine, timing)
     writer = _Writer(program, machine, timing)
     return writer.write(skip=skip, log=log)
 
@@ -106,6 +107,15 @@ def _refuse_overflow(program: Program) -> None:
             f"{program.name}: {program.epochs.count} epochs of {program.interval} cycles are more than 64 bits hold",
             remedy="use the closed form for this size",
         )
+
+
+def _refuse_ports(program: Program, machine: Architecture, timing: Timing) -> None:
+    """Raises SpecError for a slot that needs more rows than there are ports: it would never issue."""
+    buffer = machine.memories[list(machine.memories)[-1]]
+    for strand in program.strands if timing.memory else ():
+        for rows, ports in ((strand.reads, buffer.read_ports), (strand.writes, buffer.write_ports)):
+            if ports is not None and rows > ports:
+                raise SpecError(f"{strand.name}: {rows} rows in a slot, {ports} ports", remedy="give it a slower pace")
 
 
 def channel_time(machine: Architecture, words: Number) -> int:

@@ -252,7 +252,7 @@ def alike(M: Memory, level: int, before: int, most: int) -> int:
     for further in range(before + 1 - now, most + 1):
         for place in range(inner):
             if is_empty_at(M, level, now + further, place) != is_empty_at(M, level, before, place):
-                return max(0, further - 1)
+                return max(0, further - 2)  # the last of them still looks at one that is alike
     return most
 
 

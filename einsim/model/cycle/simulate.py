@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from einsim.errors import InfeasibleError
 from einsim.model.compiled import compiled
-from einsim.model.cycle import kernel, repeat, strands, walk
+from einsim.model.cycle import kernel, layout, repeat, strands, walk
 from einsim.model.cycle import layout as at
 from einsim.model.cycle.lowering import CHANNEL_UNIT, Lowered, lower_program
 from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Program
@@ -18,7 +18,7 @@ from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.architecture import Architecture
 from einsim.spec.expressions import Number
 
-KERNELS: Final = (walk, strands, repeat, kernel)
+KERNELS: Final = (layout, walk, strands, repeat, kernel)
 CHUNK: Final = 1 << 24
 """Issues between two looks at whether the user wants to stop."""
 

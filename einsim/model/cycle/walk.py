@@ -69,7 +69,7 @@ def is_empty(M: Memory, at: int) -> bool:
 
 
 def is_used_again(M: Memory, at: int, still: int, by: int) -> bool:
-    """Whether a tile that the loops in `still` leave where it is has points in a later epoch (`by` 1) or earlier (-1)."""
+    """Whether a tile that the loops in `still` leave has points in later (`by` 1) or earlier (-1) epochs."""
     loops = M[N_LOOPS]
     probe = M[PROBE]
     copy_cells(M, at, probe, 3 * loops)
