@@ -191,7 +191,7 @@ class Events:
         strand = self.program.strands[issue.strand]
         found = [(self.last.get(issue.strand, -strand.spacing) + strand.spacing, Cause.LATENCY, 0)]
         if issue.begins:
-            for link in self.program.links:
+            for link in sorted(self.program.links, key=lambda each: max(each.shares) > 1):
                 if link.reader == issue.strand:
                     met = self.met(link, issue)
                     if met is None:

@@ -11,6 +11,7 @@ from einsim.schedule.environment import environment
 from einsim.schedule.flow import Flow, flow_of
 from einsim.schedule.liveness import Liveness
 from einsim.schedule.nest import EinsumSchedule, Loop, Schedule, Shortfall
+from einsim.schedule.pipeline.check import check_order
 from einsim.schedule.pipeline.filters import Filters, filters_of
 from einsim.schedule.pipeline.links import Linker
 from einsim.schedule.pipeline.order import Ordering
@@ -127,6 +128,7 @@ def _program(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) ->
         resource_bound=order.resource_bound,
         recurrence_bound=order.recurrence_bound,
     )
+    check_order(program)
     return program, order.shortfalls
 
 
