@@ -25,8 +25,8 @@ def check_order(program: Program) -> None:
             if used < made:
                 needs = f"needs {link.tensor or 'the end'} of {source.name}, planned for cycle {made}"
                 raise SpecError(
-                    f"{program.name}: {reader.name}, planned for cycle {used} of its epoch, {needs} on the same resource "
-                    f"({source.resource})",
+                    f"{program.name}: {reader.name}, planned for cycle {used} of its epoch, {needs} on the same "
+                    f"resource ({source.resource})",
                     remedy=f"plan {source.name} first",
                 )
 
