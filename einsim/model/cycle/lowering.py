@@ -81,15 +81,17 @@ class _Space:
         return memory
 
 
-def lower_program(program: Program, machine: Architecture, timing: Timing, *, skip: bool, log: int = 0) -> Lowered:
+def lower_program(
+    program: Program, machine: Architecture, timing: Timing, *, skip: bool, log: int = 0, pictures: int = PICTURES
+) -> Lowered:  # fmt: skip
     """The memory of a run of a program before its first cycle, with room for `log` issues to be written down.
 
-    Raises SpecError where 64 bits might not hold its cycles.
+    `pictures`: numbers that the pictures of each loop may take. Raises SpecError where 64 bits might not hold cycles.
     """
     _refuse_overflow(program)
     _refuse_ports(program, machine, timing)
     writer = _Writer(program, machine, timing)
-    return writer.write(skip=skip, log=log)
+    return writer.write(skip=skip, log=log, pictures=pictures)
 
 
 def _refuse_overflow(program: Program) -> None:
@@ -196,7 +198,7 @@ class _Writer:
         """The address of a strand by its number in the program."""
         return self.strands_at + self.place[number] * at.STRAND_SIZE
 
-    def write(self, *, skip: bool, log: int) -> Lowered:
+    def write(self, *, skip: bool, log: int, pictures: int) -> Lowered:
         space, header, program = self.space, self.space.header, self.program
         strands = space.room(len(program.strands) * at.STRAND_SIZE)
         assert strands == self.strands_at
@@ -208,7 +210,7 @@ class _Writer:
         rows = [cell for row, number in enumerate(self.order) for cell in self.strand(row, number, pools)]
         self.numbers(skip=skip)
         header[at.LOG], header[at.LOG_SIZE] = space.room(log * at.LOG_ROW), log
-        self.history(skip=skip)
+        self.history(skip=skip, pictures=pictures)
         memory = space.memory()
         memory[strands : strands + len(rows)] = rows
         return Lowered(memory, self.order, self.levels)
@@ -365,7 +367,7 @@ class _Writer:
             4 * (delay + spacing) + 2 * response + 64,
         )
 
-    def history(self, *, skip: bool) -> None:
+    def history(self, *, skip: bool, pictures: int) -> None:
         """Room for pictures of the state."""
         space, header, program = self.space, self.space.header, self.program
         units = sum(max([1, *strand.units]) for strand in program.strands)
@@ -379,7 +381,7 @@ class _Writer:
             len(program.resources) * (3 + at.CAUSES) + sum(len(s.slots) for s in program.strands) + len(program.pools)
         )
         header[at.SNAPSHOT_SIZE] = at.S_COUNTERS + kept + length
-        header[at.SNAPSHOTS] = int(np.clip(PICTURES // header[at.SNAPSHOT_SIZE], 2, CHANNEL_UNIT)) if skip else 0
+        header[at.SNAPSHOTS] = int(np.clip(pictures // header[at.SNAPSHOT_SIZE], 2, CHANNEL_UNIT)) if skip else 0
         loops = header[at.N_LOOPS]
         header[at.HISTORY] = space.room(loops * (1 + header[at.SNAPSHOTS] * header[at.SNAPSHOT_SIZE]) if skip else 0)
 

@@ -12,13 +12,15 @@ from einsim.errors import InfeasibleError
 from einsim.model.compiled import compiled
 from einsim.model.cycle import kernel, layout, repeat, strands, walk
 from einsim.model.cycle import layout as at
-from einsim.model.cycle.lowering import CHANNEL_UNIT, Lowered, lower_program
+from einsim.model.cycle.lowering import CHANNEL_UNIT, PICTURES, Lowered, lower_program
 from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Program
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.architecture import Architecture
 from einsim.spec.expressions import Number
 
 KERNELS: Final = (layout, walk, strands, repeat, kernel)
+FEW_PICTURES: Final = 1 << 16
+"""Numbers that pictures may take in an interpreted run, whose memory is a list."""
 CHUNK: Final = 1 << 24
 """Issues between two looks at whether the user wants to stop."""
 
@@ -71,7 +73,8 @@ def simulate(
     most: slots that may be simulated one by one. Raises InfeasibleError where resources wait for each other in a
     circle, or where `most` is not enough; SpecError where 64 bits are not.
     """
-    lowered = lower_program(program, machine, timing, skip=skip, log=log)
+    pictures = FEW_PICTURES if interpreted else PICTURES
+    lowered = lower_program(program, machine, timing, skip=skip, log=log, pictures=pictures)
     run: Any = kernel if interpreted else compiled(KERNELS)
     memory: Any = lowered.memory.tolist() if interpreted else lowered.memory
     run.begin(memory)
