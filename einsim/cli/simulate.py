@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -27,9 +27,6 @@ from einsim.report.simulation import simulation_report
 from einsim.schedule.pipeline.timing import IDEAL, Timing
 from einsim.spec.configuration import Accounting, load_design
 from einsim.spec.overrides import parse_override
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LOGGED = 400_000
 """Issues that are written down for traces and pictures."""
@@ -90,21 +87,15 @@ def _write(simulation: Simulation, trace: Path | None, waterfall: Path | None, o
 
         trace.write_text(json_text.dumps(traces.trace(runs, machine)))
     title = f"{simulation.design.mapping.name}: {simulation.design.cascade.name} on {machine.name}"
+    if waterfall is None and occupancy is None:
+        return
+    from einsim.report.drawing import save_as  # noqa: PLC0415 - matplotlib takes long to import
+
     if waterfall is not None:
         from einsim.report import waterfall as waterfalls  # noqa: PLC0415 - matplotlib takes long to import
 
-        save(waterfalls.waterfall(runs, machine, title=title), waterfall, "--waterfall")
+        save_as(waterfalls.waterfall(runs, machine, title=title), waterfall, "--waterfall")
     if occupancy is not None:
         from einsim.report import occupancy as occupancies  # noqa: PLC0415 - likewise
 
-        save(occupancies.occupancy(runs, machine, title=title), occupancy, "--occupancy")
-
-
-def save(figure: Figure, path: Path, option: str) -> None:
-    """Writes a picture in the format that its name says."""
-    try:
-        figure.savefig(path)
-    except ValueError as error:
-        raise SpecError(
-            str(error).partition("\n")[0], at=Location(option), remedy="end its name in .svg, .png or .pdf"
-        ) from None
+        save_as(occupancies.occupancy(runs, machine, title=title), occupancy, "--occupancy")

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from einsim.errors import Location, SpecError
 from einsim.explore.store import write_file
 from einsim.report.figures import FigureKind, draw
 from einsim.report.style import METADATA, saving
@@ -32,6 +33,14 @@ def draw_files(
 def save_figure(figure: Figure, name: str, folder: Path) -> list[Path]:
     """Writes a figure as PNG and SVG; returns the files. Raises SpecError on a disk error."""
     return [write_file(folder / f"{name}.{suffix}", partial(_save, figure, suffix)) for suffix in FORMATS]
+
+
+def save_as(figure: Figure, path: Path, option: str) -> None:
+    """Writes a figure in the format that its file's name says; raises SpecError, naming the option, for another."""
+    suffix = path.suffix.lstrip(".").lower()
+    if suffix not in METADATA:
+        raise SpecError(f"no format {path.suffix!r}", at=Location(option), remedy="end the name in .svg, .png or .pdf")
+    _save(figure, suffix, path)
 
 
 def _save(figure: Figure, suffix: str, target: Path) -> None:
