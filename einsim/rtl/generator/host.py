@@ -1,0 +1,169 @@
+"""What the other end of the streams does: tiles in the order in which control asks for them, results put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from einsim.errors import SpecError
+from einsim.rtl.formats import Patterns
+from einsim.rtl.generator.hardware import Duty, Hardware, Place, Store
+from einsim.schedule.pipeline.program import LOAD, STORE, Flag, When
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One transfer: its strand, and where its tile begins and ends along every base rank that loops walk over."""
+
+    strand: int
+    ranges: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The streams of runs of some sizes."""
+
+    hardware: Hardware
+    sizes: Mapping[str, int]
+
+    def epochs(self) -> list[tuple[tuple[int, ...], dict[str, tuple[int, int]]]]:
+        """Every epoch: indices of its loops, and the range of each rank in it."""
+        loops = self.hardware.program.epochs.loops
+        found: list[tuple[tuple[int, ...], dict[str, tuple[int, int]]]] = [((), {})]
+        for loop in loops:
+            tile, deeper = int(loop.tile), []
+            for indices, ranges in found:
+                start, end = ranges.get(loop.rank, (0, self.sizes[loop.rank]))
+                for number, at in enumerate(range(start, end, tile)):
+                    deeper.append(((*indices, number), {**ranges, loop.rank: (at, min(at + tile, end))}))
+            found = deeper
+        return found
+
+    def instances(self, duty: Duty) -> list[int]:
+        """Numbers of the epochs in which a strand has an instance."""
+        every = [indices for indices, _ in self.epochs()]
+        return [n for n in range(len(every)) if _has(duty.strand.when, every, n)]
+
+    def loads(self) -> list[Piece]:
+        """Tiles in the order of the stream in."""
+        return self._pieces(LOAD)
+
+    def stores(self) -> list[Piece]:
+        """Tiles in the order of the stream out."""
+        return self._pieces(STORE)
+
+    def _pieces(self, resource: str) -> list[Piece]:
+        epochs, interval = self.epochs(), self.hardware.program.interval
+        found = []
+        for duty in self.hardware.on(resource):
+            for n in self.instances(duty):
+                indices, ranges = epochs[n]
+                around = [ranges]
+                if duty.counted:  # its units are the iterations of the loops inside its own
+                    depth = duty.strand.depth
+                    around = [r for i, r in epochs if i[:depth] == indices[:depth]]
+                    around = [r for k, r in enumerate(around) if r not in around[:k]]
+                    around = _distinct(around, self._own_ranks(duty))
+                for unit, each in enumerate(around):
+                    found.append((n * interval + duty.start.planned(unit), duty.number, n, unit, Piece(duty.number, each)))
+        return [piece for *_, piece in sorted(found, key=lambda each: each[:4])]
+
+    def _own_ranks(self, duty: Duty) -> set[str]:
+        store = (duty.results or [source.use for source in duty.sources])[0].store
+        return {rank for rank in self.ranks(store)}
+
+    def ranks(self, store: Store) -> tuple[str, ...]:
+        """Base ranks of a tensor, in the order of its declaration."""
+        cascade = self.hardware.design.cascade
+        declared = next((each.ranks for each in cascade.inputs if each.name == store.tensor), None)
+        return declared if declared is not None else cascade.einsum(store.tensor).output.ranks
+
+    def axis(self, store: Store) -> str:
+        """The rank that lies along the axis at which a store stands."""
+        name = {Place.WEST: "rows", Place.NORTH: "columns", Place.OUT: "lanes"}[store.place]
+        for body in self.hardware.assembly.group.bodies:
+            for access in body.einsum.accesses:
+                if (access.tensor == store.tensor and store.place is Place.OUT) or f"{access.tensor}_{store.place.value}" == store.name:
+                    return next(loop.rank for loop in body.einsum.spatial if loop.axis == name)
+        raise AssertionError(store.name)
+
+    def beats(self, inputs: Mapping[str, Patterns]) -> Patterns:
+        """The stream in: (beats, words of a beat). Inputs have the shapes that the cascade declares."""
+        operand, width = self.hardware.operand, self.hardware.beat
+        tiles = []
+        for piece in self.loads():
+            store = self.hardware.duties[piece.strand].results[0].store
+            axis, ranks = self.axis(store), self.ranks(store)
+            if store.tensor not in inputs:
+                raise SpecError(f"input {store.tensor!r} is missing")
+            array = np.asarray(inputs[store.tensor], operand.dtype)
+            wanted = tuple(self.sizes[rank] for rank in ranks)
+            if array.shape != wanted:
+                raise SpecError(f"input {store.tensor!r} has the shape {array.shape}", remedy=f"it must have {wanted}")
+            array = np.moveaxis(array, ranks.index(axis), -1)
+            start, end = piece.ranges[axis]
+            tile = array[..., start:end].reshape(-1, end - start)
+            tiles.append(np.pad(tile, ((0, 0), (0, width - tile.shape[1]))))
+        return np.concatenate(tiles)
+
+    def results(self, beats: Patterns) -> dict[str, Patterns]:
+        """The tensor that came out, from (beats, columns)."""
+        found: dict[str, Patterns] = {}
+        at = 0
+        for piece in self.stores():
+            duty = self.hardware.duties[piece.strand]
+            store = duty.sources[0].use.store
+            axis, ranks = self.axis(store), self.ranks(store)
+            shape = [self.sizes[rank] for rank in ranks if rank != axis] + [self.sizes[axis]]
+            array = found.setdefault(store.tensor, np.zeros(shape, self.hardware.operand.dtype))
+            start, end = piece.ranges[axis]
+            tile = beats[at : at + store.rows, : end - start]
+            array[..., start:end] = tile.reshape(*shape[:-1], end - start)
+            at += store.rows
+        for name, array in found.items():
+            store = next(store for store in self.hardware.at(Place.OUT) if store.tensor == name)
+            found[name] = np.moveaxis(array, -1, self.ranks(store).index(self.axis(store)))
+        return found
+
+    def durations(self, resource: str) -> list[int]:
+        """Beats of every transfer of a stream, in order."""
+        return [self.hardware.duties[piece.strand].beats for piece in self._pieces(resource)]
+
+
+def _distinct(around: Sequence[dict[str, tuple[int, int]]], ranks: set[str]) -> list[dict[str, tuple[int, int]]]:
+    seen: list[dict[str, tuple[int, int]]] = []
+    for ranges in around:
+        here = {rank: each for rank, each in ranges.items() if rank in ranks}
+        if here not in seen:
+            seen.append(here)
+    return seen
+
+
+def _has(flag: Flag, epochs: Sequence[tuple[int, ...]], number: int) -> bool:
+    """Whether an epoch is one of a flag's, where all epochs are there."""
+    here = epochs[number]
+
+    def others(epochs: Sequence[tuple[int, ...]]) -> bool:
+        return any(all(a == b for p, (a, b) in enumerate(zip(here, each, strict=True)) if p not in flag.still)
+                   for each in epochs)  # fmt: skip
+
+    match flag.kind:
+        case When.ALWAYS:
+            return True
+        case When.FIRST:
+            return number == 0 or epochs[number - 1][: flag.depth] != here[: flag.depth]
+        case When.LAST:
+            return number == len(epochs) - 1 or epochs[number + 1][: flag.depth] != here[: flag.depth]
+        case When.ARRIVES:
+            return not others(epochs[:number])
+        case When.LEAVES:
+            return not others(epochs[number + 1 :])
+        case _:
+            raise SpecError("the generator cannot build partial results that come back")
+
+
+__all__ = ["Host", "NDArray", "Piece", "pairwise"]

@@ -1,0 +1,77 @@
+"""Control words: named fields of one vector that travels from element to element, packed and unpacked by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from einsim.rtl.verilog import Module, module
+
+
+def bits_for(values: int) -> int:
+    """Bits that tell so many values apart, at least one."""
+    return max(1, (values - 1).bit_length())
+
+
+def vector(width: int) -> str:
+    """The range of a vector, for a declaration."""
+    return f"[{width - 1}:0]"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A control word: fields and their widths, the first one lowest."""
+
+    name: str
+    fields: tuple[tuple[str, int], ...]
+
+    @property
+    def width(self) -> int:
+        """Bits of the whole word."""
+        return sum(width for _, width in self.fields)
+
+    def unpacked(self, signal: str, wanted: Iterable[str] | None = None) -> str:
+        """Wires for the fields of a signal."""
+        chosen = {name for name, _ in self.fields} if wanted is None else set(wanted)
+        lines, low = [], 0
+        for name, width in self.fields:
+            if name in chosen:
+                lines.append(f"  wire {vector(width)} {name} = {signal}[{low + width - 1}:{low}];")
+            low += width
+        return "\n".join(lines)
+
+    def packed(self, values: dict[str, str]) -> str:
+        """The word as a concatenation; fields that have no value are zero."""
+        parts = [values.get(name, f"{width}'d0") for name, width in reversed(self.fields)]
+        return "{" + ", ".join(parts) + "}"
+
+
+_DELAY = """
+module %name #(
+  parameter int WIDTH = 1,
+  parameter int CLOCKS = 1
+) (
+  input  logic             clk,
+  input  logic             reset,
+  input  logic [WIDTH-1:0] d,
+  output logic [WIDTH-1:0] q
+);
+  generate
+    if (CLOCKS == 0) begin : g_wire
+      wire unused = &{1'b0, clk, reset};
+      assign q = d;
+    end else begin : g_registers
+      logic [CLOCKS-1:0][WIDTH-1:0] stages;
+      always_ff @(posedge clk)
+        if (reset) stages <= '0;
+        else begin
+          stages[0] <= d;
+          for (int i = 1; i < CLOCKS; i++) stages[i] <= stages[i-1];
+        end
+      assign q = stages[CLOCKS-1];
+    end
+  endgenerate
+endmodule
+"""
+
+DELAY: Module = module("einsim_delay", "d delayed by CLOCKS clocks; zero after reset.", ["any width"], _DELAY)
