@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from einsim.errors import SpecError
 from einsim.rtl.formats import Patterns
@@ -56,25 +55,42 @@ class Host:
         """Tiles in the order of the stream out."""
         return self._pieces(STORE)
 
-    def _pieces(self, resource: str) -> list[Piece]:
-        epochs, interval = self.epochs(), self.hardware.program.interval
+    def steps(self, duty: Duty) -> list[tuple[int, int, dict[str, tuple[int, int]]]]:
+        """A strand's instances or, of a counted one, their units: epoch, unit, and the range of each rank."""
+        epochs = self.epochs()
         found = []
-        for duty in self.hardware.on(resource):
-            for n in self.instances(duty):
-                indices, ranges = epochs[n]
-                around = [ranges]
-                if duty.counted:  # its units are the iterations of the loops inside its own
-                    depth = duty.strand.depth
-                    around = [r for i, r in epochs if i[:depth] == indices[:depth]]
-                    around = [r for k, r in enumerate(around) if r not in around[:k]]
-                    around = _distinct(around, self._own_ranks(duty))
-                for unit, each in enumerate(around):
-                    found.append((n * interval + duty.start.planned(unit), duty.number, n, unit, Piece(duty.number, each)))
-        return [piece for *_, piece in sorted(found, key=lambda each: each[:4])]
+        for n in self.instances(duty):
+            indices, ranges = epochs[n]
+            around = [ranges]
+            if duty.counted:  # its units are the iterations of the loops inside its own
+                depth, own = duty.strand.depth, set(self.own_ranks(duty))
+                inside = [{r: each for r, each in some.items() if r in own} for i, some in epochs
+                          if i[:depth] == indices[:depth]]  # fmt: skip
+                around = [some for k, some in enumerate(inside) if some not in inside[:k]]
+            found += [(n, unit, each) for unit, each in enumerate(around)]
+        return found
 
-    def _own_ranks(self, duty: Duty) -> set[str]:
-        store = (duty.results or [source.use for source in duty.sources])[0].store
-        return {rank for rank in self.ranks(store)}
+    def own_ranks(self, duty: Duty) -> tuple[str, ...]:
+        """Base ranks that a strand's Einsum has."""
+        body = self.hardware.assembly.group.body(duty.strand.einsum)
+        return tuple(dimension.rank for dimension in body.einsum.dimensions)
+
+    def elements(self, duty: Duty) -> list[int]:
+        """Processing elements with a point of work in each of a strand's steps."""
+        body = self.hardware.assembly.group.body(duty.strand.einsum)
+        ranks = [loop.rank for loop in body.einsum.spatial]
+        whole = {rank: (0, size) for rank, size in self.sizes.items()}
+        spans = [{**whole, **ranges} for _, _, ranges in self.steps(duty)]
+        return [math.prod(span[rank][1] - span[rank][0] for rank in ranks) for span in spans]
+
+    def _pieces(self, resource: str) -> list[Piece]:
+        interval = self.hardware.program.interval
+        found = [
+            (n * interval + duty.start.planned(unit), duty.number, n, unit, Piece(duty.number, ranges))
+            for duty in self.hardware.on(resource)
+            for n, unit, ranges in self.steps(duty)
+        ]
+        return [piece for *_, piece in sorted(found, key=lambda each: each[:4])]
 
     def ranks(self, store: Store) -> tuple[str, ...]:
         """Base ranks of a tensor, in the order of its declaration."""
@@ -87,7 +103,8 @@ class Host:
         name = {Place.WEST: "rows", Place.NORTH: "columns", Place.OUT: "lanes"}[store.place]
         for body in self.hardware.assembly.group.bodies:
             for access in body.einsum.accesses:
-                if (access.tensor == store.tensor and store.place is Place.OUT) or f"{access.tensor}_{store.place.value}" == store.name:
+                mine = store.tensor if store.place is Place.OUT else store.name.removesuffix(f"_{store.place.value}")
+                if access.tensor == mine:
                     return next(loop.rank for loop in body.einsum.spatial if loop.axis == name)
         raise AssertionError(store.name)
 
@@ -134,15 +151,6 @@ class Host:
         return [self.hardware.duties[piece.strand].beats for piece in self._pieces(resource)]
 
 
-def _distinct(around: Sequence[dict[str, tuple[int, int]]], ranks: set[str]) -> list[dict[str, tuple[int, int]]]:
-    seen: list[dict[str, tuple[int, int]]] = []
-    for ranges in around:
-        here = {rank: each for rank, each in ranges.items() if rank in ranks}
-        if here not in seen:
-            seen.append(here)
-    return seen
-
-
 def _has(flag: Flag, epochs: Sequence[tuple[int, ...]], number: int) -> bool:
     """Whether an epoch is one of a flag's, where all epochs are there."""
     here = epochs[number]
@@ -165,5 +173,3 @@ def _has(flag: Flag, epochs: Sequence[tuple[int, ...]], number: int) -> bool:
         case _:
             raise SpecError("the generator cannot build partial results that come back")
 
-
-__all__ = ["Host", "NDArray", "Piece", "pairwise"]

@@ -1,0 +1,102 @@
+"""What is tested: a design, its hardware, and the sizes that one run has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from einsim.errors import SpecError
+from einsim.model.closed_form import evaluate
+from einsim.model.cycle.lowering import most_ahead
+from einsim.rtl.formats import BF16, FP32, Format
+from einsim.rtl.generator.hardware import Hardware, hardware_of
+from einsim.rtl.generator.top import Generated, generate
+from einsim.schedule.environment import environment
+from einsim.schedule.pipeline.build import reduced_timing
+from einsim.schedule.pipeline.timing import Timing
+from einsim.spec.configuration import Design, load_design
+from einsim.spec.overrides import Override
+from einsim.spec.workload import make_workload
+
+LONG: Final = 1 << 20
+"""Nominal length of whatever a run may have any size of: every loop over it runs many times."""
+
+DEFAULT: Final = {"B": 1, "H": 1, "E": 16, "F": 16, "M": 64, "P": 64}
+"""Sizes that are not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A generated design, and the sizes of a run by base rank; `symbols` are those that shapes do not tell."""
+
+    generated: Generated
+    sizes: dict[str, int]
+    symbols: dict[str, int]
+    timing: Timing
+
+    @property
+    def hardware(self) -> Hardware:
+        """What was generated."""
+        return self.generated.hardware
+
+
+def load_subject(
+    configuration: str, shape: Mapping[str, int], *, architecture: str | None = None,
+    overrides: Sequence[Override] = (), operand: Format = BF16, accumulator: Format = FP32,
+) -> Subject:  # fmt: skip
+    """The hardware of a configuration, and a run of it.
+
+    `shape` gives sizes by symbol. Those of ranks that the mapping partitions or the cascade splits are the run's; the
+    others are built into the hardware. Raises SpecError for what cannot be built.
+    """
+    given = {**DEFAULT, **shape}
+    workload = make_workload(None, None, None, tuple(given.items()))
+    design = load_design(configuration, workload, architecture=architecture, overrides=overrides)
+    lengths = {*design.mapping.partition, *(split.rank for split in design.cascade.splits)}
+    nominal = {name: LONG if name.lower() in lengths else size for name, size in given.items()}
+    workload = make_workload(None, None, None, tuple(nominal.items()))
+    design = load_design(configuration, workload, architecture=architecture, overrides=overrides)
+    hardware = built(design, operand, accumulator)
+    ranks = hardware.program.epochs.sizes
+    sizes = {**ranks, **{name.lower(): size for name, size in given.items() if name.lower() in ranks}}
+    symbols = {name: value for name, value in environment(design, {}).items() if isinstance(value, int)}
+    known = {name: symbols[name] for name in design.mapping.sizes}
+    timing = reduced_timing(hardware.design, evaluate(hardware.design).schedule, Timing())
+    return Subject(generate(hardware, most_ahead(hardware.program)), sizes, known, timing)
+
+
+def built(design: Design, operand: Format, accumulator: Format) -> Hardware:
+    """The hardware of a design whose outermost memory is a stream of a row of the array a cycle."""
+    design = streaming(design, operand)
+    return hardware_of(design, evaluate(design).schedule, operand=operand, accumulator=accumulator)
+
+
+def streaming(design: Design, operand: Format) -> Design:
+    """A design whose outermost memory has the bandwidth of the generated streams: each a row of the array a cycle."""
+    machine = design.architecture
+    outer = machine.memories[machine.outermost]
+    words = max((size for array in machine.arrays.values() for size in array.axes.values()), default=1)
+    if outer.bandwidth_bytes_per_s is not None:
+        raise SpecError(
+            f"{machine.outermost} has a bandwidth of its own",
+            at=design.architecture_document.locate(("memories", machine.outermost, "bandwidth_bytes_per_s")),
+            remedy=f"leave it out (--set arch.{machine.outermost}.bandwidth_bytes_per_s=null): the generated streams "
+            "carry a row of the array a cycle",
+        )
+    rate = words * operand.width // 8 * machine.clock_hz
+    memory = outer.model_copy(update={"bandwidth_bytes_per_s": rate})
+    memories = {**machine.memories, machine.outermost: memory}
+    return replace(design, architecture=machine.model_copy(update={"memories": memories}))
+
+
+def write_files(generated: Generated, folder: Path) -> list[Path]:
+    """Writes every module into a file of its own; the files, the top's last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for part in generated.modules:
+        path = folder / f"{part.name}.sv"
+        path.write_text(part.source)
+        files.append(path)
+    return files
