@@ -18,7 +18,7 @@ from einsim.schedule.pipeline.build import reduced_timing
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import Design, load_design
 from einsim.spec.overrides import Override
-from einsim.spec.workload import make_workload
+from einsim.spec.workload import Workload
 
 LONG: Final = 1 << 20
 """Nominal length of whatever a run may have any size of: every loop over it runs many times."""
@@ -52,11 +52,11 @@ def load_subject(
     others are built into the hardware. Raises SpecError for what cannot be built.
     """
     given = {**DEFAULT, **shape}
-    workload = make_workload(None, None, None, tuple(given.items()))
+    workload = Workload(tuple(given.items()))
     design = load_design(configuration, workload, architecture=architecture, overrides=overrides)
     lengths = {*design.mapping.partition, *(split.rank for split in design.cascade.splits)}
     nominal = {name: LONG if name.lower() in lengths else size for name, size in given.items()}
-    workload = make_workload(None, None, None, tuple(nominal.items()))
+    workload = Workload(tuple(nominal.items()))
     design = load_design(configuration, workload, architecture=architecture, overrides=overrides)
     hardware = built(design, operand, accumulator)
     ranks = hardware.program.epochs.sizes
