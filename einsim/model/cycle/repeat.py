@@ -219,7 +219,7 @@ def skip(M: Memory, level: int, snapshot: int, number: int, cycle: int) -> None:
     M[M[NOW] + level] += times * iterations
     settle_loops(M, M[NOW], level)
     for j in range(level, M[N_LOOPS]):
-        for cell in (M[STARTS] + j, M[STARTS] + M[N_LOOPS] + j):
+        for cell in range(M[STARTS] + j, M[STARTS] + 2 * M[N_LOOPS], M[N_LOOPS]):
             if M[cell] >= 0:
                 M[cell] += epochs
     for place in range(M[MASK] + 1):
