@@ -154,7 +154,7 @@ class Events:
             self.present.append(here)
         self.ahead = most_ahead(program)
         self.done = [0] * len(program.strands)
-        self.reach(0)
+        self.reach(-1)
 
     # The order.
 
@@ -179,10 +179,10 @@ class Events:
         return sorted(every, key=lambda issue: issue.planned)
 
     def reach(self, cycle: int) -> None:
-        """Notes epochs before which every instance has been issued."""
+        """Notes epochs before which every instance has been issued; that is seen a cycle later."""
         left = [here[n] for here, n in zip(self.present, self.done, strict=True) if n < len(here)]
         oldest = min(left, default=len(self.epochs))
-        self.reached += [cycle] * (oldest + 1 - len(self.reached))
+        self.reached += [cycle + 1] * (oldest + 1 - len(self.reached))
 
     # What a slot waits for.
 

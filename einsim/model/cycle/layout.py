@@ -21,7 +21,7 @@ HEADER_NAMES: Final = (
     "FRONT", "MADE_ALL", "CHANGED", "TOTAL", "CHANNEL", "CHANNEL_CYCLE", "SKIPPED", "PORT_CYCLE",
     "READS_USED", "WRITES_USED", "LOG",
     "LOG_SIZE", "LOGGED", "LEVELS", "N_LEVELS", "HISTORY", "SNAPSHOTS", "SNAPSHOT_SIZE", "PICTURE", "SPARE", "ISSUES",
-    "AHEAD", "OLDEST", "OLDEST_FROM",
+    "AHEAD", "OLDEST", "OLDEST_FROM", "KNOWN",
 )  # fmt: skip
 (
     LOOPS, N_LOOPS, N_CLASSES, CLASSES, STRANDS, N_STRANDS, RESOURCES, N_RESOURCES, FLAGS, N_FLAGS,
@@ -29,11 +29,11 @@ HEADER_NAMES: Final = (
     STORES, RESPONSE, READ_PORTS, WRITE_PORTS, REFERENCE, SKIPS, FAR, NOW, AFTER, PROBE, STARTS,
     FRONT, MADE_ALL, CHANGED, TOTAL, CHANNEL, CHANNEL_CYCLE, SKIPPED, PORT_CYCLE, READS_USED, WRITES_USED, LOG,
     LOG_SIZE, LOGGED, LEVELS, N_LEVELS, HISTORY, SNAPSHOTS, SNAPSHOT_SIZE, PICTURE, SPARE, ISSUES,
-    AHEAD, OLDEST, OLDEST_FROM,
+    AHEAD, OLDEST, OLDEST_FROM, KNOWN,
 ) = range(len(HEADER_NAMES))  # fmt: skip
 """MASK: rows of the rings less one; HALF: of them; INTERVAL: of the plan. FRONT: epochs described so far; CHANGED: the
 outermost loop that the next one changes (-1: there is none). AHEAD: how many epochs strands may be apart, OLDEST: the
-one farthest behind, from the cycle OLDEST_FROM on. CHANNEL: when the channel is free, in its own
+one farthest behind, seen from the cycle OLDEST_FROM on (KNOWN: what is seen before). CHANNEL: when the channel is free, in its own
 units (CHANNEL_CYCLE: the cycle of that). NOW,
 AFTER, PROBE: indices, trips and extents of all loops; STARTS: first epochs of each loop's iteration and of the last."""
 

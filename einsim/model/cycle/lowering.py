@@ -372,7 +372,7 @@ class _Writer:
         space, header, program = self.space, self.space.header, self.program
         units = sum(max([1, *strand.units]) for strand in program.strands)
         pools = sum(2 * (pool.limit + 2) + 1 for pool in program.pools)
-        length = 4 * len(program.strands) + 3 * len(program.resources) + 3 + header[at.N_LOOPS] + pools
+        length = 4 * len(program.strands) + 3 * len(program.resources) + 4 + header[at.N_LOOPS] + pools
         length += self.ring * (header[at.EPOCH_SIZE] + len(program.strands) + units)
         widest = max([1, *(max([1, *strand.units]) for strand in program.strands)])
         header[at.PICTURE] = space.room(length)

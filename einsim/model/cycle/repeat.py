@@ -40,7 +40,8 @@ def take_picture(M: Memory, number: int, level: int, cycle: int) -> int:
     M[at] = max(0, M[CHANNEL] - cycle * M[CHANNEL_UNIT])
     M[at + 1] = M[FRONT] - number
     M[at + 2] = M[MADE_ALL]
-    at += 3
+    M[at + 3] = M[KNOWN] - number if M[OLDEST_FROM] > cycle else NEVER
+    at += 4
     here = M[M[EPOCHS] + (number & M[MASK]) * M[EPOCH_SIZE] + INDEX]
     for j in range(M[N_LOOPS]):
         M[at] = M[M[NOW] + j] - (here if j == level else 0)
@@ -219,7 +220,7 @@ def skip(M: Memory, level: int, snapshot: int, number: int, cycle: int) -> None:
     M[M[NOW] + level] += times * iterations
     settle_loops(M, M[NOW], level)
     for j in range(level, M[N_LOOPS]):
-        for cell in (M[STARTS] + j, M[STARTS] + M[N_LOOPS] + j):
+        for cell in range(M[STARTS] + j, M[STARTS] + 2 * M[N_LOOPS], M[N_LOOPS]):
             if M[cell] >= 0:
                 M[cell] += epochs
     for place in range(M[MASK] + 1):
@@ -229,6 +230,7 @@ def skip(M: Memory, level: int, snapshot: int, number: int, cycle: int) -> None:
     M[FRONT] += epochs
     M[SKIPPED] += epochs
     M[OLDEST] += epochs
+    M[KNOWN] += epochs
     M[OLDEST_FROM] += cycles
     M[CHANNEL] += cycles * M[CHANNEL_UNIT]
     M[CHANNEL_CYCLE] += cycles

@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einsim.errors import InfeasibleError
-from einsim.model.compiled import compiled
 from einsim.model.cycle import kernel, layout, repeat, strands, walk
 from einsim.model.cycle import layout as at
 from einsim.model.cycle.lowering import CHANNEL_UNIT, PICTURES, Lowered, lower_program
+from einsim.model.cycle.native import native
 from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Program
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.architecture import Architecture
 from einsim.spec.expressions import Number
 
 KERNELS: Final = (layout, walk, strands, repeat, kernel)
+ENTRIES: Final = ("begin", "run")
 FEW_PICTURES: Final = 1 << 16
 """Numbers that pictures may take in an interpreted run, whose memory is a list."""
 CHUNK: Final = 1 << 24
@@ -75,7 +76,7 @@ def simulate(
     """
     pictures = FEW_PICTURES if interpreted else PICTURES
     lowered = lower_program(program, machine, timing, skip=skip, log=log, pictures=pictures)
-    run: Any = kernel if interpreted else compiled(KERNELS)
+    run: Any = kernel if interpreted else native(KERNELS, ENTRIES)
     memory: Any = lowered.memory.tolist() if interpreted else lowered.memory
     run.begin(memory)
     left = most if most is not None else at.NEVER
