@@ -71,12 +71,11 @@ module %name (
         end
       end
       if (going) begin
-        cycles <= cycles + 1'b1;
 %busy_counts
         if (all_finished) begin
           going <= 1'b0;
           busy <= 1'b0;
-        end
+        end else cycles <= cycles + 1'b1;
       end
     end
 
