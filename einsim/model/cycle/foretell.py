@@ -35,8 +35,9 @@ class Given(Events):
     rows: dict[str, list[tuple[int, int, int]]] = field(default_factory=dict)
 
     def parts(self, strand: Strand, kind: int) -> int:
-        """Parts of a cycle of the next transfer."""
-        return self.durations[strand.resource].pop(0) * PARTS
+        """Parts of a cycle of the next transfer (none once all have been)."""
+        left = self.durations[strand.resource]
+        return left.pop(0) * PARTS if left else 0
 
     def issue(self, issue: Issue, cycle: int) -> int:
         """Issues, and writes it down."""
