@@ -252,6 +252,8 @@ class _Builder:
         lines = [array for array in machine.arrays.values() if not array.is_grid]
         if len(grids) != 1 or len(lines) != 1 or lines[0].axes["lanes"] != grids[0].axes["columns"]:
             raise self._cannot("arrays other than one 2D array over as many lanes as it has columns")
+        if not machine.memories[machine.outermost].duplex:
+            raise self._cannot(f"{machine.outermost}, whose loads and stores share a channel (duplex: false)")
         if machine.control_cycles != CONTROL:
             raise self._cannot(f"control_cycles {machine.control_cycles} instead of {CONTROL}")
         if len(machine.memories) != 2:
