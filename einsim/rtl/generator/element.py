@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from einsim.rtl.convert import Convert
 from einsim.rtl.divide import Divide
 from einsim.rtl.formats import Format
+from einsim.rtl.generator.epochs import mask_bits
 from einsim.rtl.generator.hardware import Duty, Hardware, Place, Store, Use
 from einsim.rtl.generator.words import Word, bits_for, vector
 from einsim.rtl.generator.work import Kind
 from einsim.rtl.mac import MacAdd
 from einsim.rtl.macro import Exponential
 from einsim.rtl.order import Maximum
-from einsim.rtl.generator.strand import mask_bits
 from einsim.rtl.verilog import Module, fill, module, signed
 
 STEP = 3
@@ -102,13 +102,16 @@ class Body:
         quotient = [self.case(duty, self.quotient_inputs(duty)) for duty in self.duties if self.quotient_inputs(duty)]
         blocks = [self.exp_text()] if Kind.EXP in self.kinds() else []
         if mac:
+            self.declarations.append(f"  logic {vector(self.form.width)} mac_result;")
             blocks.append(self.unit_text("mac", MacAdd(self.multiplicand, self.form).module(), mac,
                                          {"a": self.multiplicand, "b": self.multiplicand, "c": self.form,
                                           "x": self.form, "adding": None}))  # fmt: skip
         if larger:
+            self.declarations.append(f"  logic {vector(self.form.width)} larger_result;")
             unit = Maximum(self.form).module()
             blocks.append(self.unit_text("larger", unit, larger, {"a": self.form, "b": self.form}))
         if quotient:
+            self.declarations.append(f"  logic {vector(self.form.width)} quotient_result;")
             unit = Divide(self.form).module()
             blocks.append(self.unit_text("quotient", unit, quotient, {"a": self.form, "b": self.form}))
         blocks.append(self.result_text(bool(larger), bool(quotient)))
@@ -131,7 +134,7 @@ class Body:
         clock = ".clk(clk), .enable(1'b1), " if clocked else ""
         connections = ", ".join(f".{port}({name}_{port})" for port in ports)
         return (
-            f"{declared}\n  logic {vector(self.form.width)} {name}_result;\n"
+            f"{declared}\n"
             f"  always_comb begin\n{zeros}    case (op)\n" + "\n".join(cases) + "\n      default: ;\n    endcase\n  end\n"
             f"  {unit.name} u_{name} ({clock}{connections}, .result({name}_result));\n"
         )

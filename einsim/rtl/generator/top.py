@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from einsim.rtl.generator.control import ControlText
 from einsim.rtl.generator.edges import array_module, north_module, north_word, west_module, west_word
 from einsim.rtl.generator.element import below_word, element_module, element_word, lane_module, lane_word
+from einsim.rtl.generator.epochs import COUNT
 from einsim.rtl.generator.hardware import Hardware, Place
-from einsim.rtl.generator.strand import COUNT
 from einsim.rtl.generator.words import bits_for, vector
 from einsim.rtl.verilog import Module, closure, module
 from einsim.spec.yamlfile import write_value
