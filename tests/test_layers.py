@@ -17,7 +17,7 @@ LAYERS = [
     {"spec", "analysis"},
     {"schedule"},
     {"model", "rtl"},
-    {"explore"},
+    {"explore", "cosim"},
     {"report"},
     {"cli", "__main__"},
 ]

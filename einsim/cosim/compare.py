@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einsim.cosim.subject import Subject
-from einsim.model.cycle.events import predict
+from einsim.model.cycle.foretell import foretell
 from einsim.rtl.formats import Patterns
 from einsim.rtl.generator.hardware import CONTROL, Hardware
 from einsim.rtl.generator.host import Host
@@ -87,10 +87,11 @@ def compare(subject: Subject, watched: Watched, given: Stimulus, seed: int) -> C
     host = Host(subject.hardware, subject.sizes)
     out = host.results(watched.out)
     bits, wrong, where = _bits(subject, given, out)
-    durations = {LOAD: measured(watched, LOAD), STORE: measured(watched, STORE)}
+    steady = given.valid.all() and given.ready.all()
+    durations = None if steady else {LOAD: measured(watched, LOAD), STORE: measured(watched, STORE)}
     machine = subject.hardware.design.architecture
     program = resized(subject.hardware.assembly, subject.sizes)
-    foretold = predict(program, machine, subject.timing, durations)
+    foretold = foretell(program, machine, subject.timing, durations)
     compared, missed, first = _events(subject, watched, foretold.issues)
     hardware = subject.hardware
     use = utilisation(hardware, host, watched)
@@ -123,11 +124,15 @@ def measured(watched: Watched, resource: str) -> list[int]:
 
 
 def _events(
-    subject: Subject, watched: Watched, foretold: Mapping[str, list[tuple[int, int, int]]]
+    subject: Subject, watched: Watched, foretold: Mapping[str, NDArray[np.int64]]
 ) -> tuple[int, int, str | None]:
     """Every issue, and every operation in the last element, against the model's."""
     hardware = subject.hardware
-    expected = {name: np.array(rows, np.int64).reshape(-1, 3) for name, rows in foretold.items()}
+    expected = {name: rows.copy() for name, rows in foretold.items()}
+    for rows in expected.values():  # hardware counts the slots of strands of no fixed length unit by unit
+        for duty in hardware.duties:
+            if duty.counted:
+                rows[rows[:, 0] == duty.number, 1] %= duty.slots
     for name, array, skew in (
         ("element last", hardware.grid, hardware.rows + hardware.columns - 2),
         ("lane last", hardware.lanes, hardware.columns - 1),

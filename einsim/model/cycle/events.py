@@ -372,6 +372,12 @@ class Resource:
 def run_events(program: Program, machine: Architecture, timing: Timing) -> Run:
     """Runs a program cycle by cycle. Raises InfeasibleError where resources wait for each other in a circle."""
     events = Events(program, machine, timing)
+    return outcome(events, drive(events))
+
+
+def drive(events: Events) -> list[Resource]:
+    """Issues everything, cycle by cycle."""
+    program = events.program
     resources = [Resource(name, events.order(name)) for name in program.resources]
     cycle = 0
     while any(resource.head for resource in resources):
@@ -381,7 +387,7 @@ def run_events(program: Program, machine: Architecture, timing: Timing) -> Run:
         if heads and all(events.ready(head) is None for head in heads):
             raise InfeasibleError(f"{program.name}: resources wait for each other")
         cycle += 1
-    return _run(events, resources)
+    return resources
 
 
 def _step(events: Events, resources: list[Resource], cycle: int) -> bool:
@@ -408,7 +414,7 @@ def _step(events: Events, resources: list[Resource], cycle: int) -> bool:
     return False
 
 
-def _run(events: Events, resources: list[Resource]) -> Run:
+def outcome(events: Events, resources: list[Resource]) -> Run:
     """What the run has done."""
     program, cycles = events.program, 0
     for s, strand in enumerate(program.strands):

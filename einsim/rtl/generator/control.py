@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from einsim.rtl.generator.edges import north_choice, north_word, stores_above, west_choice, west_word
 from einsim.rtl.generator.element import below, below_word, element_word, lane_word, operation_names, read, write
 from einsim.rtl.generator.hardware import Duty, Hardware, Place
-from einsim.rtl.generator.strand import COUNT, StrandText, table
+from einsim.rtl.generator.strand import COUNT, StrandText, mask_bits, mask_most, table
 from einsim.rtl.generator.words import DELAY, Word, bits_for, vector
-from einsim.rtl.verilog import Module, module
+from einsim.rtl.verilog import Module, module, signed
 from einsim.schedule.pipeline.program import LOAD, STORE
 
 _CONTROL = """
@@ -71,12 +71,11 @@ module %name (
         end
       end
       if (going) begin
-        cycles <= cycles + 1'b1;
 %busy_counts
         if (all_finished) begin
           going <= 1'b0;
           busy <= 1'b0;
-        end
+        end else cycles <= cycles + 1'b1;
       end
     end
 
@@ -307,10 +306,7 @@ class ControlText:
             element["step"] = f"s{n}_step"
         if duty.opens:
             element["opens"] = f"s{n}_opens"
-        if "left" in fields["element"]:
-            width = fields["element"]["left"]
-            masked = self.texts[n].masked is not None
-            element["left"] = f"s{n}_rows_left" if masked else f"{width}'d{self.hardware.rows}"
+        element |= self.mask_values(duty)
         north = {"chosen": f"{fields['north']['chosen']}'d{north_choice(self.hardware, duty)}"}
         west = {"chosen": f"{fields['west']['chosen']}'d{west_choice(self.hardware, duty)}"}
         for k, source in enumerate(duty.sources):
@@ -330,6 +326,12 @@ class ControlText:
         found = {"element": element, "north": north, "west": west}
         return {**found, "below": under} if under else found
 
+    def mask_values(self, duty: Duty) -> dict[str, str]:
+        """Values of all masks of an array for an operation: those that it has not are positive everywhere."""
+        bits, most = mask_bits(self.hardware), mask_most(self.hardware)
+        every = {f"mask_{k}": signed(most, bits) for k, _ in enumerate(self.hardware.masks(duty.strand.resource))}
+        return every | {f"mask_{k}": f"s{duty.number}_mask_{k}" for k, _, _ in self.texts[duty.number].masks}
+
     def lane_values(self, duty: Duty, place: int, word: Word) -> dict[str, str]:
         """Fields of the word of an operation on the lanes."""
         n, widths = duty.number, dict(word.fields)
@@ -340,6 +342,7 @@ class ControlText:
             values["opens"] = f"s{n}_opens"
         if self.texts[n].fresh is not None:
             values["fresh"] = f"s{n}_fresh"
+        values |= self.mask_values(duty)
         for k, source in enumerate(duty.sources):
             if source.use.store.words > 1:
                 values[read(source.use.store)] = f"s{n}_source_{k}"

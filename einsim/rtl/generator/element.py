@@ -14,7 +14,8 @@ from einsim.rtl.generator.work import Kind
 from einsim.rtl.mac import MacAdd
 from einsim.rtl.macro import Exponential
 from einsim.rtl.order import Maximum
-from einsim.rtl.verilog import Module, fill, module
+from einsim.rtl.generator.strand import mask_bits
+from einsim.rtl.verilog import Module, fill, module, signed
 
 STEP = 3
 """Bits of the number of an exp's step."""
@@ -248,8 +249,9 @@ class Body:
             inside = []
             for use in duty.results:
                 if use.store.place in places:
+                    gate = "if (works) " if duty.forms and use.store.place is Place.STATE else ""
                     value = "narrowed" if use.store.format != self.form else "result"
-                    inside.append(f"{target(use)} <= {value};")
+                    inside.append(f"{gate}{target(use)} <= {value};")
             for position, use in duty.kept:
                 store = duty.sources[position].use.store
                 inside.append(f"{target(use)} <= {self.outside[store.name]};")
@@ -313,8 +315,7 @@ def element_word(hardware: Hardware) -> Word:
         fields.append(("step", STEP))
     if any(duty.opens for duty in duties):
         fields.append(("opens", 1))
-    if any(duty.along for duty in duties):
-        fields.append(("left", bits_for(hardware.rows + 1)))
+    fields += [(f"mask_{n}", mask_bits(hardware)) for n, _ in enumerate(hardware.masks(hardware.grid))]
     fields += addresses(hardware.at(Place.ELEMENT), duties)
     return Word("element", tuple(fields))
 
@@ -329,6 +330,7 @@ def lane_word(hardware: Hardware) -> Word:
         fields.append(("opens", 1))
     if any(source.over is not None for duty in duties for source in duty.sources):
         fields.append(("fresh", 1))
+    fields += [(f"mask_{n}", mask_bits(hardware)) for n, _ in enumerate(hardware.masks(hardware.lanes))]
     stores = [*hardware.at(Place.LANE), *hardware.at(Place.STATE), *hardware.at(Place.OUT), *hardware.at(Place.HEAD)]
     fields += addresses(stores, duties)
     return Word("lane", tuple(fields))
@@ -383,14 +385,14 @@ module %name (
 %registers
 
 %body
-  // Rows beyond the end of a partial tile leave what passes through them as it is.
+  // Elements beyond the end of a partial tile, or left out by a filter, let pass what comes from above as it is.
   wire folds = %folds;
-  wire kept_out = %idle;
+  wire works = %works;
   always_ff @(posedge clk) begin
-    control_east <= control;
-    control_south <= %next_word;
+    control_east <= %east_word;
+    control_south <= %south_word;
     east <= west;
-    south <= folds && !kept_out ? result : north;
+    south <= folds && works ? result : north;
     if (valid) begin
 %writes
     end
@@ -412,9 +414,7 @@ def element_module(hardware: Hardware, prefix: str) -> Module:
     text = body.text()
     names = {name for name, _ in word.fields}
     folding = [f"op == OP_{duty.name.upper()}" for duty in duties if duty.along]
-    values = {name: name for name in names}
-    width = dict(word.fields).get("left", 1)
-    values["left"] = f"left == '0 ? '0 : left - {width}'d1"
+    masks = hardware.masks(hardware.grid)
     return module(
         f"{prefix}_element",
         "a processing element of the 2D array.",
@@ -429,11 +429,24 @@ def element_module(hardware: Hardware, prefix: str) -> Module:
         registers=registers_text(own),
         body=text,
         folds=" || ".join(folding) or "1'b0",
-        idle="left == '0" if "left" in names else "1'b0",
-        next_word=word.packed(values),
+        works=works_text(hardware, len(masks)),
+        east_word=word.packed({name: name for name in names} | moved(hardware, [mask.right for mask in masks])),
+        south_word=word.packed({name: name for name in names} | moved(hardware, [mask.down for mask in masks])),
         writes=body.writes([Place.ELEMENT]),
-        unused="  wire unused = &{1'b0, valid, op, north};",
+        unused="  wire unused = &{1'b0, valid, op, north, works};",
     )
+
+
+def works_text(hardware: Hardware, masks: int) -> str:
+    """Whether an element has a point: no mask is negative."""
+    return " && ".join(f"!mask_{n}[{mask_bits(hardware) - 1}]" for n in range(masks)) or "1'b1"
+
+
+def moved(hardware: Hardware, changes: Sequence[int]) -> dict[str, str]:
+    """Masks for the next element."""
+    bits = mask_bits(hardware)
+    return {f"mask_{n}": f"mask_{n} + {bits}'({signed(change, bits)})" if change else f"mask_{n}"
+            for n, change in enumerate(changes)}  # fmt: skip
 
 
 _LANE = """
@@ -451,8 +464,9 @@ module %name (
 %below_names
   logic %word now;
   always_ff @(posedge clk) now <= control;
-  assign control_east = now;
 %fields
+  assign control_east = %east_word;
+  wire works = %works;
 %below_fields
 %registers
 
@@ -479,6 +493,7 @@ def lane_module(hardware: Hardware, prefix: str) -> Module:
     """`<prefix>_lane`: a lane of the 1D array, with the registers and the part of the buffer that it works on."""
     duties, word = hardware.on(hardware.lanes), lane_word(hardware)
     under = below_word(hardware)
+    masks = hardware.masks(hardware.lanes)
     acc, operand = hardware.accumulator, hardware.operand
     states, outs, heads = (hardware.at(place) for place in (Place.STATE, Place.OUT, Place.HEAD))
     own = [*hardware.at(Place.LANE), *states, *outs]
@@ -507,7 +522,9 @@ def lane_module(hardware: Hardware, prefix: str) -> Module:
         operand=vector(operand.width),
         names=operations_text(duties),
         below_names="",
-        fields=word.unpacked("now", fields - {read(store) for store in states} - {"fresh"}),
+        east_word=word.packed({name: name for name in fields} | moved(hardware, [mask.right for mask in masks])),
+        works=works_text(hardware, len(masks)),
+        fields=word.unpacked("now"),
         below_fields=under.unpacked("below_control").replace("wire ", "wire ").replace("] ", "] below_"),
         registers=registers_text(own),
         ahead="\n".join(_ahead(hardware, store, duties, word) for store in states),
@@ -518,7 +535,7 @@ def lane_module(hardware: Hardware, prefix: str) -> Module:
         head=_head(hardware, heads, duties),
         out_address=vector(max([1, *(bits_for(store.words) for store in outs)])),
         out=f"  assign out = {outs[0].name}[out_address];" if outs else "  assign out = '0;",
-        unused="  wire unused = &{1'b0, valid, op, now, out_address};",
+        unused="  wire unused = &{1'b0, valid, op, now, works, out_address};",
     )
 
 

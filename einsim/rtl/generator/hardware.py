@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import prod
 
-from einsim.cascade import Einsum, Negate, Number, reduced_ranks, split_of
+from einsim.cascade import Einsum, Junction, Negate, Number, reduced_ranks, split_of
 from einsim.errors import InfeasibleError, SpecError
 from einsim.rtl.formats import BF16, FP32, Format
 from einsim.rtl.generator.work import Kind, Work, work_of
 from einsim.rtl.unpacked import encode
+from einsim.schedule.environment import environment
 from einsim.schedule.flow import Flow, Stay, Touch, flow_of
 from einsim.schedule.nest import AccessPlan, Loop, Schedule
 from einsim.schedule.pipeline.build import Assembly, assemble
+from einsim.schedule.pipeline.filters import Form, filters_of
 from einsim.schedule.pipeline.links import brings
 from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Flag, Link, Pool, Program, Start, Strand, When
 from einsim.schedule.pipeline.routes import laid_along, reduced_along
@@ -82,12 +84,21 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Mask:
+    """A number that goes with an operation: no point where it is negative. It changes by so much from element to element."""
+
+    down: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
 class Duty:
     """What a strand does: its number in the program, the work of a point, and where operands and results are.
 
     `slots` of an instance or, where the number of units depends on the run's sizes (`counted`), of each unit.
     `opens` (of sums that are formed in time) are the slots that begin one. `along` is the axis that is folded.
-    `kept` stores get an operand, by position, as it is read: others find it there later.
+    `kept` stores get an operand, by position, as it is read: others find it there later. `forms` are the filter's
+    conditions on coordinates.
     """
 
     number: int
@@ -103,6 +114,7 @@ class Duty:
     opens: tuple[bool, ...] = ()
     along: str | None = None
     narrow: bool = False
+    forms: tuple[Form, ...] = ()
 
     @property
     def name(self) -> str:
@@ -160,6 +172,34 @@ class Hardware:
     def at(self, place: Place) -> list[Store]:
         """Stores at a place."""
         return [store for store in self.stores if store.place is place]
+
+    @property
+    def filters(self) -> tuple[tuple[Form, ...], ...]:
+        """Conditions that leave out epochs: one has points where all of some group's may hold."""
+        return tuple(dict.fromkeys(self.program.filters))
+
+    def masks(self, resource: str) -> tuple[Mask, ...]:
+        """What tells elements of an array whether they have a point."""
+        return tuple(dict.fromkeys(mask for duty in self.on(resource) for mask in self.masks_of(duty)))
+
+    def masks_of(self, duty: Duty) -> dict[Mask, Form]:
+        """Masks of an operation, each with the condition that the first element's value comes from.
+
+        Elements beyond the end of a partial tile have no point, nor those that the filter leaves out.
+        """
+        if duty.work is None:
+            return {}
+        body = self.assembly.group.body(duty.strand.einsum)
+        axes = {loop.axis: loop.rank for loop in body.einsum.spatial}
+        found = {}
+        for form in duty.forms:
+            factors = dict(form.factors)
+            down, right = factors.get(axes.get("rows", ""), 0), factors.get(
+                axes.get("columns", axes.get("lanes", "")), 0)  # fmt: skip
+            found[Mask(down, right)] = form
+        if duty.along is not None:
+            found[Mask(-1, 0)] = Form(((axes[duty.along], 0),), 0)
+        return found
 
     @property
     def resources(self) -> tuple[str, ...]:
@@ -402,7 +442,23 @@ class _Builder:
         results = list(self._results(name, n, body, output, plans, loops, own, counted=counted))
         along, opens = self._folds(name, body, work, own)
         return Duty(n, strand, self.program.starts[n], slots, units, counted, work, tuple(sources), tuple(results),
-                    tuple(kept), opens, along, name in self.narrow)  # fmt: skip
+                    tuple(kept), opens, along, name in self.narrow, self._forms(name))  # fmt: skip
+
+    def _forms(self, name: str) -> tuple[Form, ...]:
+        """The conditions of an Einsum's filter. Its operands' makers must have them, too: what they left out is 0."""
+        einsum = self.einsum(name)
+        if einsum.when is None:
+            filtered = [read.tensor for read in einsum.reads if read.tensor in self.made
+                        and self.einsum(read.tensor).when is not None]  # fmt: skip
+            if einsum.reduction is not None and filtered:
+                raise self._cannot(f"{name}, which folds what the filter of {filtered[0]} leaves out")
+            return ()
+        sizes = {key: value for key, value in environment(self.design, {}).items() if isinstance(value, int)}
+        forms = tuple(form for each in filters_of(self.design.cascade, [einsum], sizes) for form in each)
+        wanted = len(einsum.when.parts) if isinstance(einsum.when, Junction) else 1
+        if len(forms) < wanted or len(forms) > 2 * wanted:
+            raise self._cannot(f"the filter of {name}: {einsum.when}")
+        return forms
 
     def _source(
         self, body: Body, n: int, access: AccessPlan, where: str, label: str, over: int | None,

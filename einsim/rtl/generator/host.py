@@ -40,7 +40,17 @@ class Host:
                 for number, at in enumerate(range(start, end, tile)):
                     deeper.append(((*indices, number), {**ranges, loop.rank: (at, min(at + tile, end))}))
             found = deeper
-        return found
+        return [each for each in found if self._has_points(each[1])]
+
+    def _has_points(self, ranges: Mapping[str, tuple[int, int]]) -> bool:
+        """Whether the filters may hold for some point of an epoch."""
+        whole = {rank: (0, size) for rank, size in self.sizes.items()} | dict(ranges)
+        groups = self.hardware.filters
+        return not groups or any(
+            all(form.constant + sum(f * (whole[r][1] - 1 if f > 0 else whole[r][0]) for r, f in form.factors) >= 0
+                for form in forms)
+            for forms in groups
+        )  # fmt: skip
 
     def instances(self, duty: Duty) -> list[int]:
         """Numbers of the epochs in which a strand has an instance."""

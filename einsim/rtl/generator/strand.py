@@ -7,14 +7,27 @@ from dataclasses import dataclass
 from typing import Final
 
 from einsim.errors import SpecError
-from einsim.rtl.generator.hardware import Duty, Hardware, Place, Use
+from einsim.rtl.generator.hardware import Duty, Hardware, Mask, Place, Use
 from einsim.rtl.generator.words import bits_for, vector
-from einsim.rtl.verilog import Module, module
+from einsim.rtl.verilog import Module, module, signed
+from einsim.schedule.pipeline.filters import Form
 from einsim.schedule.pipeline.program import LOAD, STORE, Flag, Link, Pool, When
 from einsim.schedule.pipeline.strands import Body
 
 COUNT: Final = 32
 """Bits of counters of epochs, units and planned cycles; they are compared by their difference and may wrap."""
+
+
+def mask_most(hardware: Hardware) -> int:
+    """What a mask's value is cut off at: no element far away is on the other side of zero."""
+    masks = [mask for resource in (hardware.grid, hardware.lanes) for mask in hardware.masks(resource)]
+    steepest = max((max(abs(mask.down), abs(mask.right)) for mask in masks), default=1)
+    return steepest * (hardware.rows + hardware.columns)
+
+
+def mask_bits(hardware: Hardware) -> int:
+    """Bits of a mask's value, which goes from an element to the next."""
+    return bits_for(4 * mask_most(hardware) + 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +40,18 @@ class Address:
 
 
 def flag_text(flag: Flag, loops: int) -> str:
-    """Whether the epoch at hand is one of a flag's, from `first_<loop>` and `last_<loop>`."""
+    """Whether the epoch at hand is one of a flag's, from `from_<loop>` and `to_<loop>`."""
     match flag.kind:
         case When.ALWAYS:
             parts: list[str] = []
         case When.FIRST:
-            parts = [f"first_{p}" for p in range(flag.depth, loops)]
+            parts = [f"from_{p}" for p in range(flag.depth, loops)]
         case When.LAST:
-            parts = [f"last_{p}" for p in range(flag.depth, loops)]
+            parts = [f"to_{p}" for p in range(flag.depth, loops)]
         case When.ARRIVES:
-            parts = [f"first_{p}" for p in flag.still]
+            parts = [f"from_{p}" for p in flag.still]
         case When.LEAVES:
-            parts = [f"last_{p}" for p in flag.still]
+            parts = [f"to_{p}" for p in flag.still]
         case _:
             raise SpecError("the generator cannot build partial results that come back")
     return " && ".join(parts) or "1'b1"
@@ -105,27 +118,148 @@ class StrandText:
         epochs = self.hardware.program.epochs
         for p, loop in enumerate(epochs.loops):
             tile, above = int(loop.tile), epochs.parent(p)
-            inner = "advance" if p == self.loops - 1 else f"move_{p + 1} && last_{p + 1}"
+            inner = "walk" if p == self.loops - 1 else f"move_{p + 1} && last_{p + 1}"
             yield f"  // Loop {loop.name}: {tile} of {loop.rank} at a time."
             yield f"  logic {vector(COUNT)} left_{p}, index_{p};"
             yield f"  logic first_{p};"
-            yield f"  wire last_{p} = left_{p} <= {COUNT}'d{tile};"
+            yield f"  wire {vector(COUNT)} extent_{p} = left_{p} < {COUNT}'d{tile} ? left_{p} : {COUNT}'d{tile};"
+            around = f"size_{loop.rank}" if above is None else f"extent_{above}"
+            begin = "" if above is None else f"begin_{above} + "
+            yield f"  wire {vector(COUNT)} begin_{p} = {begin}{around} - left_{p};"
+            beyond = self.beyond(p, around=True)
+            over = f" || !({beyond})" if beyond else ""
+            yield f"  wire last_{p} = left_{p} <= {COUNT}'d{tile}{over};"
             yield f"  wire move_{p} = {inner};"
             if above is None:
                 yield f"  wire {vector(COUNT)} again_{p} = size_{loop.rank};"
             else:
                 whole = int(epochs.loops[above].tile)
-                yield f"  wire {vector(COUNT)} again_{p} = next_{above} < {COUNT}'d{whole} ? next_{above} : {COUNT}'d{whole};"
-            yield f"  wire {vector(COUNT)} next_{p} = reload ? again_{p} : !move_{p} ? left_{p} :"
-            yield f"    last_{p} ? again_{p} : left_{p} - {COUNT}'d{tile};"
+                limit = f"{COUNT}'d{whole}"
+                yield f"  wire {vector(COUNT)} again_{p} = next_{above} < {limit} ? next_{above} : {limit};"
+            jump = f" - {COUNT}'d{tile} * jump_{p}" if p == self.jumping else ""
+            yield f"  wire {vector(COUNT)} next_{p} = reload ? again_{p}{jump} : !move_{p} ? left_{p} :"
+            yield f"    last_{p} ? again_{p}{jump} : left_{p} - {COUNT}'d{tile};"
+        yield from self.jump_text()
+        for p in range(self.loops):
+            before, beyond = self.before(p), self.beyond(p, around=False)
+            yield f"  wire from_{p} = first_{p}{f' || !({before})' if before else ''};"
+            yield f"  wire to_{p} = last_{p}{f' || !({beyond})' if beyond else ''};"
         moves = "\n".join(
             f"    left_{p} <= next_{p};\n"
             f"    if (reload) begin\n      first_{p} <= 1'b1;\n      index_{p} <= '0;\n"
             f"    end else if (move_{p}) begin\n      first_{p} <= last_{p};\n"
-            f"      index_{p} <= last_{p} ? '0 : index_{p} + 1'b1;\n    end"
+            f"      index_{p} <= last_{p} ? {f'jump_{p}' if p == self.jumping else chr(39) + '0'} : "
+            f"index_{p} + 1'b1;\n    end"
             for p in range(self.loops)
         )
         yield f"  always_ff @(posedge clk) begin\n{moves}\n  end"
+        yield f"  wire exists = {self.may_hold({}) or chr(49) + chr(39) + 'b1'};"
+
+    @property
+    def jumping(self) -> int | None:
+        """The innermost loop, where its first tiles may be without points: it begins behind them."""
+        inner = self.loops - 1
+        return inner if self.towards(inner) == {1} else None
+
+    def jump_text(self) -> Iterator[str]:
+        """How many tiles without points the innermost loop begins with, as the loops around it will be."""
+        p, epochs = self.jumping, self.hardware.program.epochs
+        if p is None:
+            return
+        loop, above, tile = epochs.loops[p], epochs.parent(p), int(epochs.loops[p].tile)
+        ranges: dict[str, tuple[str, str]] = {}
+        for q in range(p):  # where the loops around will be
+            outer = epochs.parent(q)
+            size = int(epochs.loops[q].tile)
+            around = f"size_{epochs.loops[q].rank}" if outer is None else f"then_extent_{outer}"
+            begin = "" if outer is None else f"then_begin_{outer} + "
+            yield f"  wire {vector(COUNT)} then_begin_{q} = {begin}{around} - next_{q};"
+            yield f"  wire {vector(COUNT)} then_extent_{q} = next_{q} < {COUNT}'d{size} ? next_{q} : {COUNT}'d{size};"
+            ranges[epochs.loops[q].rank] = (f"then_begin_{q}", f"(then_begin_{q} + then_extent_{q})")
+        start, end = ("'0", f"size_{loop.rank}") if above is None else ranges[loop.rank]
+        yield f"  logic {vector(COUNT)} jump_{p};"
+        yield f"  always_comb begin\n    jump_{p} = '0;"
+        for k in reversed(range(1, epochs.trips[p])):
+            # So many tiles are left out if the one before the next has no point.
+            behind = f"({start} + {COUNT}'d{k * tile})"
+            condition = self.may_hold({**ranges, loop.rank: (behind, behind)})
+            some = f"{behind} < {end}"
+            yield f"    if (jump_{p} == '0 && {some} && !({condition})) jump_{p} = {COUNT}'d{k};"
+        yield "  end"
+        yield f"  wire unused_jump = &{{1'b0, {', '.join(f'then_begin_{q}, then_extent_{q}' for q in range(p))}}};"
+
+    # Filters: conditions that some tiles do not meet with any of their points.
+
+    def ends(self, rank: str, *, outside: int | None = None) -> tuple[str, str]:
+        """The first coordinate of a rank in the epoch, and the one behind the last; of the loops outside of one only."""
+        loops = self.hardware.program.epochs.loops
+        found = [p for p, loop in enumerate(loops) if loop.rank == rank and (outside is None or p < outside)]
+        if not found:
+            sizes = self.hardware.program.epochs.sizes
+            return "'0", f"size_{rank}" if rank in self.ranks else f"{COUNT}'d{sizes[rank]}"
+        return f"begin_{found[-1]}", f"(begin_{found[-1]} + extent_{found[-1]})"
+
+    def may_hold(self, changed: dict[str, tuple[str, str]], outside: int | None = None) -> str:
+        """Whether an epoch has points, with ranges of some ranks changed; empty where all epochs have."""
+        groups = []
+        for forms in self.hardware.filters:
+            conditions = []
+            for form in forms:
+                terms = [signed(form.constant, COUNT)]
+                for rank, factor in form.factors:
+                    begin, end = changed.get(rank) or self.ends(rank, outside=outside)
+                    best = f"{end} - {COUNT}'d1" if factor > 0 else begin
+                    terms.append(f"{signed(factor, COUNT)} * $signed({best})")
+                conditions.append(f"({' + '.join(terms)} >= 0)")
+            groups.append(" && ".join(conditions))
+        return " || ".join(f"({group})" for group in groups)
+
+    def towards(self, position: int) -> set[int]:
+        """Signs with which conditions depend on a loop's rank."""
+        rank = self.hardware.program.epochs.loops[position].rank
+        factors = [f for forms in self.hardware.filters for form in forms for r, f in form.factors if r == rank]
+        signs = {1 if factor > 0 else -1 for factor in factors}
+        if len(signs) > 1:
+            raise SpecError("the generator cannot build filters from both sides")
+        return signs
+
+    def beyond(self, position: int, *, around: bool) -> str:
+        """Whether the loop's next tile has points: with the epoch's others or, around it, with any; empty if always."""
+        loop = self.hardware.program.epochs.loops[position]
+        if self.towards(position) != {-1}:
+            return ""
+        start = f"(begin_{position} + {COUNT}'d{int(loop.tile)})"
+        return self.may_hold({loop.rank: (start, start)}, outside=position if around else None)
+
+    def before(self, position: int) -> str:
+        """Whether the loop's tile before has points; empty if always."""
+        loop = self.hardware.program.epochs.loops[position]
+        if self.towards(position) != {1}:
+            return ""
+        return self.may_hold({loop.rank: (f"begin_{position}", f"begin_{position}")})
+
+    def mask_text(self, number: int, mask: Mask, form: Form) -> str:
+        """The first element's value of a mask, cut off where no element is different any more."""
+        hardware = self.hardware
+        bits, most = mask_bits(hardware), mask_most(hardware)
+        body = hardware.assembly.group.body(self.duty.strand.einsum)
+        if not form.constant and form.factors and not form.factors[0][1]:  # rows of a partial tile
+            rank = form.factors[0][0]
+            found = [p for p, loop in enumerate(hardware.program.epochs.loops) if loop.rank == rank]
+            value = f"extent_{found[-1]} - {COUNT}'d1" if found else f"{COUNT}'d{most}"
+        else:
+            inside = {loop.rank for loop in body.loops if loop.axis is None} & {r for r, _ in form.factors}
+            known = {loop.rank for loop in hardware.program.epochs.loops}
+            if not {rank for rank, _ in form.factors} <= known:
+                raise SpecError(f"the generator cannot build the filter of {self.duty.strand.name} over {inside}")
+            terms = [signed(form.constant, COUNT)]
+            terms += [f"{signed(factor, COUNT)} * $signed({self.ends(rank)[0]})" for rank, factor in form.factors]
+            value = " + ".join(terms)
+        return (
+            f"  wire signed {vector(COUNT)} whole_{number} = {value};\n"
+            f"  assign mask_{number} = whole_{number} > {COUNT}'sd{most} ? {signed(most, bits)} :\n"
+            f"    whole_{number} < -{COUNT}'sd{most} ? {signed(-most, bits)} : whole_{number}[{bits - 1}:0];"
+        )
 
     def slot_text(self) -> Iterator[str]:
         """The slot's number, its unit, and when it is planned."""
@@ -149,7 +283,8 @@ class StrandText:
             yield "  wire instance_begins = slot == '0;"
             yield f"  wire instance_ends = slot == {self.slot_bits}'d{slots - 1};"
         yield "  wire take = grant;"
-        yield "  wire advance = run && !finished && (present ? take && instance_ends : 1'b1);"
+        yield "  wire advance = run && !finished && exists && (present ? take && instance_ends : 1'b1);"
+        yield "  wire walk = advance || (run && !finished && !exists);"
         last = f"slot == {self.slot_bits}'d{slots - 1}"
         text = "  always_ff @(posedge clk)\n    if (reload) begin\n      slot <= '0;\n"
         text += "      unit <= '0;\n" if duty.counted else ""
@@ -176,8 +311,8 @@ class StrandText:
         yield "  assign planned = epoch_planned + at;"
         yield (
             "  always_ff @(posedge clk)\n    if (reload) begin\n      epoch <= '0;\n      epoch_planned <= '0;\n"
-            "      finished <= 1'b0;\n    end else if (advance) begin\n      epoch <= epoch + 1'b1;\n"
-            f"      epoch_planned <= epoch_planned + {COUNT}'d{program.interval};\n"
+            "      finished <= 1'b0;\n    end else begin\n      if (advance) begin\n        epoch <= epoch + 1'b1;\n"
+            f"        epoch_planned <= epoch_planned + {COUNT}'d{program.interval};\n      end\n"
             "      if (move_0 && last_0) finished <= 1'b1;\n    end"
         )
 
@@ -244,10 +379,13 @@ class StrandText:
                 f"  logic {vector(COUNT)} lag_{n}, mark_{n};  // the same an iteration of loop {link.over} before",
                 "  always_ff @(posedge clk)",
                 f"    if (reload) begin\n      base_{n} <= '0;\n      lag_{n} <= '0;\n      mark_{n} <= '0;",
-                f"    end else if (advance) begin\n      base_{n} <= after_{n};",
+                f"    end else if (walk) begin\n      if (advance) base_{n} <= after_{n};",
                 f"      lag_{n} <= move_{link.over} ? mark_{n} : lag_{n} + {each};",
-                f"      if (move_{link.over}) mark_{n} <= after_{n};\n    end",
-                f"  wire {vector(COUNT)} need_{n} = lag_{n} + {within};",
+                f"      if (move_{link.over}) mark_{n} <= advance ? after_{n} : base_{n};\n    end",
+                # Where iterations differ, the same step of the last epoch of the one before has to be done.
+                f"  wire {vector(COUNT)} need_{n} = {f'mark_{n} - {each}' if self.hardware.filters else f'lag_{n}'}"
+                f" + {within};",
+                f"  wire unused_{n} = &{{1'b0, lag_{n}}};",
             ]
             return lines
         lines.append(
@@ -384,12 +522,21 @@ class StrandText:
             conditions.append((f"move_{p} && !last_{p}", f"{name}_tile"))
         for condition, value in conditions:
             choice = f"{condition} ? {value} :\n    {choice}"
-        lines.append(f"  wire {vector(bits)} {name}_next = {choice};")
-        marks = "".join(f"      if (move_{p} && last_{p}) {name}_mark_{p} <= {name}_next;\n" for p in back)
+        if self.jumping is not None and self.jumping in moving:
+            lines.append(f"  wire {vector(bits)} {name}_goes = {choice};")
+            wide = bits + 1
+            far = f"{{1'b0, {name}_goes}} + (move_{self.jumping} && last_{self.jumping} ? {wide}'(jump_{self.jumping}) : '0)"
+            lines.append(f"  wire {vector(wide)} {name}_far = {far};")
+            lines.append(f"  wire {vector(bits)} {name}_next = {name}_far >= {wide}'d{tiles} ? "
+                         f"{bits}'({name}_far - {wide}'d{tiles}) : {name}_far{vector(bits)};")  # fmt: skip
+        else:
+            lines.append(f"  wire {vector(bits)} {name}_goes = {choice};")
+            lines.append(f"  wire {vector(bits)} {name}_next = {name}_goes;")
+        marks = "".join(f"      if (move_{p} && last_{p}) {name}_mark_{p} <= {name}_goes;\n" for p in back)
         zero = "".join(f"      {name}_mark_{p} <= '0;\n" for p in back)
         lines.append(
             f"  always_ff @(posedge clk)\n    if (reload) begin\n      {name}_tile <= '0;\n{zero}"
-            f"    end else if (advance) begin\n      {name}_tile <= {name}_next;\n{marks}    end"
+            f"    end else if (walk) begin\n      {name}_tile <= {name}_next;\n{marks}    end"
         )
         lines.append(table(f"{name}_row", use.offsets, "slot", address.width))
         lines.append(
@@ -405,14 +552,10 @@ class StrandText:
         return list(dict.fromkeys(loop.rank for loop in self.hardware.program.epochs.loops))
 
     @property
-    def masked(self) -> int | None:
-        """The epoch's loop whose partial tiles leave rows without work."""
-        if self.duty.along is None:
-            return None
-        body = self.hardware.assembly.group.body(self.duty.strand.einsum)
-        rank = next(loop.rank for loop in body.einsum.spatial if loop.axis == self.duty.along)
-        found = [p for p, loop in enumerate(self.hardware.program.epochs.loops) if loop.rank == rank]
-        return found[-1] if found else None
+    def masks(self) -> list[tuple[int, Mask, Form]]:
+        """Numbers of the masks among the array's, and the conditions behind them."""
+        every = self.hardware.masks(self.duty.strand.resource)
+        return [(every.index(mask), mask, form) for mask, form in self.hardware.masks_of(self.duty).items()]
 
     @property
     def fresh(self) -> int | None:
@@ -438,8 +581,7 @@ class StrandText:
             found.append(("output", "step", 3))
         if self.duty.opens:
             found.append(("output", "opens", 1))
-        if self.masked is not None:
-            found.append(("output", "rows_left", bits_for(self.hardware.rows + 1)))
+        found += [("output", f"mask_{number}", mask_bits(self.hardware)) for number, _, _ in self.masks]
         if self.fresh is not None:
             found.append(("output", "fresh", 1))
         return found
@@ -453,7 +595,7 @@ class StrandText:
         met = [f"met_{n}" for n, _ in self.links] + [f"room_{n}" for n, _ in self.pools]
         met.append(f"(!instance_begins || epoch - oldest < {COUNT}'d{self.ahead})")
         pieces.insert(0, "  logic begins, present;")
-        pieces.append(f"  assign present = {flag_text(duty.strand.when, self.loops)};")
+        pieces.append(f"  assign present = exists && {flag_text(duty.strand.when, self.loops)};")
         pieces.append("  assign ready = present && !finished && rested && " + " && ".join(met) + ";")
         pieces += [
             f"  assign closes_{n} = grant && instance_ends && ({flag_text(pool.closes, self.loops)});"
@@ -467,15 +609,12 @@ class StrandText:
         if duty.opens:
             pieces.append(table("opens_now", [int(each) for each in duty.opens], "slot", 1))
             pieces.append("  assign opens = opens_now;")
-        if self.masked is not None:
-            bits, tile = bits_for(self.hardware.rows + 1), int(self.hardware.program.epochs.loops[self.masked].tile)
-            pieces.append(
-                f"  assign rows_left = left_{self.masked} < {COUNT}'d{tile} ? left_{self.masked}{vector(bits)} : {bits}'d{tile};"
-            )
+        pieces += [self.mask_text(*each) for each in self.masks]
         if self.fresh is not None:
             pieces.append(f"  assign fresh = first_{self.fresh};")
         unused = [f"index_{p}" for p in range(self.loops)] + [f"first_{p}" for p in range(self.loops)]
-        unused += [f"last_{p}" for p in range(self.loops)] + ["oldest", "run", "unit"]
+        unused += [f"{each}_{p}" for p in range(self.loops) for each in ("last", "from", "to", "begin", "extent")]
+        unused += ["oldest", "run", "unit"]
         pieces.append(f"  wire unused = &{{1'b0, {', '.join(unused)}}};")
         ports = ",\n".join(
             f"  {direction.ljust(6)} logic {vector(width) + ' ' if width > 1 else ''}{name}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 
 from einsim.errors import SpecError
 from einsim.schedule.pipeline.build import Assembly
 from einsim.schedule.pipeline.epochs import Epochs
 from einsim.schedule.pipeline.program import Link, Program, Strand
 from einsim.schedule.pipeline.strands import grains, points_of, slots_of, steps_of, unit_loops
+from einsim.spec.expressions import Number
 
 
 def resized(assembly: Assembly, sizes: Mapping[str, int]) -> Program:
@@ -42,7 +44,8 @@ def resized(assembly: Assembly, sizes: Mapping[str, int]) -> Program:
             old, owner = computing[strand.einsum]
             streams = strand.units == old.units and max(old.units) > 1
             each = owner.units if streams else (1,) * len(kinds)
-            moved = (max(strand.moved, default=0),) * len(kinds)
+            unit = Fraction(max(strand.moved, default=0)) / max(1, *strand.units)
+            moved = tuple(_whole(unit * units) for units in each)
             new = replace(strand, slots=each, units=each, points=(0,) * len(kinds), moved=moved)
         strands.append(new)
     links = tuple(_link(link, program, strands) for link in program.links)
@@ -51,6 +54,10 @@ def resized(assembly: Assembly, sizes: Mapping[str, int]) -> Program:
         for pool in program.pools
     )
     return replace(program, epochs=epochs, strands=tuple(strands), links=links, pools=pools)
+
+
+def _whole(words: Fraction) -> Number:
+    return int(words) if words.denominator == 1 else words
 
 
 def _link(link: Link, program: Program, strands: list[Strand]) -> Link:
