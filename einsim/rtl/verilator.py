@@ -111,7 +111,8 @@ def build_library(modules: Sequence[Module], loop: str, folder: Path) -> Path:
         tools = find_tools()
         files = _write(modules, folder)
         (folder / "loop.cpp").write_text(loop)
-        options = ["--cc", "--exe", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared", "-Wno-fatal", "-Wno-lint"]
+        options = ["--cc", "--exe", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared", "-Wno-fatal", "-Wno-lint",
+                   "--output-split", "0"]  # fmt: skip
         made = ["-Mdir", str(folder), "--prefix", f"V{top}", "--top-module", top, "-o", "built.so"]
         _call(tools, [*options, *made, *files, "loop.cpp"], folder, f"Verilator rejects {top}")
         _check(

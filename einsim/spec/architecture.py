@@ -158,6 +158,9 @@ class Architecture(Record):
     word_bytes: Count = Field(description="Bytes of one word (of every tensor element)")
     memories: dict[Name, Memory] = Field(min_length=1, description="Shared memories, outermost first")
     arrays: dict[Name, Array] = Field(min_length=1, description="Arrays of processing elements")
+    control_cycles: Delay = Field(
+        0, description="Cycles from the decision to issue an operation until it is in its array's first element"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

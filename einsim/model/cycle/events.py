@@ -418,7 +418,8 @@ def outcome(events: Events, resources: list[Resource]) -> Run:
     """What the run has done."""
     program, cycles = events.program, 0
     for s, strand in enumerate(program.strands):
-        after = strand.tail + events.timing.skew(events.machine.arrays[strand.resource]) if strand.computes else 0
+        array = events.machine.arrays.get(strand.resource)
+        after = 0 if array is None else events.timing.control(events.machine) + events.timing.skew(array) + strand.tail
         cycles = max([cycles, *(end + after for (each, _, _), end in events.unit_end.items() if each == s)])
     arrays = [resource for resource in resources if resource.name not in {LOAD, STORE}]
     for resource in arrays:

@@ -124,7 +124,8 @@ def _result(lowered: Lowered, program: Program, machine: Architecture, timing: T
         counts = int(memory[record + at.COUNTS])
         instances[number] = tuple(int(n) for n in memory[counts : counts + len(strand.slots)])
         if memory[record + at.ENDED] > at.LONG_AGO:
-            after = strand.tail + timing.skew(machine.arrays[strand.resource]) if strand.computes else 0
+            array = machine.arrays.get(strand.resource)
+            after = 0 if array is None else timing.control(machine) + timing.skew(array) + strand.tail
             cycles = max(cycles, int(memory[record + at.ENDED]) + after)
     busy, stalls, channel = {}, {}, 0
     for r, name in enumerate(program.resources):

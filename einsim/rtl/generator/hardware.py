@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import prod
+from typing import Final
 
 from einsim.cascade import Einsum, Junction, Negate, Number, reduced_ranks, split_of
 from einsim.errors import InfeasibleError, SpecError
@@ -27,8 +28,8 @@ from einsim.schedule.pipeline.timing import Timing
 from einsim.schedule.pipeline.transfers import Transfer
 from einsim.spec.configuration import Design
 
-CONTROL: int = 2
-"""Cycles from the decision to issue an operation until it is in the first element: the architecture's control_cycles."""
+CONTROL: Final = 2
+"""The architecture's control_cycles: the generated control has a register before the edges, one more before elements."""
 
 
 class Place(Enum):
@@ -280,6 +281,8 @@ class _Builder:
         plain = not any(machine.arrays[name] in lines for name in used)
         if len(grids) != 1 or (not plain and (len(lines) != 1 or lines[0].axes["lanes"] != grids[0].axes["columns"])):
             raise self._cannot("arrays other than one 2D array, alone or over as many lanes as it has columns")
+        if machine.control_cycles != CONTROL:
+            raise self._cannot(f"control_cycles {machine.control_cycles} instead of {CONTROL}")
         if len(machine.memories) != 2:
             raise self._cannot(f"{len(machine.memories)} memories instead of one buffer behind the outermost memory")
         for array in machine.arrays.values():

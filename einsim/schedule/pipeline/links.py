@@ -147,7 +147,7 @@ class Linker:
                     yield Link(owner, at, shares, 1, 0, Cause.FULL, room=room, tensor=transfer.access.tensor)
                 continue
             body = self.group.body(strand.einsum)
-            way = leave(self.machine, self.timing, body)
+            way = self.timing.control(self.machine) + leave(self.machine, self.timing, body)
             yield Link(owner, at, shares, self.strands[owner].tail + way, way, tensor=transfer.access.tensor)
             if transfer.tile.streams or transfer.level == body.einsum.registers:
                 yield Link(at, owner, shares, 0, 0, Cause.FULL, room=2, tensor=transfer.access.tensor)
