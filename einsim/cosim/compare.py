@@ -97,7 +97,7 @@ def compare(subject: Subject, watched: Watched, given: Stimulus, seed: int) -> C
     use = utilisation(hardware, host, watched)
     return Comparison(
         seed, dict(subject.sizes), bits, wrong, watched.cycles, foretold.cycles, compared, missed,
-        use[hardware.grid], use[hardware.lanes], where or first,
+        use[hardware.grid], use.get(hardware.lanes or "", 0.0), where or first,
     )  # fmt: skip
 
 
@@ -128,7 +128,7 @@ def _events(
 ) -> tuple[int, int, str | None]:
     """Every issue, and every operation in the last element, against the model's."""
     hardware = subject.hardware
-    expected = {name: rows.copy() for name, rows in foretold.items()}
+    expected = {name: rows.copy() for name, rows in foretold.items() if name in hardware.resources}
     for rows in expected.values():  # hardware counts the slots of strands of no fixed length unit by unit
         for duty in hardware.duties:
             if duty.counted:
@@ -137,6 +137,8 @@ def _events(
         ("element last", hardware.grid, hardware.rows + hardware.columns - 2),
         ("lane last", hardware.lanes, hardware.columns - 1),
     ):
+        if array is None:
+            continue
         numbers = np.array([duty.number for duty in hardware.on(array)])
         rows = expected[array].copy()
         rows[:, 0] = np.searchsorted(numbers, rows[:, 0])
@@ -165,7 +167,7 @@ def _row(rows: NDArray[np.int64], at: int) -> str:
 def utilisation(hardware: Hardware, host: Host, watched: Watched) -> dict[str, float]:
     """Array -> the share of its elements' cycles in which an operation with a point of work is in them."""
     found = {}
-    for array in (hardware.grid, hardware.lanes):
+    for array in hardware.arrays:
         strands = watched.events[array][:, 0]
         busy = 0
         for duty in hardware.on(array):

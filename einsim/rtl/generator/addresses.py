@@ -56,7 +56,7 @@ class AddressText(EpochText):
             case Place.WEST | Place.NORTH:
                 steps, each, store = [1], use.store.rows, use.store
                 return self.ring_text(name, bits_for(store.words), store.words, [each], steps)
-            case Place.OUT if not self.duty.strand.computes:
+            case Place.OUT | Place.FOOT if not self.duty.strand.computes:
                 return self.ring_text(name, address.width, use.store.words, [use.store.rows], [1])
             case _:
                 offsets = [*use.offsets, use.step]

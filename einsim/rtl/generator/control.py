@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from einsim.rtl.generator.edges import north_choice, north_word, west_choice, west_word
-from einsim.rtl.generator.element import below, below_word, element_word, lane_word, read, write
+from einsim.rtl.generator.edges import control_words, north_choice, west_choice, word_ports
+from einsim.rtl.generator.element import below, read, write
 from einsim.rtl.generator.epochs import COUNT, mask_bits, mask_most
 from einsim.rtl.generator.hardware import Duty, Hardware, Place
 from einsim.rtl.generator.strand import StrandText
@@ -32,11 +32,7 @@ module %name (
   input  logic out_ready,
   output logic [%out_address_top:0] out_address,
 
-  output logic %element_word element_control,
-  output logic %north_word north_control,
-  output logic %west_word west_control,
-  output logic %below_word below_control,
-  output logic %lane_word lane_control,
+%word_ports
 %fill_ports
 
 %probe_ports
@@ -256,7 +252,6 @@ class ControlText:
     def store_text(self) -> str:
         """The channel out: rows of a tile of results, one a beat."""
         duties = self.hardware.on(STORE)
-        assert len(duties) == 1, "one result leaves the chip"
         n, rows = duties[0].number, duties[0].beats
         count, bits = bits_for(rows), max(1, bits_for(duties[0].sources[0].use.store.words))
         return (
@@ -277,13 +272,11 @@ class ControlText:
     def words_text(self) -> str:
         """What the arrays are told: words for whichever strand issues, registered."""
         grid, lanes = self.hardware.on(self.hardware.grid), self.hardware.on(self.hardware.lanes)
-        words = {"element": element_word(self.hardware), "north": north_word(self.hardware),
-                 "west": west_word(self.hardware), "below": below_word(self.hardware),
-                 "lane": lane_word(self.hardware)}  # fmt: skip
+        words = control_words(self.hardware)
+        late = [name for name in words if name in {"element", "below", "foot"}]
         lines = ["  // What the arrays are told: a cycle for the edges and the lanes' buffer, two for elements."]
         lines += [f"  logic {vector(word.width)} {name}_next;" for name, word in words.items()]
-        lines.append(f"  logic {vector(words['element'].width)} element_now;")
-        lines.append(f"  logic {vector(words['below'].width)} below_now;")
+        lines += [f"  logic {vector(words[name].width)} {name}_now;" for name in late]
         zeros = "".join(f"    {name}_next = '0;\n" for name in words)
         branches = []
         for place, duty in enumerate(grid):
@@ -294,15 +287,11 @@ class ControlText:
             values = self.lane_values(duty, place, words["lane"])
             branches.append(f"    if (s{duty.number}_grant) lane_next = {words['lane'].packed(values)};")
         lines.append(f"  always_comb begin\n{zeros}" + "\n".join(branches) + "\n  end")
-        lines.append(
-            "  always_ff @(posedge clk)\n    if (reset) begin\n      element_now <= '0;\n      element_control <= '0;\n"
-            "      below_now <= '0;\n      below_control <= '0;\n      north_control <= '0;\n      west_control <= '0;\n"
-            "      lane_control <= '0;\n    end else begin\n"
-            "      element_now <= element_next;\n      element_control <= element_now;\n"
-            "      below_now <= below_next;\n      below_control <= below_now;\n"
-            "      north_control <= north_next;\n      west_control <= west_next;\n      lane_control <= lane_next;\n"
-            "    end"
-        )
+        steps = {f"{name}_control": f"{name}_{'now' if name in late else 'next'}" for name in words}
+        steps |= {f"{name}_now": f"{name}_next" for name in late}
+        zero = "".join(f"      {name} <= '0;\n" for name in steps)
+        move = "".join(f"      {name} <= {value};\n" for name, value in steps.items())
+        lines.append(f"  always_ff @(posedge clk)\n    if (reset) begin\n{zero}    end else begin\n{move}    end")
         return "\n".join(lines)
 
     def grid_values(self, duty: Duty, place: int, words: dict[str, Word]) -> dict[str, dict[str, str]]:
@@ -314,6 +303,8 @@ class ControlText:
             element["step"] = f"s{n}_step"
         if duty.opens:
             element["opens"] = f"s{n}_opens"
+        if duty.drained:
+            element["closes"] = f"s{n}_ends"
         element |= self.mask_values(duty)
         north = {"chosen": f"{fields['north']['chosen']}'d{north_choice(self.hardware, duty)}"}
         west = {"chosen": f"{fields['west']['chosen']}'d{west_choice(self.hardware, duty)}"}
@@ -322,7 +313,7 @@ class ControlText:
             where = {Place.ELEMENT: element, Place.WEST: west}.get(store.place, north)
             if store.words > 1:
                 where[read(store)] = f"s{n}_source_{k}"
-        under: dict[str, str] = {}
+        found = {"element": element, "north": north, "west": west}
         targets = list(dict.fromkeys(use.store for each in self.hardware.on(self.hardware.grid) for use in below(each)))
         for k, use in enumerate(duty.results):
             if use.store.place is Place.ELEMENT and use.store.words > 1:
@@ -331,8 +322,10 @@ class ControlText:
                 under = {"valid": "1'b1", "to": f"{fields['below']['to']}'d{targets.index(use.store)}"}
                 if use.store.words > 1:
                     under[write(use.store)] = f"s{n}_result_{k}"
-        found = {"element": element, "north": north, "west": west}
-        return {**found, "below": under} if under else found
+                found["below"] = under
+            if use.store.place is Place.FOOT:
+                found["foot"] = {"valid": f"s{n}_ends", "base": f"s{n}_result_{k}"}
+        return found
 
     def mask_values(self, duty: Duty) -> dict[str, str]:
         """Values of all masks of an array for an operation: those that it has not are positive everywhere."""
@@ -404,12 +397,9 @@ class ControlText:
         """`<prefix>_control`."""
         hardware, prepare = self.hardware, self.prepare
         bits = bits_for(prepare + 1)
-        arrays = [hardware.grid, hardware.lanes]
-        out = hardware.at(Place.OUT)[0]
+        arrays, out = hardware.arrays, hardware.leaving
         fill_ports = [f"  output logic {kind}{name}," for kind, name in self.fills()]
         probe_ports = [f"  output logic {vector(width) + ' ' if width > 1 else ''}{name}" for width, name in self.probes()]
-        words = (element_word, north_word, west_word, below_word, lane_word)
-        widths = {f"{make(hardware).name}_word": vector(make(hardware).width) for make in words}
         return module(
             f"{self.prefix}_control",
             "what is issued when, from the static order and what has been done.",
@@ -434,7 +424,7 @@ class ControlText:
             loads=self.load_text(),
             store=self.store_text() + "\n\n" + self.probe_text(),
             words=self.words_text(),
-            **widths,
+            word_ports="\n".join(word_ports(control_words(hardware), "output")),
         )
 
 

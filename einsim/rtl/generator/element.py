@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from einsim.rtl.convert import Convert
 from einsim.rtl.divide import Divide
-from einsim.rtl.formats import Format
+from einsim.rtl.formats import Format, NumberFormat
+from einsim.rtl.generator.drain import chain_ports, chain_text, drains
 from einsim.rtl.generator.epochs import mask_bits
 from einsim.rtl.generator.hardware import Duty, Hardware, Place, Store, Use
+from einsim.rtl.generator.units import accumulating_unit, floating, nothing
 from einsim.rtl.generator.words import Word, bits_for, vector
 from einsim.rtl.generator.work import Kind
-from einsim.rtl.mac import MacAdd
 from einsim.rtl.macro import Exponential
 from einsim.rtl.order import Maximum
 from einsim.rtl.verilog import Module, fill, module, signed
@@ -45,7 +46,7 @@ class Body:
 
     hardware: Hardware
     duties: Sequence[Duty]
-    multiplicand: Format
+    multiplicand: NumberFormat
     own: Sequence[Store]
     outside: dict[str, str]
     uses: list[Module] = field(default_factory=list)
@@ -54,9 +55,14 @@ class Body:
     instances: list[str] = field(default_factory=list)
 
     @property
-    def form(self) -> Format:
+    def form(self) -> NumberFormat:
         """The accumulators'."""
         return self.hardware.accumulator
+
+    @property
+    def floats(self) -> Format:
+        """The accumulators', of operations that integers do not have."""
+        return floating(self.form, "comparisons, quotients and exponentials")
 
     def signal(self, duty: Duty, position: int) -> str:
         """An operand, in its own format."""
@@ -66,12 +72,12 @@ class Body:
             return self.outside[store.name]
         return f"{store.name}[{read(store)}]" if store.words > 1 else f"{store.name}[0]"
 
-    def format(self, duty: Duty, position: int) -> Format:
+    def format(self, duty: Duty, position: int) -> NumberFormat:
         """An operand's format."""
         assert duty.work is not None
         return duty.sources[duty.work.operands[position]].use.store.format
 
-    def operand(self, duty: Duty, position: int, wanted: Format) -> str:
+    def operand(self, duty: Duty, position: int, wanted: NumberFormat) -> str:
         """An operand in some format."""
         own = self.format(duty, position)
         signal = self.signal(duty, position)
@@ -79,10 +85,10 @@ class Body:
         store = duty.sources[duty.work.operands[position]].use.store
         return signal if own == wanted else self.widened(signal, f"{store.name}_wide", own, wanted)
 
-    def widened(self, signal: str, name: str, own: Format, wanted: Format) -> str:
+    def widened(self, signal: str, name: str, own: NumberFormat, wanted: NumberFormat) -> str:
         """A signal in another format."""
         if name not in self.wide:
-            convert = Convert(own, wanted).module()
+            convert = Convert(floating(own, "conversions"), floating(wanted, "conversions")).module()
             self.uses.append(convert)
             self.declarations.append(f"  logic {vector(wanted.width)} {name};")
             self.instances.append(f"  {convert.name} u_{name} (.a({signal}), .result({name}));")
@@ -97,23 +103,25 @@ class Body:
 
     def text(self) -> str:
         """Everything between the ports and the registers: `result`, and with exp the state of its steps."""
-        mac = [self.case(duty, self.mac_inputs(duty)) for duty in self.duties if self.mac_inputs(duty)]
+        sums = [self.mac_inputs(duty) for duty in self.duties]
+        mac = [self.case(duty, inputs) for duty, inputs in zip(self.duties, sums, strict=True) if inputs]
         larger = [self.case(duty, self.larger_inputs(duty)) for duty in self.duties if self.larger_inputs(duty)]
         quotient = [self.case(duty, self.quotient_inputs(duty)) for duty in self.duties if self.quotient_inputs(duty)]
         blocks = [self.exp_text()] if Kind.EXP in self.kinds() else []
         if mac:
+            adds = any("mac_adding" in inputs for inputs in sums)
+            unit = accumulating_unit(self.multiplicand, self.form, adds=adds)
+            ports = {port.name: port.width for port in unit.signature.operands}
             self.declarations.append(f"  logic {vector(self.form.width)} mac_result;")
-            blocks.append(self.unit_text("mac", MacAdd(self.multiplicand, self.form).module(), mac,
-                                         {"a": self.multiplicand, "b": self.multiplicand, "c": self.form,
-                                          "x": self.form, "adding": None}))  # fmt: skip
+            blocks.append(self.unit_text("mac", unit.module(), mac, ports))
         if larger:
+            both = {"a": self.form.width, "b": self.form.width}
             self.declarations.append(f"  logic {vector(self.form.width)} larger_result;")
-            unit = Maximum(self.form).module()
-            blocks.append(self.unit_text("larger", unit, larger, {"a": self.form, "b": self.form}))
+            blocks.append(self.unit_text("larger", Maximum(self.floats).module(), larger, both))
         if quotient:
+            both = {"a": self.form.width, "b": self.form.width}
             self.declarations.append(f"  logic {vector(self.form.width)} quotient_result;")
-            unit = Divide(self.form).module()
-            blocks.append(self.unit_text("quotient", unit, quotient, {"a": self.form, "b": self.form}))
+            blocks.append(self.unit_text("quotient", Divide(self.floats).module(), quotient, both))
         blocks.append(self.result_text(bool(larger), bool(quotient)))
         declared = "\n".join(dict.fromkeys(self.declarations))
         return "\n".join([declared, *self.instances, *blocks])
@@ -123,11 +131,11 @@ class Body:
         lines = "".join(f"        {name} = {value};\n" for name, value in inputs.items())
         return f"      OP_{duty.name.upper()}: begin\n{lines}      end"
 
-    def unit_text(self, name: str, unit: Module, cases: list[str], ports: dict[str, Format | None]) -> str:
+    def unit_text(self, name: str, unit: Module, cases: list[str], ports: Mapping[str, int]) -> str:
         """A unit with its operands by operation."""
         self.uses.append(unit)
         declared = "\n".join(
-            f"  logic {vector(form.width) + ' ' if form else ''}{name}_{port};" for port, form in ports.items()
+            f"  logic {vector(width) + ' ' if width > 1 else ''}{name}_{port};" for port, width in ports.items()
         )
         zeros = "".join(f"    {name}_{port} = '0;\n" for port in ports)
         clocked = "parameter int LATENCY" in unit.text
@@ -143,10 +151,9 @@ class Body:
         """What the multiply-accumulate unit gets for an operation; nothing where it is not its."""
         work, m = duty.work, self.multiplicand
         assert work is not None
-        negative_zero = f"{self.form.width}'h{self.form.negative_zero:x}"
         match work.kind:
             case Kind.PRODUCT:
-                c = negative_zero
+                c = f"{self.form.width}'h{nothing(self.form):x}"
                 if duty.opens:
                     use = duty.results[0]
                     address = f"[{write(use.store)}]" if use.store.words > 1 else "[0]"
@@ -192,7 +199,7 @@ class Body:
     @property
     def lowest(self) -> str:
         """Minus infinity, where a maximum begins."""
-        return f"{self.form.width}'h{self.form.negative_zero | self.form.infinity:x}"
+        return f"{self.form.width}'h{self.floats.negative_zero | self.floats.infinity:x}"
 
     def quotient_inputs(self, duty: Duty) -> dict[str, str]:
         """What the divider gets for an operation."""
@@ -202,7 +209,7 @@ class Body:
 
     def exp_text(self) -> str:
         """The wiring of exp's steps around the multiply-accumulate unit."""
-        exp = Exponential(self.hardware.operand, self.form)
+        exp = Exponential(floating(self.hardware.operand, "exponentials"), self.floats)
         parts = exp.operands_module(), exp.whole_module(), exp.scale_module()
         self.uses += parts
         who = [duty for duty in self.duties if duty.work and duty.work.kind is Kind.EXP]
@@ -219,7 +226,7 @@ class Body:
             whole_bits=vector(exp.steps.whole_bits),
             whole_top=exp.steps.whole_bits - 1,
             top=self.form.width - 1,
-            mantissa=self.form.mantissa_bits,
+            mantissa=self.floats.mantissa_bits,
             taken=" || ".join(f"op == OP_{duty.name.upper()}" for duty in who),
         )
 
@@ -236,7 +243,7 @@ class Body:
         text = f"  logic {vector(self.form.width)} result;\n  always_comb\n    case (op)\n" + "\n".join(cases)
         text += "\n      default: result = '0;\n    endcase\n"
         if any(duty.narrow for duty in self.duties):
-            convert = Convert(self.form, self.hardware.operand).module()
+            convert = Convert(self.floats, floating(self.hardware.operand, "conversions")).module()
             self.uses.append(convert)
             text += f"  logic {vector(self.hardware.operand.width)} narrowed;\n"
             text += f"  {convert.name} u_narrowed (.a(result), .result(narrowed));\n"
@@ -318,6 +325,8 @@ def element_word(hardware: Hardware) -> Word:
         fields.append(("step", STEP))
     if any(duty.opens for duty in duties):
         fields.append(("opens", 1))
+    if drains(hardware):
+        fields.append(("closes", 1))
     fields += [(f"mask_{n}", mask_bits(hardware)) for n, _ in enumerate(hardware.masks(hardware.grid))]
     fields += addresses(hardware.at(Place.ELEMENT), duties)
     return Word("element", tuple(fields))
@@ -377,11 +386,11 @@ module %name (
   input  logic clk,
   input  logic %word control,
   input  logic %operand west,
-  input  logic %acc north,
+  input  logic %column north,%chain_ports
   output logic %word control_east,  // a cycle later, for the next element in the row
   output logic %word control_south,  // the same, for the next row
   output logic %operand east,
-  output logic %acc south
+  output logic %column south
 );
 %names
 %fields
@@ -389,17 +398,17 @@ module %name (
 
 %body
   // Elements beyond the end of a partial tile, or left out by a filter, let pass what comes from above as it is.
-  wire folds = %folds;
   wire works = %works;
   always_ff @(posedge clk) begin
     control_east <= %east_word;
     control_south <= %south_word;
     east <= west;
-    south <= folds && works ? result : north;
+    south <= %south;
     if (valid) begin
 %writes
     end
   end
+%chain
 %unused
 endmodule
 """
@@ -410,9 +419,9 @@ def element_module(hardware: Hardware, prefix: str) -> Module:
     duties, word = hardware.on(hardware.grid), element_word(hardware)
     own = hardware.at(Place.ELEMENT)
     outside = {store.name: "west" for store in hardware.at(Place.WEST)}
-    acc, operand = hardware.accumulator, hardware.operand
+    acc, operand, column = hardware.accumulator, hardware.operand, hardware.column
     for store in (*hardware.at(Place.NORTH), *hardware.at(Place.HEAD)):
-        outside[store.name] = "north" if store.format == acc else f"north{vector(operand.width)}"
+        outside[store.name] = "north" if store.format == column else f"north{vector(operand.width)}"
     body = Body(hardware, duties, operand, own, outside)
     text = body.text()
     names = {name for name, _ in word.fields}
@@ -426,12 +435,14 @@ def element_module(hardware: Hardware, prefix: str) -> Module:
         body.uses,
         word=vector(word.width),
         operand=vector(operand.width),
-        acc=vector(acc.width),
+        column=vector(column.width),
+        chain_ports=chain_ports(hardware),
+        chain=chain_text(hardware),
         names=operations_text(duties),
         fields=word.unpacked("control"),
         registers=registers_text(own),
         body=text,
-        folds=" || ".join(folding) or "1'b0",
+        south=f"({' || '.join(folding)}) && works ? result : north" if folding else "north",
         works=works_text(hardware, len(masks)),
         east_word=word.packed({name: name for name in names} | moved(hardware, [mask.right for mask in masks])),
         south_word=word.packed({name: name for name in names} | moved(hardware, [mask.down for mask in masks])),

@@ -11,7 +11,8 @@ from typing import Final
 
 from einsim.cascade import Einsum, Junction, Negate, Number, reduced_ranks, split_of
 from einsim.errors import InfeasibleError, SpecError
-from einsim.rtl.formats import BF16, FP32, Format
+from einsim.rtl.formats import BF16, FP32, Integer, NumberFormat
+from einsim.rtl.generator.units import floating
 from einsim.rtl.generator.work import Kind, Work, work_of
 from einsim.rtl.unpacked import encode
 from einsim.schedule.environment import environment
@@ -41,6 +42,7 @@ class Place(Enum):
     WEST = "west"  # a part of the buffer at every row, filled from outside
     NORTH = "north"  # a part of the buffer at every column, filled from outside
     OUT = "out"  # results of every lane on their way out
+    FOOT = "foot"  # results of every column of the 2D array on their way out
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Store:
     name: str
     place: Place
     tensor: str
-    format: Format
+    format: NumberFormat
     words: int
     rows: int = 1
 
@@ -59,7 +61,7 @@ class Store:
 class Use:
     """How a strand walks over a store: `offsets` from slot to slot.
 
-    In a ring (ELEMENT, LANE, HEAD, OUT) they are modulo its words, and the next instance goes on `step` words later.
+    In a ring (ELEMENT, LANE, HEAD, OUT, FOOT) they are modulo its words, and the next instance goes on `step` words later.
     Of a state, the offset of each slot, plus counters of loops (positions of the epoch's, or None for the strand's
     units) times `terms`. Of tiles (WEST, NORTH), rows of the tile; the next tile comes with epochs that move loops
     other than those in `still`.
@@ -123,6 +125,11 @@ class Duty:
         return "_".join(part for part in "".join(c if c.isalnum() else " " for c in self.strand.name).split())
 
     @property
+    def drained(self) -> Use | None:
+        """Where results go that leave the 2D array, and the chip."""
+        return next((use for use in self.results if use.store.place is Place.FOOT), None)
+
+    @property
     def beats(self) -> int:
         """Rows of a tile, of a transfer."""
         use = (self.results or [source.use for source in self.sources])[0]
@@ -136,8 +143,8 @@ class Hardware:
     name: str
     design: Design
     assembly: Assembly
-    operand: Format
-    accumulator: Format
+    operand: NumberFormat
+    accumulator: NumberFormat
     stores: tuple[Store, ...]
     duties: tuple[Duty, ...]
     narrow: frozenset[str]
@@ -162,12 +169,30 @@ class Hardware:
         return next(name for name, array in self.design.architecture.arrays.items() if array.is_grid)
 
     @property
-    def lanes(self) -> str:
-        """The 1D array's name."""
-        return next(name for name, array in self.design.architecture.arrays.items() if not array.is_grid)
+    def lanes(self) -> str | None:
+        """The 1D array's name; None where nothing runs on one."""
+        return next((name for name, array in self.design.architecture.arrays.items()
+                     if not array.is_grid and self.on(name)), None)  # fmt: skip
 
-    def on(self, resource: str) -> list[Duty]:
-        """Duties on a resource."""
+    @property
+    def arrays(self) -> list[str]:
+        """The arrays that are built: the 2D array, then the lanes."""
+        return [self.grid] if self.lanes is None else [self.grid, self.lanes]
+
+    @property
+    def leaving(self) -> Store:
+        """Where results are that leave the chip, on their way out."""
+        return (*self.at(Place.OUT), *self.at(Place.FOOT))[0]
+
+    @property
+    def column(self) -> NumberFormat:
+        """The format of what goes down a column: sums, unless there are only operands."""
+        duties = self.on(self.grid)
+        sums = self.at(Place.HEAD) or any(duty.along for duty in duties)
+        return self.accumulator if sums else self.operand
+
+    def on(self, resource: str | None) -> list[Duty]:
+        """Duties on a resource; none on one that there is not."""
         return [duty for duty in self.duties if duty.strand.resource == resource]
 
     def at(self, place: Place) -> list[Store]:
@@ -179,7 +204,7 @@ class Hardware:
         """Conditions that leave out epochs: one has points where all of some group's may hold."""
         return tuple(dict.fromkeys(self.program.filters))
 
-    def masks(self, resource: str) -> tuple[Mask, ...]:
+    def masks(self, resource: str | None) -> tuple[Mask, ...]:
         """What tells elements of an array whether they have a point."""
         return tuple(dict.fromkeys(mask for duty in self.on(resource) for mask in self.masks_of(duty)))
 
@@ -204,8 +229,8 @@ class Hardware:
 
     @property
     def resources(self) -> tuple[str, ...]:
-        """Arrays and channels, in the order in which they issue."""
-        return self.program.resources
+        """Arrays and channels that have something to do, in the order in which they issue."""
+        return tuple(resource for resource in self.program.resources if self.on(resource))
 
     @property
     def beat(self) -> int:
@@ -213,7 +238,9 @@ class Hardware:
         return max(self.rows, self.columns)
 
 
-def hardware_of(design: Design, schedule: Schedule, *, operand: Format = BF16, accumulator: Format = FP32) -> Hardware:
+def hardware_of(
+    design: Design, schedule: Schedule, *, operand: NumberFormat = BF16, accumulator: NumberFormat = FP32
+) -> Hardware:
     """The hardware of a design whose sizes are nominal: big enough that every loop runs more than once.
 
     Raises SpecError for what the generator cannot build, InfeasibleError where the plan does not fit its machine.
@@ -233,8 +260,8 @@ def hardware_of(design: Design, schedule: Schedule, *, operand: Format = BF16, a
 class _Builder:
     design: Design
     assembly: Assembly
-    operand: Format
-    accumulator: Format
+    operand: NumberFormat
+    accumulator: NumberFormat
     flow: Flow = field(init=False)
     stores: dict[tuple[Place, str], Store] = field(default_factory=dict)
 
@@ -250,8 +277,10 @@ class _Builder:
         machine = self.design.architecture
         grids = [array for array in machine.arrays.values() if array.is_grid]
         lines = [array for array in machine.arrays.values() if not array.is_grid]
-        if len(grids) != 1 or len(lines) != 1 or lines[0].axes["lanes"] != grids[0].axes["columns"]:
-            raise self._cannot("arrays other than one 2D array over as many lanes as it has columns")
+        used = {body.einsum.array for body in self.assembly.group.bodies}
+        plain = not any(machine.arrays[name] in lines for name in used)
+        if len(grids) != 1 or (not plain and (len(lines) != 1 or lines[0].axes["lanes"] != grids[0].axes["columns"])):
+            raise self._cannot("arrays other than one 2D array, alone or over as many lanes as it has columns")
         if not machine.memories[machine.outermost].duplex:
             raise self._cannot(f"{machine.outermost}, whose loads and stores share a channel (duplex: false)")
         if machine.control_cycles != CONTROL:
@@ -261,9 +290,9 @@ class _Builder:
         for array in machine.arrays.values():
             if array.is_grid and array.hop_cycles != 1:
                 raise self._cannot(f"hop_cycles {array.hop_cycles} instead of 1")
-            used = {name for body in self.assembly.group.bodies if machine.arrays[body.einsum.array] is array
+            done = {name for body in self.assembly.group.bodies if machine.arrays[body.einsum.array] is array
                     for name, _ in body.einsum.operations}  # fmt: skip
-            slow = [name for name in sorted(used) if array.operations[name].result_cycles != 1]
+            slow = [name for name in sorted(done) if array.operations[name].result_cycles != 1]
             if slow:
                 raise self._cannot(f"{slow[0]} with more than one cycle (its result is there in the next cycle)")
         for strand in self.program.strands:
@@ -294,6 +323,10 @@ class _Builder:
             for access in body.einsum.accesses
             if not access.is_output
         }
+        if isinstance(self.accumulator, Integer):
+            if multiplied & self.made:
+                raise self._cannot(f"products of {', '.join(sorted(multiplied & self.made))}, sums of integers")
+            return frozenset()
         leaving = {a.tensor for body in self.assembly.group.bodies for a in body.einsum.accesses
                    if a.is_output and a.path[0] == self.design.architecture.outermost}  # fmt: skip
         return frozenset(name for name in multiplied | leaving if name in self.made)
@@ -310,6 +343,8 @@ class _Builder:
         if work.slots != body.einsum.cycles_per_point:
             raise self._cannot(f"{body.einsum.name} in {body.einsum.cycles_per_point} slots a point "
                                f"instead of {work.slots}")  # fmt: skip
+        if work.kind is not Kind.PRODUCT:
+            floating(self.accumulator, f"{work.kind.value} ({body.einsum.name})")
         return work
 
     # Loops.
@@ -341,9 +376,11 @@ class _Builder:
 
     # Stores.
 
-    def store(self, place: Place, name: str, tensor: str, words: int, rows: int = 1) -> Store:
-        """A store, as large as the largest that is asked for."""
-        narrow = tensor not in self.made or tensor in self.narrow
+    def store(
+        self, place: Place, name: str, tensor: str, words: int, rows: int = 1, *, whole: bool = False
+    ) -> Store:
+        """A store, as large as the largest that is asked for; of sums as they are (`whole`), or of the tensor."""
+        narrow = (tensor not in self.made or tensor in self.narrow) and not whole
         old = self.stores.get((place, name))
         new = Store(f"{name}_{place.value}", place, tensor, self.operand if narrow else self.accumulator,
                     max(words, old.words if old else 0), rows)  # fmt: skip
@@ -365,6 +402,9 @@ class _Builder:
     # Duties.
 
     def hardware(self) -> Hardware:
+        out = [strand.name for strand in self.program.strands if strand.resource == STORE]
+        if len(out) != 1:
+            raise self._cannot(f"other than one result that leaves the chip ({', '.join(out) or 'none does'})")
         duties: list[Duty] = []
         number = {strand.einsum: n for n, strand in enumerate(self.program.strands) if strand.computes}
         plans = {name: self._plan(name, number) for name in number}
@@ -446,8 +486,15 @@ class _Builder:
         output = next(access for access in body.einsum.accesses if access.is_output)
         results = list(self._results(name, n, body, output, plans, loops, own, counted=counted))
         along, opens = self._folds(name, body, work, own)
+        sums = next((use.store for use in results), None)
+        if opens and sums is not None and sums.format != self.accumulator:
+            raise self._cannot(f"{name}, added up in time and kept in {sums.format}")
         return Duty(n, strand, self.program.starts[n], slots, units, counted, work, tuple(sources), tuple(results),
-                    tuple(kept), opens, along, name in self.narrow, self._forms(name))  # fmt: skip
+                    tuple(kept), opens, along, self._narrows(name, results), self._forms(name))  # fmt: skip
+
+    def _narrows(self, name: str, results: Sequence[Use]) -> bool:
+        """Whether an element rounds its results; those that leave the 2D array are rounded at the foot."""
+        return name in self.narrow and all(use.store.place is not Place.FOOT for use in results)
 
     def _forms(self, name: str) -> tuple[Form, ...]:
         """The conditions of an Einsum's filter. Its operands' makers must have them, too: what they left out is 0."""
@@ -480,7 +527,7 @@ class _Builder:
         if where in {"west", "north"}:
             pool = next(pool for pool in self.program.pools if pool.closer == n and pool.tensor == access.tensor)
             extent = self.design.architecture.arrays[body.einsum.array].axes["rows" if where == "west" else "columns"]
-            spare = int(words < extent)  # a tile's last rows may still be read when the next one comes
+            spare = max(0, -(-(extent - 1) // words) - 1)  # a tile's last rows may still be read when the next one comes
             store = self.store(Place(where), label, tensor, words * (pool.limit + spare), words)
             load = next(t for _, t in self.assembly.moves if (t.strand.einsum, t.access.label) == (
                 body.einsum.name, access.label))  # fmt: skip
@@ -521,7 +568,8 @@ class _Builder:
                 value = -size
             case _:
                 raise self._cannot(f"{init}, which is no number")
-        return self.accumulator.lowest if value == -math.inf else int(encode(self.accumulator, value))
+        form = floating(self.accumulator, f"what {tensor} begins with")
+        return form.lowest if value == -math.inf else int(encode(form, value))
 
     def _kept(
         self, name: str, access: AccessPlan, plans: Mapping[str, list[tuple[AccessPlan, str, str, int | None]]],
@@ -551,14 +599,15 @@ class _Builder:
         words = max(offsets) + 1
         home = output.path[0]
         if home == machine.outermost:
-            if self.on_grid(name):
-                raise self._cannot(f"{name}, which leaves the 2D array for {home}")
             store = next(t for t, transfer in self.assembly.moves if transfer.strand.einsum == name
                          and transfer.strand.resource == STORE)  # fmt: skip
             ring = max(link.room or 0 for link in self.program.links if (link.source, link.reader) == (store, n))
             if not ring:
                 raise self._cannot(f"{name} going out without a limit")
-            yield Use(self.store(Place.OUT, name, name, ring * words, words), offsets, words)
+            if self.on_grid(name):
+                yield from self._drained(name, body, words, own, ring)
+            else:
+                yield Use(self.store(Place.OUT, name, name, ring * words, words), offsets, words)
             return
         if home in machine.memories:
             yield self._state(body, output, name, loops, own, counted=counted)
@@ -576,6 +625,23 @@ class _Builder:
                 )
                 yield Use(self.store(Place(where), label, name, ring), offsets, words)
 
+    def _drained(
+        self, name: str, body: Body, words: int, own: list[tuple[Loop, int]], ring: int
+    ) -> Iterator[Use]:  # fmt: skip
+        """Where a result of every element is summed, and where it goes when it is whole."""
+        einsum = self.einsum(name)
+        axes = {loop.axis for loop in body.einsum.spatial}
+        units = self.program.strands[self._number(name)].units
+        if words > 1 or max(units) > 1 or axes != {"rows", "columns"} or reduced_along(body.einsum):
+            raise self._cannot(f"{name}, which leaves the 2D array with other than one result of every element at a time")
+        if einsum.when is not None:
+            raise self._cannot(f"{name}, which leaves the 2D array under a filter")
+        slots = prod(trips for _, trips in own) * int(body.einsum.cycles_per_point)
+        if einsum.reduction is not None:
+            yield Use(self.store(Place.ELEMENT, f"{name}_sum", name, 1, whole=True), (0,) * slots)
+        rows = self.design.architecture.arrays[body.einsum.array].axes["rows"]
+        yield Use(self.store(Place.FOOT, name, name, ring * rows, rows), (0,) * slots, rows)
+
     def _folds(
         self, name: str, body: Body, work: Work, own: list[tuple[Loop, int]]
     ) -> tuple[str | None, tuple[bool, ...]]:
@@ -585,9 +651,12 @@ class _Builder:
         ranks = {r if (split := split_of(cascade, r)) is None else split.rank for r in reduced_ranks(self.einsum(name))}
         output = next(access for access in body.einsum.accesses if access.is_output)
         over = [loop for loop, _ in own if loop.rank in ranks and not output.concerns(loop)]
-        if (axes and (over or axes != {"rows"} or not self.on_grid(name))) or (not axes and ranks and not over):
-            raise self._cannot(f"{name}, folded over {', '.join(sorted(ranks))} along {', '.join(sorted(axes)) or 'time'}")
-        if not over:
+        around = [loop.name for loop in self.program.epochs.loops if loop.rank in ranks and not output.concerns(loop)]
+        if axes and (over or axes != {"rows"} or not self.on_grid(name)):
+            raise self._cannot(f"{name}, folded over {', '.join(sorted(ranks))} along {', '.join(sorted(axes))}")
+        if around:
+            raise self._cannot(f"{name}, folded over {', '.join(around)}: tile after tile")
+        if axes or not ranks:
             return (next(iter(axes)) if axes else None), ()
         points = prod(trips for _, trips in own)
         begins = []
@@ -603,9 +672,10 @@ class _Builder:
         owner = next(duty for duty in duties if duty.strand.einsum == transfer.strand.einsum)
         strand = self.program.strands[n]
         if transfer.strand.resource == STORE:
-            use = owner.results[0]
+            use = next(use for use in owner.results if use.store.place in {Place.OUT, Place.FOOT})
             out = Use(use.store, tuple(range(use.store.rows)), use.step)
-            return Duty(n, strand, self.program.starts[n], 1, owner.units, True, sources=(Source(out),))
+            units = owner.units if owner.counted else 1
+            return Duty(n, strand, self.program.starts[n], 1, units, owner.counted, sources=(Source(out),))
         if transfer.tile.streams:
             raise self._cannot(f"{strand.name} while it is used")
         position = next(i for i, read in enumerate(self.einsum(owner.strand.einsum).reads)

@@ -85,8 +85,7 @@ extern "C" int64_t run(const uint32_t* writes, size_t n_writes, const uint8_t* i
 %logs
             if (top->load_done) log(%n_resources, 0, 0);
             if (top->store_done) log(%n_resources + 1, 0, 0);
-            if (top->element_last) log(%n_resources + 2, top->element_last_op, 0);
-            if (top->lane_last) log(%n_resources + 3, top->lane_last_op, 0);
+%last_logs
             if (top->s_axis_tvalid && top->s_axis_tready) ++sent;
             if (top->m_axis_tvalid && top->m_axis_tready) {
                 if (got < n_out) std::memcpy(out + got * %out_bytes, &top->m_axis_tdata, %out_bytes);
@@ -127,16 +126,22 @@ class Simulation:
     def __init__(self, generated: Generated, folder: Path) -> None:
         self.generated = generated
         hardware = generated.hardware
-        self.kinds = (*hardware.resources, "load done", "store done", "element last", "lane last")
+        last = ["element"] if hardware.lanes is None else ["element", "lane"]
+        self.kinds = (*hardware.resources, "load done", "store done", *(f"{kind} last" for kind in last))
+        self.out_dtype = hardware.leaving.format.dtype
         self.out_words = hardware.columns
         self.in_bytes = hardware.beat * hardware.operand.width // 8
-        self.out_bytes = self.out_words * hardware.operand.width // 8
+        self.out_bytes = self.out_words * hardware.leaving.format.width // 8
         logs = "\n".join(
             f"            if (top->{name}_issues) log({number}, top->{name}_strand, top->{name}_slot);"
             for number, name in enumerate(hardware.resources)
         )
+        lasts = "\n".join(
+            f"            if (top->{kind}_last) log({len(hardware.resources) + 2 + number}, top->{kind}_last_op, 0);"
+            for number, kind in enumerate(last)
+        )
         loop = fill(_LOOP, name=generated.name, in_bytes=self.in_bytes, out_bytes=self.out_bytes, logs=logs,
-                    n_resources=len(hardware.resources))  # fmt: skip
+                    last_logs=lasts, n_resources=len(hardware.resources))  # fmt: skip
         library = verilator.build_library(generated.modules, loop, folder)
         self._run = ctypes.CDLL(str(library)).run
         self._run.restype = ctypes.c_int64
@@ -160,7 +165,7 @@ class Simulation:
             size = np.lcm(len(valid), len(ready))
             valid, ready = np.resize(valid, size), np.resize(ready, size)
         data = np.ascontiguousarray(beats)
-        out = np.zeros((results, self.out_words), beats.dtype)
+        out = np.zeros((results, self.out_words), self.out_dtype)
         events = np.zeros((most_events, 4), np.int32)
         counts = np.zeros(3, np.int64)
         void = ctypes.c_void_p
