@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from einsim.rtl.generator.epochs import COUNT, EpochText
 from einsim.rtl.generator.hardware import Place, Use
-from einsim.rtl.generator.words import bits_for, table, vector
+from einsim.rtl.generator.words import bits_for, cast, table, vector
 from einsim.schedule.pipeline.program import LOAD, STORE
 
 
@@ -79,7 +79,7 @@ class AddressText(EpochText):
         return text + (
             f"  logic {vector(bits)} {name}_now;\n"
             f"  wire {vector(bits + 1)} {name}_sum = {{1'b0, {name}_now}} + ({move});\n"
-            f"  wire {vector(bits)} {name}_less = {name}_sum{vector(bits)} - {bits}'({words});\n"
+            f"  wire {vector(bits)} {name}_less = {name}_sum{vector(bits)} - {bits}'d{words % (1 << bits)};\n"
             f"  always_ff @(posedge clk)\n    if (reload) {name}_now <= '0;\n"
             f"    else if (take) {name}_now <= {name}_sum >= {bits + 1}'d{words} ? {name}_less : "
             f"{name}_sum{vector(bits)};\n"
@@ -91,8 +91,8 @@ class AddressText(EpochText):
         use, name = address.use, address.name
         parts = []
         for position, stride in use.terms:
-            counter = "unit" if position is None else f"index_{position}"
-            parts.append(f"{COUNT}'({counter}) * {COUNT}'d{stride}")
+            counter = "unit" if position is None else f"index_{position}"  # both of COUNT bits
+            parts.append(f"{counter} * {COUNT}'d{stride}")
         text = table(f"{name}_offset", use.offsets, "slot", COUNT)
         total = " + ".join([*parts, f"{name}_offset"])
         return f"{text}\n  assign {name} = {address.width}'({total});"
@@ -119,7 +119,8 @@ class AddressText(EpochText):
         if self.jumping is not None and self.jumping in moving:
             lines.append(f"  wire {vector(bits)} {name}_goes = {choice};")
             wide = bits + 1
-            far = f"{{1'b0, {name}_goes}} + (move_{self.jumping} && last_{self.jumping} ? {wide}'(jump_{self.jumping}) : '0)"
+            p = self.jumping
+            far = f"{{1'b0, {name}_goes}} + (move_{p} && last_{p} ? {wide}'(jump_{p}) : '0)"
             lines.append(f"  wire {vector(wide)} {name}_far = {far};")
             lines.append(f"  wire {vector(bits)} {name}_next = {name}_far >= {wide}'d{tiles} ? "
                          f"{bits}'({name}_far - {wide}'d{tiles}) : {name}_far{vector(bits)};")  # fmt: skip
@@ -134,6 +135,7 @@ class AddressText(EpochText):
         )
         lines.append(table(f"{name}_row", use.offsets, "slot", address.width))
         lines.append(
-            f"  assign {name} = {address.width}'({address.width}'({name}_tile) * {address.width}'d{use.store.rows} + {name}_row);"
+            f"  assign {name} = {cast(f'{name}_tile', bits, address.width)} * {address.width}'d{use.store.rows}"
+            f" + {name}_row;"
         )
         return "\n".join(lines)

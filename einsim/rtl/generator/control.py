@@ -9,7 +9,7 @@ from einsim.rtl.generator.element import below, read, write
 from einsim.rtl.generator.epochs import COUNT, mask_bits, mask_most
 from einsim.rtl.generator.hardware import Duty, Hardware, Place
 from einsim.rtl.generator.strand import StrandText
-from einsim.rtl.generator.words import DELAY, Word, bits_for, table, vector
+from einsim.rtl.generator.words import DELAY, Word, bits_for, cast, table, vector
 from einsim.rtl.verilog import Module, module, signed
 from einsim.schedule.pipeline.program import LOAD, STORE
 
@@ -144,6 +144,8 @@ class ControlText:
         program = self.hardware.program
         pulses = [f"done_{n}" for n, _ in enumerate(program.links)]
         pulses += [f"returned_{n}" for n, _ in enumerate(program.pools)]
+        pulses += [f"s{duty.number}_arrived" for duty in self.hardware.on(LOAD)]
+        pulses += [f"s{duty.number}_sent" for duty in self.hardware.on(STORE)]
         return f"  logic {vector(COUNT)} oldest;\n  logic {', '.join(pulses)};"
 
     def oldest_text(self) -> str:
@@ -221,7 +223,7 @@ class ControlText:
         ]
         for place, duty in enumerate(duties):
             lines.append(f"    if (s{duty.number}_grant) begin\n      load_which = {kinds}'d{place};\n"
-                         f"      load_at = {address}'(s{duty.number}_result_0);\n    end")  # fmt: skip
+                         f"      load_at = {cast(f's{duty.number}_result_0', bits_for(duty.results[0].store.words), address)};\n    end")  # fmt: skip
         lines.append("  end")
         lines.append(table("load_last_row", [duty.beats - 1 for duty in duties], "load_which", count))
         lines.append("  assign load_rows = load_last_row;")
@@ -240,11 +242,11 @@ class ControlText:
             bits = bits_for(store.words)
             lines.append(
                 f"  always_ff @(posedge clk) begin\n    {store.name}_fill <= load_beat && {here};\n"
-                f"    {store.name}_address <= {bits}'(load_at) + {bits}'(load_now);\n"
+                f"    {store.name}_address <= {cast('load_at', address, bits)} + {cast('load_now', count, bits)};\n"
                 f"    {store.name}_value <= in_data[{extent * width - 1}:0];\n  end"
             )
             lines.append(
-                f"  logic s{n}_arrived;\n  einsim_delay #(.WIDTH(1), .CLOCKS({self.latency})) u_arrived_{n} (\n"
+                f"  einsim_delay #(.WIDTH(1), .CLOCKS({self.latency})) u_arrived_{n} (\n"
                 f"    .clk(clk), .reset(reset || reload), .d(load_ends && {here}), .q(s{n}_arrived)\n  );"
             )
         return "\n".join(lines)
@@ -263,7 +265,7 @@ class ControlText:
             f"  assign out_last = store_now == {count}'d{rows - 1};\n"
             f"  assign out_address = store_at + {bits}'(store_now);\n"
             "  wire store_beat = out_valid && out_ready;\n"
-            f"  wire s{n}_sent = store_beat && out_last;\n"
+            f"  assign s{n}_sent = store_beat && out_last;\n"
             "  always_ff @(posedge clk)\n    if (reset) store_busy <= 1'b0;\n    else begin\n"
             f"      store_busy <= out_valid && !s{n}_sent;\n      store_base <= store_at;\n"
             "      store_row <= store_beat ? store_now + 1'b1 : store_now;\n    end"
@@ -361,7 +363,7 @@ class ControlText:
         for place, extent in ((Place.WEST, self.hardware.rows), (Place.NORTH, self.hardware.columns)):
             for store in self.hardware.at(place):
                 found += [("", f"{store.name}_fill"), (vector(bits_for(store.words)) + " ", f"{store.name}_address"),
-                          (f"[{extent - 1}:0]{vector(store.format.width)} ", f"{store.name}_value")]  # fmt: skip
+                          (f"{vector(extent * store.format.width)} ", f"{store.name}_value")]  # fmt: skip
         return found
 
     def probes(self) -> list[tuple[int, str]]:
@@ -383,7 +385,8 @@ class ControlText:
             body = "".join(
                 f"    if (s{d.number}_grant) begin\n"
                 f"      {resource}_strand = {widths[f'{resource}_strand']}'d{d.number};\n"
-                f"      {resource}_slot = {widths[f'{resource}_slot']}'(s{d.number}_slot_now);\n    end\n"
+                f"      {resource}_slot = "
+                f"{cast(f's{d.number}_slot_now', self.texts[d.number].slot_bits, widths[f'{resource}_slot'])};\n    end\n"
                 for d in duties
             )
             lines.append(f"  always_comb begin\n    {resource}_strand = '0;\n    {resource}_slot = '0;\n{body}  end")

@@ -111,7 +111,7 @@ _COLUMN = """
         else leaving[c+1] <= leaving[c];
       %foot u_foot (
         .clk(clk), .control(leaving[c]), .full(full[ROWS][c]), .chain(chain[ROWS][c]),
-        .out_address(out_address), .out(out[c])
+        .out_address(out_address), .out(out[c*%out_bits +: %out_bits])
       );"""
 
 _WIRES = """
@@ -135,9 +135,9 @@ def wires_text(hardware: Hardware) -> str:
     return fill(_WIRES, word=vector(word.width), bits=word.width, sum=vector(hardware.accumulator.width))
 
 
-def column_text(foot: str) -> str:
-    """What a column has for its chain, in the array."""
-    return fill(_COLUMN, foot=foot)
+def column_text(foot: str, out: int) -> str:
+    """What a column has for its chain, in the array; its results have so many bits."""
+    return fill(_COLUMN, foot=foot, out_bits=out)
 
 
 def connections() -> str:

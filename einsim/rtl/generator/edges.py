@@ -136,7 +136,7 @@ module %name (
 %control_ports
 %fill_ports
   input  logic %out_address out_address,
-  output logic [%columns_top:0]%out out,
+  output logic %out out,
 %last_ports
 );
   localparam int ROWS = %rows;
@@ -241,15 +241,14 @@ def array_module(hardware: Hardware, prefix: str, parts: dict[str, Module], word
         (Place.WEST, "r", side_fills, hardware.rows), (Place.NORTH, "c", head_fills, hardware.columns),
     ):  # fmt: skip
         for store in hardware.at(place):
-            width = vector(store.format.width)
             fill_ports += [
                 f"  input  logic {store.name}_fill,",
                 f"  input  logic {vector(bits_for(store.words))} {store.name}_address,",
-                f"  input  logic [{extent - 1}:0]{width} {store.name}_value,",
+                f"  input  logic {vector(extent * store.format.width)} {store.name}_value,",
             ]
             fills.append(
                 f"        .{store.name}_fill({store.name}_fill), .{store.name}_address({store.name}_address), "
-                f".{store.name}_value({store.name}_value[{index}]),"
+                f".{store.name}_value({store.name}_value[{index}*{store.format.width} +: {store.format.width}]),"
             )
     back, heads = [], []
     for store in hardware.at(Place.HEAD):
@@ -278,12 +277,13 @@ def array_module(hardware: Hardware, prefix: str, parts: dict[str, Module], word
     watch, wires, under = [_last(words["element"], "element", "across[ROWS-1][COLUMNS-1]")], [], []
     if feet:
         wires.append(wires_text(hardware))
-        under.append(column_text(parts["foot"].name))
+        under.append(column_text(parts["foot"].name, out.format.width))
         gone.append("leaving[COLUMNS]")
     if lanes:
         wires.append(fill(_LANE_WIRES, below_word=vector(words["below"].width), below_bits=words["below"].width,
                           lane_word=vector(words["lane"].width)))  # fmt: skip
-        taken = ".out_address(out_address), .out(out[c])" if out.place is Place.OUT else ".out_address('0), .out()"
+        word = f"out[c*{out.format.width} +: {out.format.width}]"
+        taken = f".out_address(out_address), .out({word})" if out.place is Place.OUT else ".out_address('0), .out()"
         under.append(fill(_LANE, lane=parts["lane"].name, lane_heads="\n".join(heads), out=taken))
         watch.append(_last(words["lane"], "lane", "lane_word[COLUMNS]"))
         gone += ["arriving[COLUMNS]", "lane_word[COLUMNS]"]
@@ -298,7 +298,7 @@ def array_module(hardware: Hardware, prefix: str, parts: dict[str, Module], word
         [*parts.values(), DELAY],
         **{f"{name}_word": vector(word.width) for name, word in words.items() if name in {"element", "north", "west"}},
         control_ports="\n".join(word_ports(words, "input")), rows=hardware.rows, columns=hardware.columns,
-        columns_top=hardware.columns - 1, operand=vector(hardware.operand.width), out=vector(out.format.width),
+        operand=vector(hardware.operand.width), out=vector(hardware.columns * out.format.width),
         column=vector(hardware.column.width), fill_ports="\n".join(fill_ports),
         out_address=vector(bits_for(out.words)), wires="\n".join(wires), under="\n".join(under),
         last_ports=",\n".join(f"  output logic {vector(width) + ' ' if width > 1 else ''}{name}"

@@ -108,6 +108,14 @@ class Body:
         larger = [self.case(duty, self.larger_inputs(duty)) for duty in self.duties if self.larger_inputs(duty)]
         quotient = [self.case(duty, self.quotient_inputs(duty)) for duty in self.duties if self.quotient_inputs(duty)]
         blocks = [self.exp_text()] if Kind.EXP in self.kinds() else []
+        if blocks:
+            exp = Exponential(floating(self.hardware.operand, "exponentials"), self.floats)
+            narrow = vector(self.hardware.operand.width)
+            whole = vector(exp.steps.whole_bits)
+            self.declarations += [
+                f"  logic {vector(self.form.width)} exp_sum, exp_c, exp_result;", "  logic exp_adding;",
+                f"  logic {narrow} exp_r, exp_narrow, exp_a, exp_b;", f"  logic signed {whole} exp_n, exp_new_n;",
+            ]  # fmt: skip
         if mac:
             adds = any("mac_adding" in inputs for inputs in sums)
             unit = accumulating_unit(self.multiplicand, self.form, adds=adds)
@@ -222,8 +230,6 @@ class Body:
             scale=parts[2].name,
             cases="\n".join(cases),
             acc=vector(self.form.width),
-            narrow=vector(self.hardware.operand.width),
-            whole_bits=vector(exp.steps.whole_bits),
             whole_top=exp.steps.whole_bits - 1,
             top=self.form.width - 1,
             mantissa=self.floats.mantissa_bits,
@@ -287,11 +293,6 @@ _EXP = """
       default: ;
     endcase
   end
-  logic %acc exp_sum;
-  logic %narrow exp_r, exp_narrow, exp_a, exp_b;
-  logic signed %whole_bits exp_n, exp_new_n;
-  logic %acc exp_c, exp_result;
-  logic exp_adding;
   wire %acc exp_sum_in = step == 3'd0 ? exp_minuend : exp_sum;
   %operands u_exp_operands (
     .step(step), .sum(exp_sum_in), .subtrahend(exp_subtrahend), .r(exp_r), .whole(exp_n), .narrow(exp_narrow),
@@ -459,7 +460,7 @@ def works_text(hardware: Hardware, masks: int) -> str:
 def moved(hardware: Hardware, changes: Sequence[int]) -> dict[str, str]:
     """Masks for the next element."""
     bits = mask_bits(hardware)
-    return {f"mask_{n}": f"mask_{n} + {bits}'({signed(change, bits)})" if change else f"mask_{n}"
+    return {f"mask_{n}": f"mask_{n} + {bits}'d{change % (1 << bits)}" if change else f"mask_{n}"
             for n, change in enumerate(changes)}  # fmt: skip
 
 

@@ -204,7 +204,7 @@ class EpochText:
         if not form.constant and form.factors and not form.factors[0][1]:  # rows of a partial tile
             rank = form.factors[0][0]
             found = [p for p, loop in enumerate(hardware.program.epochs.loops) if loop.rank == rank]
-            value = f"extent_{found[-1]} - {COUNT}'d1" if found else f"{COUNT}'d{most}"
+            value = f"$signed(extent_{found[-1]} - {COUNT}'d1)" if found else f"{COUNT}'sd{most}"
         else:
             inside = {loop.rank for loop in body.loops if loop.axis is None} & {r for r, _ in form.factors}
             known = {loop.rank for loop in hardware.program.epochs.loops}

@@ -10,7 +10,7 @@ from einsim.errors import SpecError
 from einsim.rtl.generator.addresses import AddressText
 from einsim.rtl.generator.epochs import COUNT, flag_text, mask_bits
 from einsim.rtl.generator.hardware import Duty
-from einsim.rtl.generator.words import bits_for, table, vector
+from einsim.rtl.generator.words import bits_for, cast, table, vector
 from einsim.rtl.verilog import Module, module
 from einsim.schedule.pipeline.program import Link, Pool, When
 from einsim.schedule.pipeline.strands import Body
@@ -87,7 +87,8 @@ class StrandText(AddressText):
                 yield table("at", values, f"unit{vector(bits_for(count))}" if duty.counted else "unit", COUNT)
             else:
                 pace = start.pace[0] // start.pace[1]
-                each = f" + {COUNT}'(unit) * {COUNT}'d{pace}" if pace else ""
+                unit = cast("unit", COUNT if duty.counted else bits_for(duty.units), COUNT)
+                each = f" + {unit} * {COUNT}'d{pace}" if pace else ""
                 yield f"  wire {vector(COUNT)} at = {COUNT}'d{start.at[0]}{each};"
             yield "  assign holds = !begins;"
         else:
@@ -119,7 +120,7 @@ class StrandText(AddressText):
     def link_text(self, number: int, link: Link) -> str:
         """A link's condition: the source has done as many units as the next slot needs."""
         duties = self.hardware.duties
-        source, reader = duties[link.source], self.duty
+        source = duties[link.source]
         n = number
         there = flag_text(source.strand.when, self.loops)
         if source.counted:
@@ -145,13 +146,14 @@ class StrandText(AddressText):
         reader = self.duty
         if link.back not in {0, 1} or (link.back and steps != 1):
             raise self.cannot(link, f"from {link.back} epochs before")
+        unit = cast("unit", COUNT if reader.counted else bits_for(reader.units), COUNT)
         if steps == 1:
             within = each
         elif steps == source.units == reader.units or (source.counted and reader.counted):
-            within = f"{COUNT}'(unit) + {COUNT}'d1"
+            within = f"{unit} + {COUNT}'d1"
         elif not source.counted and not reader.counted and source.units % steps == 0 and reader.units % steps == 0:
             per, mine = source.units // steps, reader.units // steps
-            within = f"({COUNT}'(unit) / {COUNT}'d{mine} + {COUNT}'d1) * {COUNT}'d{per}"
+            within = f"({unit} / {COUNT}'d{mine} + {COUNT}'d1) * {COUNT}'d{per}"
         else:
             raise self.cannot(link, f"in {steps} steps")
         lines = [f"  logic {vector(COUNT)} base_{n};  // the source's units in the epochs before"]
