@@ -51,8 +51,8 @@ def generate(
     return 0
 
 
-@app.command
-def test(
+@app.command(name="test")
+def cosimulate(
     configuration: Configuration,
     *,
     shape: ShapeOption = None,

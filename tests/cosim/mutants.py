@@ -16,8 +16,8 @@ from einsim.rtl.generator.top import Generated
 from einsim.rtl.verilog import Module, closure
 
 CHANGES = (
-    (r"(?<=\d'd)\d+", lambda match: str(int(match[0]) + 1)),
-    (r"(?<=\d'd)[1-9]\d*", lambda match: str(int(match[0]) - 1)),
+    (r"'d(\d+)", lambda match: f"'d{int(match[1]) + 1}"),
+    (r"'d([1-9]\d*)", lambda match: f"'d{int(match[1]) - 1}"),
     (r"&&", lambda _: "||"),
     (r"\|\|", lambda _: "&&"),
     (r" == ", lambda _: " != "),
@@ -29,7 +29,7 @@ CHANGES = (
     (r" >= ", lambda _: " > "),
     (r"\.CLOCKS\((\d+)\)", lambda match: f".CLOCKS({int(match[1]) + 1})"),
     (r"(?<=if \()!", lambda _: ""),
-    (r"(?<=-?)(\d+)'h([0-9a-f]+);  //", lambda match: f"{match[1]}'h{int(match[2], 16) ^ 4:x};  //"),
+    (r"'h([0-9a-f]+)", lambda match: f"'h{int(match[1], 16) ^ 4:x}"),
 )
 """What is looked for, and what stands there in a mutant."""
 
@@ -57,7 +57,7 @@ class Mutant:
 def sites(generated: Generated) -> Iterator[tuple[int, int, int, int]]:
     """Module, line, change and occurrence of everything that may be changed."""
     for m, module in enumerate(generated.modules):
-        if not module.name.startswith(generated.name) or module is generated.top:
+        if module is generated.top:
             continue
         for n, line in enumerate(module.text.splitlines()):
             if SPARED.search(line):

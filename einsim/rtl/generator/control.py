@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from einsim.rtl.generator.edges import control_words, north_choice, stores_above, west_choice, word_ports
-from einsim.rtl.generator.element import below, operation_names, read, write
+from einsim.rtl.generator.edges import control_words, north_choice, west_choice, word_ports
+from einsim.rtl.generator.element import below, read, write
+from einsim.rtl.generator.epochs import COUNT, mask_bits, mask_most
 from einsim.rtl.generator.hardware import Duty, Hardware, Place
-from einsim.rtl.generator.strand import COUNT, StrandText, mask_bits, mask_most, table
-from einsim.rtl.generator.words import DELAY, Word, bits_for, vector
+from einsim.rtl.generator.strand import StrandText
+from einsim.rtl.generator.words import DELAY, Word, bits_for, table, vector
 from einsim.rtl.verilog import Module, module, signed
 from einsim.schedule.pipeline.program import LOAD, STORE
 
@@ -42,7 +42,8 @@ module %name (
   logic [%prepare_bits:0] prepared;
   wire reload = start && !busy;
   wire run = preparing || going;
-  logic all_finished;
+  logic all_finished, load_busy, store_busy;
+%declared
   always_ff @(posedge clk)
     if (reset) begin
       busy <= 1'b0;
@@ -138,9 +139,16 @@ class ControlText:
         joined = ",\n    ".join(connections)
         return "\n".join([f"  // {duty.strand.name}.", *wires, f"  {self.strands[n].name} u_s{n} (\n    {joined}\n  );"])
 
+    def declared(self) -> str:
+        """Signals between strands."""
+        program = self.hardware.program
+        pulses = [f"done_{n}" for n, _ in enumerate(program.links)]
+        pulses += [f"returned_{n}" for n, _ in enumerate(program.pools)]
+        return f"  logic {vector(COUNT)} oldest;\n  logic {', '.join(pulses)};"
+
     def oldest_text(self) -> str:
         """The minimum of all strands' epochs, as differences to the first strand's: counters may wrap."""
-        lines = [f"  logic {vector(COUNT)} oldest;", "  logic some;", "  always_comb begin", "    oldest = '0;",
+        lines = ["  logic some;", "  always_comb begin", "    oldest = '0;",
                  "    some = 1'b0;"]  # fmt: skip
         for text in self.texts:
             n = text.duty.number
@@ -187,11 +195,11 @@ class ControlText:
             else:
                 pulse, late = f"s{link.source}_grant && s{link.source}_ends", link.delay - 1
             lines.append(
-                f"  logic done_{n};\n  einsim_delay #(.WIDTH(1), .CLOCKS({late})) u_done_{n} (\n"
+                f"  einsim_delay #(.WIDTH(1), .CLOCKS({late})) u_done_{n} (\n"
                 f"    .clk(clk), .reset(reset || reload), .d({pulse}), .q(done_{n})\n  );"
             )
         for n, pool in enumerate(program.pools):
-            lines.append(f"  wire returned_{n} = s{pool.closer}_closes_{n};")
+            lines.append(f"  assign returned_{n} = s{pool.closer}_closes_{n};")
         return "\n".join(lines)
 
     def load_text(self) -> str:
@@ -203,7 +211,7 @@ class ControlText:
         granted = " || ".join(f"s{duty.number}_grant" for duty in duties)
         lines = [
             "  // The stream in.",
-            f"  logic load_busy;\n  logic {vector(kinds)} load_which, load_kept;\n"
+            f"  logic {vector(kinds)} load_which, load_kept;\n"
             f"  logic {vector(count)} load_row;\n  logic {vector(count)} load_rows;\n"
             f"  logic {vector(address)} load_at, load_base;",
             f"  wire load_begins = {granted};",
@@ -248,7 +256,7 @@ class ControlText:
         count, bits = bits_for(rows), max(1, bits_for(duties[0].sources[0].use.store.words))
         return (
             "  // The stream out.\n"
-            f"  logic store_busy;\n  logic {vector(count)} store_row;\n  logic {vector(bits)} store_base;\n"
+            f"  logic {vector(count)} store_row;\n  logic {vector(bits)} store_base;\n"
             f"  wire {vector(count)} store_now = s{n}_grant ? '0 : store_row;\n"
             f"  wire {vector(bits)} store_at = s{n}_grant ? s{n}_source_0 : store_base;\n"
             f"  assign out_valid = s{n}_grant || store_busy;\n"
@@ -408,6 +416,7 @@ class ControlText:
             probe_ports=",\n".join(probe_ports),
             prepare_bits=bits - 1,
             prepare=f"{bits}'d{prepare}",
+            declared=self.declared(),
             strands="\n\n".join(self.strand_text(text) for text in self.texts),
             oldest=self.oldest_text(),
             arbiters="\n\n".join(self.arbiter_text(resource) for resource in hardware.resources),

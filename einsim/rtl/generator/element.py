@@ -9,13 +9,13 @@ from einsim.rtl.convert import Convert
 from einsim.rtl.divide import Divide
 from einsim.rtl.formats import Format, NumberFormat
 from einsim.rtl.generator.drain import chain_ports, chain_text, drains
+from einsim.rtl.generator.epochs import mask_bits
 from einsim.rtl.generator.hardware import Duty, Hardware, Place, Store, Use
+from einsim.rtl.generator.units import accumulating_unit, floating, nothing
 from einsim.rtl.generator.words import Word, bits_for, vector
 from einsim.rtl.generator.work import Kind
 from einsim.rtl.macro import Exponential
 from einsim.rtl.order import Maximum
-from einsim.rtl.generator.strand import mask_bits
-from einsim.rtl.generator.units import accumulating_unit, floating, nothing
 from einsim.rtl.verilog import Module, fill, module, signed
 
 STEP = 3
@@ -112,12 +112,15 @@ class Body:
             adds = any("mac_adding" in inputs for inputs in sums)
             unit = accumulating_unit(self.multiplicand, self.form, adds=adds)
             ports = {port.name: port.width for port in unit.signature.operands}
+            self.declarations.append(f"  logic {vector(self.form.width)} mac_result;")
             blocks.append(self.unit_text("mac", unit.module(), mac, ports))
         if larger:
             both = {"a": self.form.width, "b": self.form.width}
+            self.declarations.append(f"  logic {vector(self.form.width)} larger_result;")
             blocks.append(self.unit_text("larger", Maximum(self.floats).module(), larger, both))
         if quotient:
             both = {"a": self.form.width, "b": self.form.width}
+            self.declarations.append(f"  logic {vector(self.form.width)} quotient_result;")
             blocks.append(self.unit_text("quotient", Divide(self.floats).module(), quotient, both))
         blocks.append(self.result_text(bool(larger), bool(quotient)))
         declared = "\n".join(dict.fromkeys(self.declarations))
@@ -139,7 +142,7 @@ class Body:
         clock = ".clk(clk), .enable(1'b1), " if clocked else ""
         connections = ", ".join(f".{port}({name}_{port})" for port in ports)
         return (
-            f"{declared}\n  logic {vector(self.form.width)} {name}_result;\n"
+            f"{declared}\n"
             f"  always_comb begin\n{zeros}    case (op)\n" + "\n".join(cases) + "\n      default: ;\n    endcase\n  end\n"
             f"  {unit.name} u_{name} ({clock}{connections}, .result({name}_result));\n"
         )

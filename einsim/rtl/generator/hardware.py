@@ -21,7 +21,7 @@ from einsim.schedule.nest import AccessPlan, Loop, Schedule
 from einsim.schedule.pipeline.build import Assembly, assemble
 from einsim.schedule.pipeline.filters import Form, filters_of
 from einsim.schedule.pipeline.links import brings
-from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Flag, Link, Pool, Program, Start, Strand, When
+from einsim.schedule.pipeline.program import STORE, Program, Start, Strand, When
 from einsim.schedule.pipeline.routes import laid_along, reduced_along
 from einsim.schedule.pipeline.strands import Body
 from einsim.schedule.pipeline.timing import Timing
@@ -281,6 +281,8 @@ class _Builder:
         plain = not any(machine.arrays[name] in lines for name in used)
         if len(grids) != 1 or (not plain and (len(lines) != 1 or lines[0].axes["lanes"] != grids[0].axes["columns"])):
             raise self._cannot("arrays other than one 2D array, alone or over as many lanes as it has columns")
+        if not machine.memories[machine.outermost].duplex:
+            raise self._cannot(f"{machine.outermost}, whose loads and stores share a channel (duplex: false)")
         if machine.control_cycles != CONTROL:
             raise self._cannot(f"control_cycles {machine.control_cycles} instead of {CONTROL}")
         if len(machine.memories) != 2:
@@ -531,7 +533,7 @@ class _Builder:
                 body.einsum.name, access.label))  # fmt: skip
             return Source(Use(store, offsets, still=load.tile.still))
         place = Place.LANE if where == "brought" else Place(where)
-        maker = label.split("_for_")[-1] if where == "brought" else tensor
+        maker = label.rsplit("_for_", maxsplit=1)[-1] if where == "brought" else tensor
         ring = self.room(self._number(maker), n, tensor, words)
         return Source(Use(self.store(place, label, tensor, ring), offsets, words))
 

@@ -9,8 +9,8 @@ from einsim.rtl.generator.control import ControlText
 from einsim.rtl.generator.drain import drains, foot_module
 from einsim.rtl.generator.edges import array_module, control_words, last_ports, north_module, west_module
 from einsim.rtl.generator.element import element_module, lane_module
+from einsim.rtl.generator.epochs import COUNT
 from einsim.rtl.generator.hardware import Hardware
-from einsim.rtl.generator.strand import COUNT
 from einsim.rtl.generator.words import bits_for, vector
 from einsim.rtl.verilog import Module, closure, module
 from einsim.spec.yamlfile import write_value

@@ -11,7 +11,7 @@ from einsim.schedule.flow import Bar, Flow, Stay, Touch
 from einsim.schedule.fusion import is_barred
 from einsim.schedule.nest import AccessPlan, Loop
 from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Link, Strand
-from einsim.schedule.pipeline.routes import leave, shifted, travel
+from einsim.schedule.pipeline.routes import behind, leave, shifted, travel
 from einsim.schedule.pipeline.strands import Body, Group, grains, steps_of, unit_loops
 from einsim.schedule.pipeline.timing import Timing
 from einsim.schedule.pipeline.transfers import Transfer
@@ -148,6 +148,7 @@ class Linker:
                 continue
             body = self.group.body(strand.einsum)
             way = self.timing.control(self.machine) + leave(self.machine, self.timing, body)
+            way += behind(self.machine, self.timing, body, transfer.access)
             yield Link(owner, at, shares, self.strands[owner].tail + way, way, tensor=transfer.access.tensor)
             if transfer.tile.streams or transfer.level == body.einsum.registers:
                 yield Link(at, owner, shares, 0, 0, Cause.FULL, room=2, tensor=transfer.access.tensor)
