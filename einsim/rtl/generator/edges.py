@@ -273,7 +273,7 @@ def array_module(hardware: Hardware, prefix: str, parts: dict[str, Module], word
             f".{store.name}_value({store.name}_value),"
         )
     out, lanes, feet = hardware.leaving, hardware.lanes is not None, bool(drains(hardware))
-    gone = ["side_control[ROWS]", "head_control[COLUMNS]"]
+    gone = ["side_control[ROWS]", "head_control[COLUMNS]", "down[ROWS][0]"]
     watch, wires, under = [_last(words["element"], "element", "across[ROWS-1][COLUMNS-1]")], [], []
     if feet:
         wires.append(wires_text(hardware))
