@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from einsim.rtl.generator.epochs import COUNT, EpochText
 from einsim.rtl.generator.hardware import Place, Use
@@ -60,7 +61,7 @@ class AddressText(EpochText):
                 return self.ring_text(name, address.width, use.store.words, [use.store.rows], [1])
             case _:
                 offsets = [*use.offsets, use.step]
-                deltas = [b - a for a, b in zip(offsets, offsets[1:], strict=False)]
+                deltas = [b - a for a, b in pairwise(offsets)]
                 return self.ring_text(name, address.width, use.store.words, deltas, deltas)
 
     def ring_text(self, name: str, bits: int, words: int, deltas: Sequence[int], _: Sequence[int]) -> str:

@@ -137,7 +137,9 @@ class ControlText:
             wires.append(f"  logic {vector(width) + ' ' if width > 1 else ''}s{n}_{name};")
             connections.append(f".{name}(s{n}_{name})")
         joined = ",\n    ".join(connections)
-        return "\n".join([f"  // {duty.strand.name}.", *wires, f"  {self.strands[n].name} u_s{n} (\n    {joined}\n  );"])
+        return "\n".join(
+            [f"  // {duty.strand.name}.", *wires, f"  {self.strands[n].name} u_s{n} (\n    {joined}\n  );"]
+        )
 
     def declared(self) -> str:
         """Signals between strands."""
@@ -222,8 +224,9 @@ class ControlText:
             "  always_comb begin\n    load_which = load_kept;\n    load_at = load_base;",
         ]
         for place, duty in enumerate(duties):
+            at = cast(f"s{duty.number}_result_0", bits_for(duty.results[0].store.words), address)
             lines.append(f"    if (s{duty.number}_grant) begin\n      load_which = {kinds}'d{place};\n"
-                         f"      load_at = {cast(f's{duty.number}_result_0', bits_for(duty.results[0].store.words), address)};\n    end")  # fmt: skip
+                         f"      load_at = {at};\n    end")  # fmt: skip
         lines.append("  end")
         lines.append(table("load_last_row", [duty.beats - 1 for duty in duties], "load_which", count))
         lines.append("  assign load_rows = load_last_row;")
@@ -375,6 +378,10 @@ class ControlText:
             found += [(1, f"{resource}_issues"), (strands, f"{resource}_strand"), (slots, f"{resource}_slot")]
         return [*found, (1, "load_done"), (1, "store_done")]
 
+    def slot_text(self, duty: Duty, width: int) -> str:
+        """The number of the slot that a strand issues."""
+        return cast(f"s{duty.number}_slot_now", self.texts[duty.number].slot_bits, width)
+
     def probe_text(self) -> str:
         """Values of what can be watched."""
         lines = []
@@ -385,8 +392,7 @@ class ControlText:
             body = "".join(
                 f"    if (s{d.number}_grant) begin\n"
                 f"      {resource}_strand = {widths[f'{resource}_strand']}'d{d.number};\n"
-                f"      {resource}_slot = "
-                f"{cast(f's{d.number}_slot_now', self.texts[d.number].slot_bits, widths[f'{resource}_slot'])};\n    end\n"
+                f"      {resource}_slot = {self.slot_text(d, widths[f'{resource}_slot'])};\n    end\n"
                 for d in duties
             )
             lines.append(f"  always_comb begin\n    {resource}_strand = '0;\n    {resource}_slot = '0;\n{body}  end")
@@ -402,7 +408,9 @@ class ControlText:
         bits = bits_for(prepare + 1)
         arrays, out = hardware.arrays, hardware.leaving
         fill_ports = [f"  output logic {kind}{name}," for kind, name in self.fills()]
-        probe_ports = [f"  output logic {vector(width) + ' ' if width > 1 else ''}{name}" for width, name in self.probes()]
+        probe_ports = [
+            f"  output logic {vector(width) + ' ' if width > 1 else ''}{name}" for width, name in self.probes()
+        ]
         return module(
             f"{self.prefix}_control",
             "what is issued when, from the static order and what has been done.",
@@ -429,5 +437,3 @@ class ControlText:
             words=self.words_text(),
             word_ports="\n".join(word_ports(control_words(hardware), "output")),
         )
-
-

@@ -81,7 +81,9 @@ def foot_module(hardware: Hardware, prefix: str) -> Module:
     if store.format != sums:
         convert = Convert(floating(sums, "conversions"), floating(store.format, "conversions")).module()
         uses.append(convert)
-        rounded = f"  logic {vector(store.format.width)} rounded;\n  {convert.name} u_rounded (.a(chain), .result(rounded));"
+        rounded = (
+            f"  logic {vector(store.format.width)} rounded;\n  {convert.name} u_rounded (.a(chain), .result(rounded));"
+        )
         taken = "rounded"
     return module(
         f"{prefix}_foot",

@@ -236,7 +236,9 @@ def last_ports(hardware: Hardware, words: dict[str, Word]) -> list[tuple[int, st
 
 def array_module(hardware: Hardware, prefix: str, parts: dict[str, Module], words: dict[str, Word]) -> Module:
     """`<prefix>_array`: elements, what feeds them, the lanes, and feet of columns."""
-    fill_ports, side_fills, head_fills = [], [], []
+    fill_ports: list[str] = []
+    side_fills: list[str] = []
+    head_fills: list[str] = []
     for place, index, fills, extent in (
         (Place.WEST, "r", side_fills, hardware.rows), (Place.NORTH, "c", head_fills, hardware.columns),
     ):  # fmt: skip
@@ -311,5 +313,7 @@ def array_module(hardware: Hardware, prefix: str, parts: dict[str, Module], word
 
 def _last(word: Word, kind: str, signal: str) -> str:
     """Whether there is an operation in the last element or lane, and which."""
-    text = word.unpacked(signal, ["valid", "op"]).replace(" valid =", f" {kind}_valid =").replace(" op =", f" {kind}_op =")
+    text = (
+        word.unpacked(signal, ["valid", "op"]).replace(" valid =", f" {kind}_valid =").replace(" op =", f" {kind}_op =")
+    )
     return f"{text}\n  assign {{{kind}_last, {kind}_last_op}} = {{{kind}_valid, {kind}_op}};"

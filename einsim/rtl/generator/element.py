@@ -16,7 +16,7 @@ from einsim.rtl.generator.words import Word, bits_for, vector
 from einsim.rtl.generator.work import Kind
 from einsim.rtl.macro import Exponential
 from einsim.rtl.order import Maximum
-from einsim.rtl.verilog import Module, fill, module, signed
+from einsim.rtl.verilog import Module, fill, module
 
 STEP = 3
 """Bits of the number of an exp's step."""
@@ -151,7 +151,9 @@ class Body:
         connections = ", ".join(f".{port}({name}_{port})" for port in ports)
         return (
             f"{declared}\n"
-            f"  always_comb begin\n{zeros}    case (op)\n" + "\n".join(cases) + "\n      default: ;\n    endcase\n  end\n"
+            f"  always_comb begin\n{zeros}    case (op)\n"
+            + "\n".join(cases)
+            + "\n      default: ;\n    endcase\n  end\n"
             f"  {unit.name} u_{name} ({clock}{connections}, .result({name}_result));\n"
         )
 

@@ -149,7 +149,7 @@ class EpochText:
     # Filters: conditions that some tiles do not meet with any of their points.
 
     def ends(self, rank: str, *, outside: int | None = None) -> tuple[str, str]:
-        """The first coordinate of a rank in the epoch, and the one behind the last; of the loops outside of one only."""
+        """A rank's first coordinate in the epoch, and the one behind its last; of the loops outside of one only."""
         loops = self.hardware.program.epochs.loops
         found = [p for p, loop in enumerate(loops) if loop.rank == rank and (outside is None or p < outside)]
         if not found:

@@ -29,7 +29,7 @@ from einsim.schedule.pipeline.transfers import Transfer
 from einsim.spec.configuration import Design
 
 CONTROL: Final = 2
-"""The architecture's control_cycles: the generated control has a register before the edges, one more before elements."""
+"""The architecture's control_cycles: there is a register before the edges, and one more before elements."""
 
 
 class Place(Enum):
@@ -61,7 +61,7 @@ class Store:
 class Use:
     """How a strand walks over a store: `offsets` from slot to slot.
 
-    In a ring (ELEMENT, LANE, HEAD, OUT, FOOT) they are modulo its words, and the next instance goes on `step` words later.
+    In a ring (ELEMENT, LANE, HEAD, OUT, FOOT) they are modulo its words, and the next instance goes on `step` later.
     Of a state, the offset of each slot, plus counters of loops (positions of the epoch's, or None for the strand's
     units) times `terms`. Of tiles (WEST, NORTH), rows of the tile; the next tile comes with epochs that move loops
     other than those in `still`.
@@ -88,7 +88,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A number that goes with an operation: no point where it is negative. It changes by so much from element to element."""
+    """A number that goes with an operation, and changes from element to element: no point where it is negative."""
 
     down: int
     right: int
@@ -376,9 +376,7 @@ class _Builder:
 
     # Stores.
 
-    def store(
-        self, place: Place, name: str, tensor: str, words: int, rows: int = 1, *, whole: bool = False
-    ) -> Store:
+    def store(self, place: Place, name: str, tensor: str, words: int, rows: int = 1, *, whole: bool = False) -> Store:
         """A store, as large as the largest that is asked for; of sums as they are (`whole`), or of the tensor."""
         narrow = (tensor not in self.made or tensor in self.narrow) and not whole
         old = self.stores.get((place, name))
@@ -434,7 +432,9 @@ class _Builder:
         if home == machine.outermost:
             laid = laid_along(body.einsum, access)
             if tensor in self.made or not grid or len(laid) != 1:
-                raise self._cannot(f"{access.label} of {name}, from {home} along {' and '.join(sorted(laid)) or 'none'}")
+                raise self._cannot(
+                    f"{access.label} of {name}, from {home} along {' and '.join(sorted(laid)) or 'none'}"
+                )
             return ("west" if laid == {"rows"} else "north"), access.tensor, None
         if home in machine.memories:
             over = next((self._loop(each.over) for each in self.flow.carried
@@ -527,7 +527,9 @@ class _Builder:
         if where in {"west", "north"}:
             pool = next(pool for pool in self.program.pools if pool.closer == n and pool.tensor == access.tensor)
             extent = self.design.architecture.arrays[body.einsum.array].axes["rows" if where == "west" else "columns"]
-            spare = max(0, -(-(extent - 1) // words) - 1)  # a tile's last rows may still be read when the next one comes
+            spare = max(
+                0, -(-(extent - 1) // words) - 1
+            )  # a tile's last rows may still be read when the next one comes
             store = self.store(Place(where), label, tensor, words * (pool.limit + spare), words)
             load = next(t for _, t in self.assembly.moves if (t.strand.einsum, t.access.label) == (
                 body.einsum.name, access.label))  # fmt: skip
@@ -611,9 +613,8 @@ class _Builder:
             return
         if home in machine.memories:
             yield self._state(body, output, name, loops, own, counted=counted)
-        elif self.on_grid(name) and home == body.einsum.registers:
-            if reduced_along(body.einsum):
-                raise self._cannot(f"{name}, folded along an axis and kept in the 2D array")
+        elif self.on_grid(name) and home == body.einsum.registers and reduced_along(body.einsum):
+            raise self._cannot(f"{name}, folded along an axis and kept in the 2D array")
         readers = {(where, label) for plan in plans.values() for _, where, label, _ in plan if label == name}
         for where, label in sorted(readers):
             if where in {"element", "lane", "head"}:
@@ -633,7 +634,9 @@ class _Builder:
         axes = {loop.axis for loop in body.einsum.spatial}
         units = self.program.strands[self._number(name)].units
         if words > 1 or max(units) > 1 or axes != {"rows", "columns"} or reduced_along(body.einsum):
-            raise self._cannot(f"{name}, which leaves the 2D array with other than one result of every element at a time")
+            raise self._cannot(
+                f"{name}, which leaves the 2D array with other than one result of every element at a time"
+            )
         if einsum.when is not None:
             raise self._cannot(f"{name}, which leaves the 2D array under a filter")
         slots = prod(trips for _, trips in own) * int(body.einsum.cycles_per_point)

@@ -155,7 +155,9 @@ class Host:
             tile = beats[number * store.rows : (number + 1) * store.rows]
             place = np.moveaxis(array[self._part(piece, ranks)], ranks.index(axis), -1)
             if store.place is Place.FOOT:
-                tile = tile[::-1][: piece.ranges[self._along(store, "rows")][1] - piece.ranges[self._along(store, "rows")][0]]
+                tile = tile[::-1][
+                    : piece.ranges[self._along(store, "rows")][1] - piece.ranges[self._along(store, "rows")][0]
+                ]
             place[...] = tile[:, : place.shape[-1]].reshape(place.shape)
         return {store.tensor: array}
 
@@ -185,4 +187,3 @@ def _has(flag: Flag, epochs: Sequence[tuple[int, ...]], number: int) -> bool:
             return not others(epochs[number + 1 :])
         case _:
             raise SpecError("the generator cannot build partial results that come back")
-

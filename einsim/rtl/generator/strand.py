@@ -123,14 +123,13 @@ class StrandText(AddressText):
         source = duties[link.source]
         n = number
         there = flag_text(source.strand.when, self.loops)
-        if source.counted:
-            each = f"index_{self.counted_loop(source)} + {COUNT}'d1"
-        else:
-            each = f"{COUNT}'d{source.units}"
+        counted = f"index_{self.counted_loop(source)} + {COUNT}'d1" if source.counted else ""
+        each = counted or f"{COUNT}'d{source.units}"
         lines = [
             f"  // {source.strand.name}: {link.cause.name.lower()}{f', {link.tensor}' if link.tensor else ''}.",
             f"  logic {vector(COUNT)} have_{n};",
-            f"  always_ff @(posedge clk)\n    if (reload) have_{n} <= '0;\n    else if (done_{n}) have_{n} <= have_{n} + 1'b1;",
+            f"  always_ff @(posedge clk)\n    if (reload) have_{n} <= '0;",
+            f"    else if (done_{n}) have_{n} <= have_{n} + 1'b1;",
         ]
         if link.room is not None:
             lines += self.room_text(n, link, source)
@@ -286,7 +285,11 @@ class StrandText(AddressText):
         return module(
             f"{prefix}_strand_{duty.name}",
             f"when the slots of {duty.strand.name} are issued, and what they address.",
-            [f"{duty.strand.resource}", f"{duty.slots} slots in {duty.units} units", f"interval {self.hardware.program.interval}"],
+            [
+                f"{duty.strand.resource}",
+                f"{duty.slots} slots in {duty.units} units",
+                f"interval {self.hardware.program.interval}",
+            ],
             "module %name (\n  input  logic clk,\n%ports\n);\n%pieces\nendmodule\n",
             ports=ports,
             pieces=body,
@@ -308,12 +311,15 @@ def pruned(text: str) -> str:
         (r"!\(begins\)", "!begins"),
     ):  # fmt: skip
         text = re.sub(before, after, text)
-    wire = re.compile(r"(?m)^  wire (?:\[\d+:0\] )?((?:last|from|to|begin|extent|then_begin|then_extent)_\d+) = [^;]*;\n")
+    wire = re.compile(
+        r"(?m)^  wire (?:\[\d+:0\] )?((?:last|from|to|begin|extent|then_begin|then_extent)_\d+) = [^;]*;\n"
+    )
     while True:
-        useless = [m[1] for m in wire.finditer(text) if len(re.findall(rf"\b{m[1]}\b", text)) == 1]
+        useless = [m[0] for m in wire.finditer(text) if len(re.findall(rf"\b{m[1]}\b", text)) == 1]
         if not useless:
             break
-        text = wire.sub(lambda m: "" if m[1] in useless else m[0], text)
+        for line in useless:
+            text = text.replace(line, "")
     for name in sorted(set(re.findall(r"\b(?:first|index)_\d+\b", text))):
         own = re.compile(rf"(?m)^  (?:always_ff @\(posedge clk\) {name} <=|logic (?:\[\d+:0\] )?{name};).*\n")
         if not re.search(rf"\b{name}\b", own.sub("", text)):

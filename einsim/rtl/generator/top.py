@@ -157,7 +157,10 @@ def generate(hardware: Hardware, ahead: int, prefix: str | None = None) -> Gener
     wires += [f"  logic {kind}{signal};" for kind, signal in text.fills()]
     out = hardware.leaving
     wires.append(f"  logic {vector(bits_for(out.words))} out_address;")
-    probes = ",\n".join(f"  output logic {vector(width) + ' ' if width > 1 else ''}{each}" for width, each in [*last_ports(hardware, words), *text.probes()])
+    probes = ",\n".join(
+        f"  output logic {vector(width) + ' ' if width > 1 else ''}{each}"
+        for width, each in [*last_ports(hardware, words), *text.probes()]
+    )
     digest = digest_of(hardware)
     lines = [
         f"digest {digest}",
