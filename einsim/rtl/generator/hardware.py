@@ -473,7 +473,8 @@ class _Builder:
     def _computing(self, name: str, n: int, plans: Mapping[str, list[tuple[AccessPlan, str, str, int | None]]]) -> Duty:
         body, strand = self.body(name), self.program.strands[n]
         work, loops = self.work(body), self.inner(body)
-        counted = len(set(strand.slots)) > 1 or body.depth < len(self.program.epochs.loops)
+        fewer = len(set(strand.slots)) > 1 or body.depth < len(self.program.epochs.loops)
+        counted = fewer and max(strand.units) > 1
         units = strand.units[0]
         if counted and (not loops or loops[0][1] != units):
             raise self._cannot(f"{name}: {strand.slots} slots in {strand.units} units")
