@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from einsim.cascade import size_of
@@ -12,7 +11,8 @@ from einsim.errors import SpecError
 from einsim.model.closed_form import evaluate
 from einsim.model.cycle.lowering import most_ahead
 from einsim.rtl.formats import BF16, FP32, INT32, Integer, NumberFormat
-from einsim.rtl.generator.hardware import Hardware, hardware_of
+from einsim.rtl.generator.builder import hardware_of
+from einsim.rtl.generator.hardware import Hardware
 from einsim.rtl.generator.top import Generated, generate
 from einsim.schedule.environment import environment, needed_sizes
 from einsim.schedule.pipeline.build import reduced_timing
@@ -103,14 +103,3 @@ def streaming(design: Design, operand: NumberFormat) -> Design:
     memory = outer.model_copy(update={"bandwidth_bytes_per_s": rate})
     memories = {**machine.memories, machine.outermost: memory}
     return replace(design, architecture=machine.model_copy(update={"memories": memories, "word_bytes": word_bytes}))
-
-
-def write_files(generated: Generated, folder: Path) -> list[Path]:
-    """Writes every module into a file of its own; the files, the top's last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for part in generated.modules:
-        path = folder / f"{part.name}.sv"
-        path.write_text(part.source)
-        files.append(path)
-    return files

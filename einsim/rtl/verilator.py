@@ -90,7 +90,7 @@ def _find_ccache() -> Path | None:
 def lint(modules: Iterable[Module], top: str, folder: Path) -> str:
     """What Verilator's linter, all warnings on, says about a design; nothing where it is clean."""
     tools = find_tools()
-    files = _write(modules, folder)
+    files = write_modules(modules, folder)
     command = [*_verilator(tools), "--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", top, *files]
     return _run(tools, command, folder).stdout
 
@@ -109,7 +109,7 @@ def build_library(modules: Sequence[Module], loop: str, folder: Path) -> Path:
         if library.exists():
             return library
         tools = find_tools()
-        files = _write(modules, folder)
+        files = write_modules(modules, folder)
         (folder / "loop.cpp").write_text(loop)
         options = ["--cc", "--exe", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared", "-Wno-fatal", "-Wno-lint",
                    "--output-split", "0"]  # fmt: skip
@@ -143,7 +143,7 @@ def run_bench(modules: Sequence[Module], bench: str, folder: Path, *, seed: int)
         raise ToolError("benches need cocotb, which is missing", remedy=_EXTRA) from None
     tools, top, folder = find_tools(), modules[-1].name, folder.resolve()
     with _locked(folder), _variables(tools.environment()):
-        files = [folder / file for file in _write(modules, folder)]
+        files = [folder / file for file in write_modules(modules, folder)]
         runner = runner_module.get_runner("verilator")
         report, build_log, log = folder / "results.xml", folder / "build.log", folder / "bench.log"
         try:
@@ -183,7 +183,7 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _write(modules: Iterable[Module], folder: Path) -> list[str]:
+def write_modules(modules: Iterable[Module], folder: Path) -> list[str]:
     """Writes each module into a file of its own; the files' names, in the modules' order."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []

@@ -57,7 +57,8 @@ class Mutant:
 def sites(generated: Generated) -> Iterator[tuple[int, int, int, int]]:
     """Module, line, change and occurrence of everything that may be changed."""
     for m, module in enumerate(generated.modules):
-        if module is generated.top:
+        generators = module.name.startswith(generated.name) or module.name.endswith("_operands")
+        if module is generated.top or not generators:  # units have mutants of their own, beside all patterns
             continue
         for n, line in enumerate(module.text.splitlines()):
             if SPARED.search(line):
@@ -87,16 +88,21 @@ def _with(part: Module, name: str, text: str) -> Module:
     return Module(part.name, part.about, part.parameters, text if part.name == name else part.text, uses)
 
 
-def found_out(subject: Subject, mutant: Mutant, folder: Path, runs: int = 2) -> bool | None:
+LENGTHS = ((13, 10), (4, 2), (9, 23), (16, 7))
+"""Of keys and queries: partial tiles, a single one, rings that wrap, every remainder."""
+
+
+def found_out(subject: Subject, mutant: Mutant, folder: Path) -> bool | None:
     """Whether co-simulation finds a mutant out; None where it does not even build."""
     try:
         simulation = Simulation(mutant.generated, folder)
     except ToolError:
         return None
-    for seed in range(runs):
-        given = stimulus(subject, seed, pressure=seed > 0)
+    for seed, (keys, queries) in enumerate(LENGTHS):
+        other = replace(subject, sizes={**subject.sizes, "m": keys, "p": queries})
+        given = stimulus(other, seed, pressure=seed % 2 > 0)
         try:
-            found = compare(subject, run_once(subject, simulation, given), given, seed)
+            found = compare(other, run_once(other, simulation, given), given, seed)
         except (EinsimError, ValueError, IndexError, KeyError):  # it stops, moves too much, or issues nonsense
             return True
         if not found.equal:

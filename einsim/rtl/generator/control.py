@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from einsim.rtl.generator.body import read, write
 from einsim.rtl.generator.edges import control_words, north_choice, west_choice, word_ports
-from einsim.rtl.generator.element import below, read, write
+from einsim.rtl.generator.element import below
 from einsim.rtl.generator.epochs import COUNT, mask_bits, mask_most
 from einsim.rtl.generator.hardware import Duty, Hardware, Place
 from einsim.rtl.generator.strand import StrandText

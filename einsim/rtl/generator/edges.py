@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from einsim.rtl.generator.body import read
 from einsim.rtl.generator.drain import column_text, connections, drains, foot_word, wires_text
-from einsim.rtl.generator.element import addresses, below_word, element_word, lane_word, read, registers_text
+from einsim.rtl.generator.element import addresses, below_word, element_word, lane_word, registers_text
 from einsim.rtl.generator.hardware import Duty, Hardware, Place, Store
 from einsim.rtl.generator.units import floating
 from einsim.rtl.generator.words import DELAY, Word, bits_for, vector
