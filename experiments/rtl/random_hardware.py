@@ -131,10 +131,8 @@ def summary(rows: list[dict[str, Any]]) -> int:
     for kind in sorted(kinds):
         print(f"  {kind}: {sum(row['kind'] == kind for row in ran)} runs")
     print(f"{sum(row['bits_compared'] for row in ran):,} bits, {sum(row['bit_mismatches'] for row in ran)} different")
-    print(
     missed = sum(row["event_mismatches"] for row in ran)
     print(f"{sum(row['events_compared'] for row in ran):,} events, {missed} different")
-    )
     print(f"{sum(row['cycles_rtl'] for row in ran):,} cycles, {sum(row['cycles_model'] for row in ran):,} foretold")
     for row in wrong:
         print("different:", json.dumps(row))
