@@ -8,15 +8,14 @@ from typing import Any
 
 from einsim.cosim.compare import Comparison, compare, run_once, stimulus
 from einsim.cosim.subject import Subject
-from einsim.rtl.generator.simulation import Simulation
+from einsim.rtl.generator.simulation import CocotbSimulation, Simulation
 
 
 def run_campaign(
     subject: Subject, seeds: Iterable[int], folder: Path, engine: str = "cpp", *, pressure: bool = True
 ) -> list[Comparison]:
-    """Runs of one hardware at one size; inputs and back-pressure follow from the seeds."""
-    del engine
-    simulation = Simulation(subject.generated, folder)
+    """Runs of one hardware at one size, under `cpp` (a loop) or `cocotb`; inputs and back-pressure follow from seeds."""
+    simulation = (CocotbSimulation if engine == "cocotb" else Simulation)(subject.generated, folder)
     found = []
     for seed in seeds:
         given = stimulus(subject, seed, pressure=pressure)

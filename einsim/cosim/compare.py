@@ -15,7 +15,7 @@ from einsim.model.cycle.foretell import foretell
 from einsim.rtl.formats import Format, Integer, Patterns
 from einsim.rtl.generator.hardware import CONTROL, Hardware
 from einsim.rtl.generator.host import Host
-from einsim.rtl.generator.simulation import Simulation, Watched
+from einsim.rtl.generator.simulation import CocotbSimulation, Simulation, Watched
 from einsim.rtl.golden import Arithmetic, evaluate_patterns
 from einsim.rtl.unpacked import encode
 from einsim.schedule.pipeline.program import LOAD, STORE
@@ -77,11 +77,13 @@ def stimulus(subject: Subject, seed: int, *, pressure: bool) -> Stimulus:
     return Stimulus(inputs, *patterns)
 
 
-def run_once(subject: Subject, simulation: Simulation, given: Stimulus) -> Watched:
-    """One run in the C++ loop."""
+def run_once(subject: Subject, simulation: Simulation | CocotbSimulation, given: Stimulus) -> Watched:
+    """One run, in the C++ loop or under cocotb."""
     host = Host(subject.hardware, subject.sizes)
     beats, results = host.beats(given.inputs), sum(host.durations(STORE))
     most = 64 * (len(beats) + results) * max(subject.hardware.rows, 16) + 100_000
+    if isinstance(simulation, CocotbSimulation):
+        return simulation.run(subject.sizes, beats, results, valid=given.valid, ready=given.ready, most=most)
     issues = 4 * sum(duty.slots * max(duty.units, 1) for duty in subject.hardware.duties) * (len(host.epochs()) + 8)
     return simulation.run(subject.sizes, beats, results, valid=given.valid, ready=given.ready, most=most,
                           most_events=issues)  # fmt: skip
