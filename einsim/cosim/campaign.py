@@ -14,7 +14,7 @@ from einsim.rtl.generator.simulation import CocotbSimulation, Simulation
 def run_campaign(
     subject: Subject, seeds: Iterable[int], folder: Path, engine: str = "cpp", *, pressure: bool = True
 ) -> list[Comparison]:
-    """Runs of one hardware at one size, under `cpp` (a loop) or `cocotb`; inputs and back-pressure follow from seeds."""
+    """Runs of one hardware, under `cpp` (a loop) or `cocotb`; inputs and back-pressure follow from seeds."""
     simulation = (CocotbSimulation if engine == "cocotb" else Simulation)(subject.generated, folder)
     found = []
     for seed in seeds:

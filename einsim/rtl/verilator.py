@@ -153,7 +153,7 @@ def build_bench(modules: Sequence[Module], folder: Path) -> Path:
                                 "--output-split", "0"],
                 )  # fmt: skip
             except (RuntimeError, SystemExit):
-                raise ToolError(f"{top} could not be built: {_telling(build_log.read_text())}") from None
+                raise ToolError(f"{top} could not be built: {telling(build_log.read_text())}") from None
         (folder / "built").touch()
     return folder
 
@@ -177,7 +177,7 @@ def run_bench(
             )  # fmt: skip
         printed = log.read_text() if log.exists() else ""
         if not report.exists():
-            raise ToolError(f"the simulation of {top} died: {_telling(printed)}")
+            raise ToolError(f"the simulation of {top} died: {telling(printed)}")
         tests, failures = _cocotb("check_results").get_results(report)
     return BenchResult(tests, failures, printed)
 
@@ -246,10 +246,10 @@ def _run(tools: Tools, command: Sequence[str], folder: Path) -> subprocess.Compl
 
 def _check(done: subprocess.CompletedProcess[str], trouble: str) -> None:
     if done.returncode != 0:
-        raise ToolError(f"{trouble}: {_telling(done.stdout) or f'exit code {done.returncode}'}")
+        raise ToolError(f"{trouble}: {telling(done.stdout) or f'exit code {done.returncode}'}")
 
 
-def _telling(printed: str) -> str:
+def telling(printed: str) -> str:
     """The one line that tells why a program failed: the first that has an error in it, or the last."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")

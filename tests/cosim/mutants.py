@@ -16,6 +16,7 @@ from einsim.rtl.generator.top import Generated
 from einsim.rtl.verilog import Module, closure
 
 CHANGES = (
+    (r"(?<= at = 32'd)\d+", lambda match: str(int(match[0]) + 9)),
     (r"'d(\d+)", lambda match: f"'d{int(match[1]) + 1}"),
     (r"'d([1-9]\d*)", lambda match: f"'d{int(match[1]) - 1}"),
     (r"&&", lambda _: "||"),
@@ -31,14 +32,20 @@ CHANGES = (
     (r"(?<=if \()!", lambda _: ""),
     (r"'h([0-9a-f]+)", lambda match: f"'h{int(match[1], 16) ^ 4:x}"),
 )
-"""What is looked for, and what stands there in a mutant."""
+"""What is looked for, and what stands there in a mutant; the first is a slot that is planned later."""
+
+SCHEDULE = 0
 
 SPARED = re.compile(
     r"unused|default|reset|//.*(source|Loop|at a time)|_busy|cycles|s_axi|prepare|_last|_issues|_strand =|_slot =|"
     r"load_done|store_done|module |function|input|output|logic|localparam logic \[\d+:0\] OP_|"
-    r"most|whole_\d+|jump|rest"
+    r"most|whole_\d+|jump|rest|again_|need_|lag_|mark_|base_|_sum|_less|instance_begins"
 )
-"""Lines in which a change need not matter: what nobody reads in a run, what is cut off, names."""
+"""Lines in which a change need not matter: what nobody reads in a run, what is cut off, names; waits that the order of
+issues keeps anyway; sums of pointers into rings whose size is a power of two."""
+
+NOTHING = re.compile(r"\d+'d0\b(?=.*\};)|(?<=\{)1'd0|at = 32'd\d+")
+"""What a change of one does not matter in: fields of words that an operation does not use; planned cycles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +70,11 @@ def sites(generated: Generated) -> Iterator[tuple[int, int, int, int]]:
         for n, line in enumerate(module.text.splitlines()):
             if SPARED.search(line):
                 continue
+            spared = [match.span() for match in NOTHING.finditer(line)]
             for c, (pattern, _) in enumerate(CHANGES):
-                for k, _ in enumerate(re.finditer(pattern, line)):
-                    yield m, n, c, k
+                for k, match in enumerate(re.finditer(pattern, line)):
+                    if c == SCHEDULE or not any(start <= match.start() < end for start, end in spared):
+                        yield m, n, c, k
 
 
 def mutate(generated: Generated, random: Random) -> Mutant:
@@ -88,7 +97,7 @@ def _with(part: Module, name: str, text: str) -> Module:
     return Module(part.name, part.about, part.parameters, text if part.name == name else part.text, uses)
 
 
-LENGTHS = ((13, 10), (4, 2), (9, 23), (16, 7))
+LENGTHS = ((13, 10), (4, 2), (9, 23), (16, 16))
 """Of keys and queries: partial tiles, a single one, rings that wrap, every remainder."""
 
 

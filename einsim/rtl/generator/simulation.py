@@ -244,6 +244,7 @@ class CocotbSimulation:
         job = Job(
             sizes_of(generated, sizes), generated.registers, hardware.resources, data.view(np.uint8), results,
             store.beats, always if valid is None else valid, always if ready is None else ready, exact, again, most,
+            last_of(generated),
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as here:
             save_job(Path(here), job)
@@ -251,6 +252,6 @@ class CocotbSimulation:
                 generated.modules, _BENCH, self.folder, seed=seed, variables={FOLDER: here},
             )  # fmt: skip
             if done.failures or done.tests != 1:
-                raise SpecError(f"{generated.name} under cocotb (seed {seed}):\n{done.log}")
+                raise SpecError(f"{generated.name} under cocotb (seed {seed}): {verilator.telling(done.log)}")
             cycles, out, events = load_seen(Path(here))
-        return watched_of(generated, cycles, out.view(data.dtype), events)
+        return watched_of(generated, cycles, out.view(hardware.leaving.format.dtype), events)
