@@ -12,17 +12,19 @@ from cyclopts import App, Parameter
 from einsim.cli.common import ArchOption, JsonOption, SetOption, ShapeOption
 from einsim.cli.output import print_json, show_result
 from einsim.cosim.campaign import campaign_record, run_campaign
-from einsim.cosim.subject import Subject, load_subject, write_files
+from einsim.cosim.subject import Subject, load_subject
 from einsim.errors import Location, SpecError
 from einsim.report.hardware import campaign_report, generated_record, generated_report
-from einsim.rtl.formats import FP32, Format, named
+from einsim.rtl import verilator
+from einsim.rtl.formats import FP32, INT32, Integer, named
 from einsim.spec.overrides import parse_override
 from einsim.spec.workload import parse_shape
 
 app = App(name="rtl", help="Generate hardware, test it, and measure it.", help_format="plaintext")
 
 Configuration = Annotated[str, Parameter(help="A mapping: a shipped name or a file")]
-FormatOption = Annotated[str, Parameter(name="--format", help="Format of operands: bf16 or fp16")]
+FormatOption = Annotated[str, Parameter(name="--format", help="Format of operands: bf16, fp16, int8 or int16")]
+
 
 @app.command
 def generate(
@@ -42,7 +44,7 @@ def generate(
     subject = _subject(configuration, shape, arch, set_, operand)
     if out.exists() and not out.is_dir():
         raise SpecError(f"{str(out)!r} is no folder", at=Location("--out"), remedy="name a folder")
-    files = write_files(subject.generated, out)
+    files = [out / name for name in verilator.write_modules(subject.generated.modules, out)]
     record = generated_record(subject.generated, files)
     if json:
         print_json(record)
@@ -51,15 +53,17 @@ def generate(
     return 0
 
 
-@app.command
-def test(
+@app.command(name="test")
+def cosimulate(
     configuration: Configuration,
     *,
     shape: ShapeOption = None,
     arch: ArchOption = None,
     set_: SetOption = None,
     operand: FormatOption = "bf16",
-    seed: Annotated[int, Parameter(help="Of random inputs and back-pressure; printed, so that a run can be repeated")] = 0,
+    seed: Annotated[
+        int, Parameter(help="Of random inputs and back-pressure; printed, so that a run can be repeated")
+    ] = 0,
     runs: Annotated[int, Parameter(help="How many runs, with seeds one after the other")] = 4,
     engine: Annotated[Literal["cpp", "cocotb"], Parameter(help="What drives the simulation")] = "cpp",
     steady: Annotated[bool, Parameter(negative="", help="No back-pressure on the streams")] = False,
@@ -82,24 +86,16 @@ def test(
     return 0 if record["equal"] else 1
 
 
-def _subject(
-    configuration: str, shape: str | None, arch: str | None, set_: list[str] | None, operand: str
-) -> Subject:
+def _subject(configuration: str, shape: str | None, arch: str | None, set_: list[str] | None, operand: str) -> Subject:
+    form = named(operand)
     return load_subject(
         configuration,
         {} if shape is None else parse_shape(shape),
         architecture=arch,
         overrides=[parse_override(text) for text in set_ or ()],
-        operand=_format(operand),
-        accumulator=FP32,
+        operand=form,
+        accumulator=INT32 if isinstance(form, Integer) else FP32,
     )
-
-
-def _format(name: str) -> Format:
-    found = named(name)
-    if not isinstance(found, Format):
-        raise SpecError(f"operands of attention are no integers: {name}", at=Location("--format"), remedy="take bf16")
-    return found
 
 
 def build_folder() -> Path:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from einsim.cosim.compare import Comparison, compare, run_once, stimulus
 from einsim.cosim.subject import Subject
 from einsim.rtl.generator.simulation import CocotbSimulation, Simulation
 
-ENGINES: Final[Mapping[str, type[Simulation] | type[CocotbSimulation]]] = {"cpp": Simulation, "cocotb": CocotbSimulation}
-"""What drives a simulation: a C++ loop, or cocotb with bus models."""
-
 
 def run_campaign(
     subject: Subject, seeds: Iterable[int], folder: Path, engine: str = "cpp", *, pressure: bool = True
 ) -> list[Comparison]:
-    """Runs of one hardware at one size, with inputs and back-pressure that follow from the seeds; `engine` as in ENGINES."""
-    simulation = ENGINES[engine](subject.generated, folder)
+    """Runs of one hardware, under `cpp` (a loop) or `cocotb`; inputs and back-pressure follow from seeds."""
+    simulation = (CocotbSimulation if engine == "cocotb" else Simulation)(subject.generated, folder)
     found = []
     for seed in seeds:
         given = stimulus(subject, seed, pressure=pressure)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
+from einsim.cascade import size_of
 from einsim.errors import SpecError
 from einsim.model.closed_form import evaluate
 from einsim.model.cycle.lowering import most_ahead
-from einsim.rtl.formats import BF16, FP32, Format
-from einsim.rtl.generator.hardware import Hardware, hardware_of
+from einsim.rtl.formats import BF16, FP32, INT32, Integer, NumberFormat
+from einsim.rtl.generator.builder import hardware_of
+from einsim.rtl.generator.hardware import Hardware
 from einsim.rtl.generator.top import Generated, generate
-from einsim.schedule.environment import environment
+from einsim.schedule.environment import environment, needed_sizes
 from einsim.schedule.pipeline.build import reduced_timing
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import Design, load_design
@@ -23,8 +24,11 @@ from einsim.spec.workload import Workload
 LONG: Final = 1 << 20
 """Nominal length of whatever a run may have any size of: every loop over it runs many times."""
 
-DEFAULT: Final = {"B": 1, "H": 1, "E": 16, "F": 16, "M": 64, "P": 64}
-"""Sizes that are not given."""
+RUN: Final = 64
+"""A size of a run that is not given."""
+
+BUILT: Final = 16
+"""A built-in size that is not given; a batch has one member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +48,26 @@ class Subject:
 
 def load_subject(
     configuration: str, shape: Mapping[str, int], *, architecture: str | None = None,
-    overrides: Sequence[Override] = (), operand: Format = BF16, accumulator: Format = FP32,
+    overrides: Sequence[Override] = (), operand: NumberFormat = BF16, accumulator: NumberFormat | None = None,
 ) -> Subject:  # fmt: skip
     """The hardware of a configuration, and a run of it.
 
     `shape` gives sizes by symbol. Those of ranks that the mapping partitions or the cascade splits are the run's; the
-    others are built into the hardware. Raises SpecError for what cannot be built.
+    others are built into the hardware. Sums are int32 where operands are integers, fp32 where not. Raises SpecError
+    for what cannot be built.
     """
-    given = {**DEFAULT, **shape}
-    workload = Workload(tuple(given.items()))
+    workload = Workload(tuple(shape.items()))
     design = load_design(configuration, workload, architecture=architecture, overrides=overrides)
     lengths = {*design.mapping.partition, *(split.rank for split in design.cascade.splits)}
-    nominal = {name: LONG if name.lower() in lengths else size for name, size in given.items()}
+    lengths = {size_of(rank) for rank in lengths}
+    batch = {size_of(rank) for rank in design.mapping.batch}
+    defaults = {name: 1 if name in batch else RUN if name in lengths else BUILT for name in needed_sizes(design)}
+    given = {**defaults, **shape}
+    nominal = {name: LONG if name in lengths else size for name, size in given.items()}
     workload = Workload(tuple(nominal.items()))
     design = load_design(configuration, workload, architecture=architecture, overrides=overrides)
+    if accumulator is None:
+        accumulator = INT32 if isinstance(operand, Integer) else FP32
     hardware = built(design, operand, accumulator)
     ranks = hardware.program.epochs.sizes
     sizes = {**ranks, **{name.lower(): size for name, size in given.items() if name.lower() in ranks}}
@@ -67,14 +77,17 @@ def load_subject(
     return Subject(generate(hardware, most_ahead(hardware.program)), sizes, known, timing)
 
 
-def built(design: Design, operand: Format, accumulator: Format) -> Hardware:
+def built(design: Design, operand: NumberFormat, accumulator: NumberFormat) -> Hardware:
     """The hardware of a design whose outermost memory is a stream of a row of the array a cycle."""
     design = streaming(design, operand)
     return hardware_of(design, evaluate(design).schedule, operand=operand, accumulator=accumulator)
 
 
-def streaming(design: Design, operand: Format) -> Design:
-    """A design whose outermost memory has the bandwidth of the generated streams: each a row of the array a cycle."""
+def streaming(design: Design, operand: NumberFormat) -> Design:
+    """A design whose words are operands, and whose outermost memory is as fast as the generated streams.
+
+    Each of these carries a row of the array a cycle.
+    """
     machine = design.architecture
     outer = machine.memories[machine.outermost]
     words = max((size for array in machine.arrays.values() for size in array.axes.values()), default=1)
@@ -85,18 +98,8 @@ def streaming(design: Design, operand: Format) -> Design:
             remedy=f"leave it out (--set arch.{machine.outermost}.bandwidth_bytes_per_s=null): the generated streams "
             "carry a row of the array a cycle",
         )
-    rate = words * operand.width // 8 * machine.clock_hz
+    word_bytes = operand.width // 8
+    rate = words * word_bytes * machine.clock_hz
     memory = outer.model_copy(update={"bandwidth_bytes_per_s": rate})
     memories = {**machine.memories, machine.outermost: memory}
-    return replace(design, architecture=machine.model_copy(update={"memories": memories}))
-
-
-def write_files(generated: Generated, folder: Path) -> list[Path]:
-    """Writes every module into a file of its own; the files, the top's last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for part in generated.modules:
-        path = folder / f"{part.name}.sv"
-        path.write_text(part.source)
-        files.append(path)
-    return files
+    return replace(design, architecture=machine.model_copy(update={"memories": memories, "word_bytes": word_bytes}))

@@ -26,8 +26,10 @@ def generated_record(generated: Generated, files: Sequence[Path]) -> dict[str, A
         "accumulator": hardware.accumulator.name,
         "interval": hardware.program.interval,
         "registers": generated.registers,
-        "stores": {store.name: {"words": store.words, "bits": store.format.width, "place": store.place.value}
-                   for store in hardware.stores},  # fmt: skip
+        "stores": {
+            store.name: {"words": store.words, "bits": store.format.width, "place": store.place.value}
+            for store in hardware.stores
+        },
         "files": [str(file) for file in files],
     }
 

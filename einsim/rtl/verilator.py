@@ -91,7 +91,7 @@ def _find_ccache() -> Path | None:
 def lint(modules: Iterable[Module], top: str, folder: Path) -> str:
     """What Verilator's linter, all warnings on, says about a design; nothing where it is clean."""
     tools = find_tools()
-    files = _write(modules, folder)
+    files = write_modules(modules, folder)
     command = [*_verilator(tools), "--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", top, *files]
     return _run(tools, command, folder).stdout
 
@@ -109,7 +109,7 @@ def build_library(modules: Sequence[Module], loop: str, folder: Path) -> Path:
         if library.exists():
             return library
         tools = find_tools()
-        files = _write(modules, folder)
+        files = write_modules(modules, folder)
         (folder / "loop.cpp").write_text(loop)
         options = ["--cc", "--exe", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared", "-Wno-fatal", "-Wno-lint",
                    "--output-split", "0"]  # fmt: skip
@@ -144,7 +144,7 @@ def build_bench(modules: Sequence[Module], folder: Path) -> Path:
             return folder
         tools = find_tools()
         with _variables(tools.environment()):
-            files = [folder / file for file in _write(modules, folder)]
+            files = [folder / file for file in write_modules(modules, folder)]
             build_log = folder / "build.log"
             try:
                 _cocotb("runner").get_runner("verilator").build(
@@ -153,7 +153,7 @@ def build_bench(modules: Sequence[Module], folder: Path) -> Path:
                                 "--output-split", "0"],
                 )  # fmt: skip
             except (RuntimeError, SystemExit):
-                raise ToolError(f"{top} could not be built: {_telling(build_log.read_text())}") from None
+                raise ToolError(f"{top} could not be built: {telling(build_log.read_text())}") from None
         (folder / "built").touch()
     return folder
 
@@ -177,7 +177,7 @@ def run_bench(
             )  # fmt: skip
         printed = log.read_text() if log.exists() else ""
         if not report.exists():
-            raise ToolError(f"the simulation of {top} died: {_telling(printed)}")
+            raise ToolError(f"the simulation of {top} died: {telling(printed)}")
         tests, failures = _cocotb("check_results").get_results(report)
     return BenchResult(tests, failures, printed)
 
@@ -218,7 +218,7 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _write(modules: Iterable[Module], folder: Path) -> list[str]:
+def write_modules(modules: Iterable[Module], folder: Path) -> list[str]:
     """Writes each module into a file of its own; the files' names, in the modules' order."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -246,10 +246,10 @@ def _run(tools: Tools, command: Sequence[str], folder: Path) -> subprocess.Compl
 
 def _check(done: subprocess.CompletedProcess[str], trouble: str) -> None:
     if done.returncode != 0:
-        raise ToolError(f"{trouble}: {_telling(done.stdout) or f'exit code {done.returncode}'}")
+        raise ToolError(f"{trouble}: {telling(done.stdout) or f'exit code {done.returncode}'}")
 
 
-def _telling(printed: str) -> str:
+def telling(printed: str) -> str:
     """The one line that tells why a program failed: the first that has an error in it, or the last."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")

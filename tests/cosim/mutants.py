@@ -16,8 +16,9 @@ from einsim.rtl.generator.top import Generated
 from einsim.rtl.verilog import Module, closure
 
 CHANGES = (
-    (r"(?<=\d'd)\d+", lambda match: str(int(match[0]) + 1)),
-    (r"(?<=\d'd)[1-9]\d*", lambda match: str(int(match[0]) - 1)),
+    (r"(?<= at = 32'd)\d+", lambda match: str(int(match[0]) + 9)),
+    (r"'d(\d+)", lambda match: f"'d{int(match[1]) + 1}"),
+    (r"'d([1-9]\d*)", lambda match: f"'d{int(match[1]) - 1}"),
     (r"&&", lambda _: "||"),
     (r"\|\|", lambda _: "&&"),
     (r" == ", lambda _: " != "),
@@ -29,16 +30,22 @@ CHANGES = (
     (r" >= ", lambda _: " > "),
     (r"\.CLOCKS\((\d+)\)", lambda match: f".CLOCKS({int(match[1]) + 1})"),
     (r"(?<=if \()!", lambda _: ""),
-    (r"(?<=-?)(\d+)'h([0-9a-f]+);  //", lambda match: f"{match[1]}'h{int(match[2], 16) ^ 4:x};  //"),
+    (r"'h([0-9a-f]+)", lambda match: f"'h{int(match[1], 16) ^ 4:x}"),
 )
-"""What is looked for, and what stands there in a mutant."""
+"""What is looked for, and what stands there in a mutant; the first is a slot that is planned later."""
+
+SCHEDULE = 0
 
 SPARED = re.compile(
     r"unused|default|reset|//.*(source|Loop|at a time)|_busy|cycles|s_axi|prepare|_last|_issues|_strand =|_slot =|"
     r"load_done|store_done|module |function|input|output|logic|localparam logic \[\d+:0\] OP_|"
-    r"most|whole_\d+|jump|rest"
+    r"most|whole_\d+|jump|rest|again_|need_|lag_|mark_|base_|_sum|_less|instance_begins"
 )
-"""Lines in which a change need not matter: what nobody reads in a run, what is cut off, names."""
+"""Lines in which a change need not matter: what nobody reads in a run, what is cut off, names; waits that the order of
+issues keeps anyway; sums of pointers into rings whose size is a power of two."""
+
+NOTHING = re.compile(r"\d+'d0\b(?=.*\};)|(?<=\{)1'd0|at = 32'd\d+")
+"""What a change of one does not matter in: fields of words that an operation does not use; planned cycles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +64,17 @@ class Mutant:
 def sites(generated: Generated) -> Iterator[tuple[int, int, int, int]]:
     """Module, line, change and occurrence of everything that may be changed."""
     for m, module in enumerate(generated.modules):
-        if not module.name.startswith(generated.name) or module is generated.top:
+        generators = module.name.startswith(generated.name) or module.name.endswith("_operands")
+        if module is generated.top or not generators:  # units have mutants of their own, beside all patterns
             continue
         for n, line in enumerate(module.text.splitlines()):
             if SPARED.search(line):
                 continue
+            spared = [match.span() for match in NOTHING.finditer(line)]
             for c, (pattern, _) in enumerate(CHANGES):
-                for k, _ in enumerate(re.finditer(pattern, line)):
-                    yield m, n, c, k
+                for k, match in enumerate(re.finditer(pattern, line)):
+                    if c == SCHEDULE or not any(start <= match.start() < end for start, end in spared):
+                        yield m, n, c, k
 
 
 def mutate(generated: Generated, random: Random) -> Mutant:
@@ -87,16 +97,21 @@ def _with(part: Module, name: str, text: str) -> Module:
     return Module(part.name, part.about, part.parameters, text if part.name == name else part.text, uses)
 
 
-def found_out(subject: Subject, mutant: Mutant, folder: Path, runs: int = 2) -> bool | None:
+LENGTHS = ((13, 10), (4, 2), (9, 23), (16, 16))
+"""Of keys and queries: partial tiles, a single one, rings that wrap, every remainder."""
+
+
+def found_out(subject: Subject, mutant: Mutant, folder: Path) -> bool | None:
     """Whether co-simulation finds a mutant out; None where it does not even build."""
     try:
         simulation = Simulation(mutant.generated, folder)
     except ToolError:
         return None
-    for seed in range(runs):
-        given = stimulus(subject, seed, pressure=seed > 0)
+    for seed, (keys, queries) in enumerate(LENGTHS):
+        other = replace(subject, sizes={**subject.sizes, "m": keys, "p": queries})
+        given = stimulus(other, seed, pressure=seed % 2 > 0)
         try:
-            found = compare(subject, run_once(subject, simulation, given), given, seed)
+            found = compare(other, run_once(other, simulation, given), given, seed)
         except (EinsimError, ValueError, IndexError, KeyError):  # it stops, moves too much, or issues nonsense
             return True
         if not found.equal:

@@ -62,8 +62,8 @@ def foretell(program: Program, machine: Architecture, timing: Timing, durations:
         for number, strand in enumerate(program.strands):
             log = run.log[run.log[:, 0] == number]
             offsets = np.arange(int(log[:, 5].sum())) - np.repeat(np.cumsum(log[:, 5]) - log[:, 5], log[:, 5])
-            slots, cycles = np.repeat(log[:, 3], log[:, 5]) + offsets, np.repeat(log[:, 4], log[:, 5])
-            rows = np.stack([np.full(len(slots), number), slots, cycles + offsets * strand.spacing], axis=1)
+            slots, begun = np.repeat(log[:, 3], log[:, 5]) + offsets, np.repeat(log[:, 4], log[:, 5])
+            rows = np.stack([np.full(len(slots), number), slots, begun + offsets * strand.spacing], axis=1)
             found[strand.resource].append(rows)
         every = {name: np.concatenate([np.empty((0, 3), np.int64), *rows]) for name, rows in found.items()}
         return Foretold(run.cycles, {name: rows[np.argsort(rows[:, 2], kind="stable")] for name, rows in every.items()})

@@ -61,8 +61,8 @@ class Watcher:
         self.issues = [tuple(getattr(dut, f"{kind}_{part}") for part in ("issues", "strand", "slot"))
                        for kind in job.kinds]  # fmt: skip
         self.rest = [
-            (dut.load_done, None), (dut.store_done, None), (dut.element_last, dut.element_last_op),
-            (dut.lane_last, dut.lane_last_op),
+            (dut.load_done, None), (dut.store_done, None),
+            *((getattr(dut, f"{kind}_last"), getattr(dut, f"{kind}_last_op")) for kind in job.last),
         ]  # fmt: skip
         self.beats = [int.from_bytes(beat.tobytes(), "little") for beat in job.beats]
         self.bytes = len(dut.m_axis_tdata) // 8

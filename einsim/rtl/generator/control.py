@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from einsim.rtl.generator.edges import north_choice, north_word, stores_above, west_choice, west_word
-from einsim.rtl.generator.element import below, below_word, element_word, lane_word, operation_names, read, write
+from einsim.rtl.generator.body import read, write
+from einsim.rtl.generator.edges import control_words, north_choice, west_choice, word_ports
+from einsim.rtl.generator.element import below
+from einsim.rtl.generator.epochs import COUNT, mask_bits, mask_most
 from einsim.rtl.generator.hardware import Duty, Hardware, Place
-from einsim.rtl.generator.strand import COUNT, StrandText, mask_bits, mask_most, table
-from einsim.rtl.generator.words import DELAY, Word, bits_for, vector
+from einsim.rtl.generator.strand import StrandText
+from einsim.rtl.generator.words import DELAY, Word, bits_for, cast, table, vector
 from einsim.rtl.verilog import Module, module, signed
 from einsim.schedule.pipeline.program import LOAD, STORE
 
@@ -32,11 +33,7 @@ module %name (
   input  logic out_ready,
   output logic [%out_address_top:0] out_address,
 
-  output logic %element_word element_control,
-  output logic %north_word north_control,
-  output logic %west_word west_control,
-  output logic %below_word below_control,
-  output logic %lane_word lane_control,
+%word_ports
 %fill_ports
 
 %probe_ports
@@ -46,7 +43,8 @@ module %name (
   logic [%prepare_bits:0] prepared;
   wire reload = start && !busy;
   wire run = preparing || going;
-  logic all_finished;
+  logic all_finished, load_busy, store_busy;
+%declared
   always_ff @(posedge clk)
     if (reset) begin
       busy <= 1'b0;
@@ -140,11 +138,22 @@ class ControlText:
             wires.append(f"  logic {vector(width) + ' ' if width > 1 else ''}s{n}_{name};")
             connections.append(f".{name}(s{n}_{name})")
         joined = ",\n    ".join(connections)
-        return "\n".join([f"  // {duty.strand.name}.", *wires, f"  {self.strands[n].name} u_s{n} (\n    {joined}\n  );"])
+        return "\n".join(
+            [f"  // {duty.strand.name}.", *wires, f"  {self.strands[n].name} u_s{n} (\n    {joined}\n  );"]
+        )
+
+    def declared(self) -> str:
+        """Signals between strands."""
+        program = self.hardware.program
+        pulses = [f"done_{n}" for n, _ in enumerate(program.links)]
+        pulses += [f"returned_{n}" for n, _ in enumerate(program.pools)]
+        pulses += [f"s{duty.number}_arrived" for duty in self.hardware.on(LOAD)]
+        pulses += [f"s{duty.number}_sent" for duty in self.hardware.on(STORE)]
+        return f"  logic {vector(COUNT)} oldest;\n  logic {', '.join(pulses)};"
 
     def oldest_text(self) -> str:
         """The minimum of all strands' epochs, as differences to the first strand's: counters may wrap."""
-        lines = [f"  logic {vector(COUNT)} oldest;", "  logic some;", "  always_comb begin", "    oldest = '0;",
+        lines = ["  logic some;", "  always_comb begin", "    oldest = '0;",
                  "    some = 1'b0;"]  # fmt: skip
         for text in self.texts:
             n = text.duty.number
@@ -191,11 +200,11 @@ class ControlText:
             else:
                 pulse, late = f"s{link.source}_grant && s{link.source}_ends", link.delay - 1
             lines.append(
-                f"  logic done_{n};\n  einsim_delay #(.WIDTH(1), .CLOCKS({late})) u_done_{n} (\n"
+                f"  einsim_delay #(.WIDTH(1), .CLOCKS({late})) u_done_{n} (\n"
                 f"    .clk(clk), .reset(reset || reload), .d({pulse}), .q(done_{n})\n  );"
             )
         for n, pool in enumerate(program.pools):
-            lines.append(f"  wire returned_{n} = s{pool.closer}_closes_{n};")
+            lines.append(f"  assign returned_{n} = s{pool.closer}_closes_{n};")
         return "\n".join(lines)
 
     def load_text(self) -> str:
@@ -207,7 +216,7 @@ class ControlText:
         granted = " || ".join(f"s{duty.number}_grant" for duty in duties)
         lines = [
             "  // The stream in.",
-            f"  logic load_busy;\n  logic {vector(kinds)} load_which, load_kept;\n"
+            f"  logic {vector(kinds)} load_which, load_kept;\n"
             f"  logic {vector(count)} load_row;\n  logic {vector(count)} load_rows;\n"
             f"  logic {vector(address)} load_at, load_base;",
             f"  wire load_begins = {granted};",
@@ -216,8 +225,9 @@ class ControlText:
             "  always_comb begin\n    load_which = load_kept;\n    load_at = load_base;",
         ]
         for place, duty in enumerate(duties):
+            at = cast(f"s{duty.number}_result_0", bits_for(duty.results[0].store.words), address)
             lines.append(f"    if (s{duty.number}_grant) begin\n      load_which = {kinds}'d{place};\n"
-                         f"      load_at = {address}'(s{duty.number}_result_0);\n    end")  # fmt: skip
+                         f"      load_at = {at};\n    end")  # fmt: skip
         lines.append("  end")
         lines.append(table("load_last_row", [duty.beats - 1 for duty in duties], "load_which", count))
         lines.append("  assign load_rows = load_last_row;")
@@ -236,11 +246,11 @@ class ControlText:
             bits = bits_for(store.words)
             lines.append(
                 f"  always_ff @(posedge clk) begin\n    {store.name}_fill <= load_beat && {here};\n"
-                f"    {store.name}_address <= {bits}'(load_at) + {bits}'(load_now);\n"
+                f"    {store.name}_address <= {cast('load_at', address, bits)} + {cast('load_now', count, bits)};\n"
                 f"    {store.name}_value <= in_data[{extent * width - 1}:0];\n  end"
             )
             lines.append(
-                f"  logic s{n}_arrived;\n  einsim_delay #(.WIDTH(1), .CLOCKS({self.latency})) u_arrived_{n} (\n"
+                f"  einsim_delay #(.WIDTH(1), .CLOCKS({self.latency})) u_arrived_{n} (\n"
                 f"    .clk(clk), .reset(reset || reload), .d(load_ends && {here}), .q(s{n}_arrived)\n  );"
             )
         return "\n".join(lines)
@@ -248,19 +258,18 @@ class ControlText:
     def store_text(self) -> str:
         """The channel out: rows of a tile of results, one a beat."""
         duties = self.hardware.on(STORE)
-        assert len(duties) == 1, "one result leaves the chip"
         n, rows = duties[0].number, duties[0].beats
         count, bits = bits_for(rows), max(1, bits_for(duties[0].sources[0].use.store.words))
         return (
             "  // The stream out.\n"
-            f"  logic store_busy;\n  logic {vector(count)} store_row;\n  logic {vector(bits)} store_base;\n"
+            f"  logic {vector(count)} store_row;\n  logic {vector(bits)} store_base;\n"
             f"  wire {vector(count)} store_now = s{n}_grant ? '0 : store_row;\n"
             f"  wire {vector(bits)} store_at = s{n}_grant ? s{n}_source_0 : store_base;\n"
             f"  assign out_valid = s{n}_grant || store_busy;\n"
             f"  assign out_last = store_now == {count}'d{rows - 1};\n"
             f"  assign out_address = store_at + {bits}'(store_now);\n"
             "  wire store_beat = out_valid && out_ready;\n"
-            f"  wire s{n}_sent = store_beat && out_last;\n"
+            f"  assign s{n}_sent = store_beat && out_last;\n"
             "  always_ff @(posedge clk)\n    if (reset) store_busy <= 1'b0;\n    else begin\n"
             f"      store_busy <= out_valid && !s{n}_sent;\n      store_base <= store_at;\n"
             "      store_row <= store_beat ? store_now + 1'b1 : store_now;\n    end"
@@ -269,13 +278,11 @@ class ControlText:
     def words_text(self) -> str:
         """What the arrays are told: words for whichever strand issues, registered."""
         grid, lanes = self.hardware.on(self.hardware.grid), self.hardware.on(self.hardware.lanes)
-        words = {"element": element_word(self.hardware), "north": north_word(self.hardware),
-                 "west": west_word(self.hardware), "below": below_word(self.hardware),
-                 "lane": lane_word(self.hardware)}  # fmt: skip
+        words = control_words(self.hardware)
+        late = [name for name in words if name in {"element", "below", "foot"}]
         lines = ["  // What the arrays are told: a cycle for the edges and the lanes' buffer, two for elements."]
         lines += [f"  logic {vector(word.width)} {name}_next;" for name, word in words.items()]
-        lines.append(f"  logic {vector(words['element'].width)} element_now;")
-        lines.append(f"  logic {vector(words['below'].width)} below_now;")
+        lines += [f"  logic {vector(words[name].width)} {name}_now;" for name in late]
         zeros = "".join(f"    {name}_next = '0;\n" for name in words)
         branches = []
         for place, duty in enumerate(grid):
@@ -286,15 +293,11 @@ class ControlText:
             values = self.lane_values(duty, place, words["lane"])
             branches.append(f"    if (s{duty.number}_grant) lane_next = {words['lane'].packed(values)};")
         lines.append(f"  always_comb begin\n{zeros}" + "\n".join(branches) + "\n  end")
-        lines.append(
-            "  always_ff @(posedge clk)\n    if (reset) begin\n      element_now <= '0;\n      element_control <= '0;\n"
-            "      below_now <= '0;\n      below_control <= '0;\n      north_control <= '0;\n      west_control <= '0;\n"
-            "      lane_control <= '0;\n    end else begin\n"
-            "      element_now <= element_next;\n      element_control <= element_now;\n"
-            "      below_now <= below_next;\n      below_control <= below_now;\n"
-            "      north_control <= north_next;\n      west_control <= west_next;\n      lane_control <= lane_next;\n"
-            "    end"
-        )
+        steps = {f"{name}_control": f"{name}_{'now' if name in late else 'next'}" for name in words}
+        steps |= {f"{name}_now": f"{name}_next" for name in late}
+        zero = "".join(f"      {name} <= '0;\n" for name in steps)
+        move = "".join(f"      {name} <= {value};\n" for name, value in steps.items())
+        lines.append(f"  always_ff @(posedge clk)\n    if (reset) begin\n{zero}    end else begin\n{move}    end")
         return "\n".join(lines)
 
     def grid_values(self, duty: Duty, place: int, words: dict[str, Word]) -> dict[str, dict[str, str]]:
@@ -306,6 +309,8 @@ class ControlText:
             element["step"] = f"s{n}_step"
         if duty.opens:
             element["opens"] = f"s{n}_opens"
+        if duty.drained:
+            element["closes"] = f"s{n}_ends"
         element |= self.mask_values(duty)
         north = {"chosen": f"{fields['north']['chosen']}'d{north_choice(self.hardware, duty)}"}
         west = {"chosen": f"{fields['west']['chosen']}'d{west_choice(self.hardware, duty)}"}
@@ -314,7 +319,7 @@ class ControlText:
             where = {Place.ELEMENT: element, Place.WEST: west}.get(store.place, north)
             if store.words > 1:
                 where[read(store)] = f"s{n}_source_{k}"
-        under: dict[str, str] = {}
+        found = {"element": element, "north": north, "west": west}
         targets = list(dict.fromkeys(use.store for each in self.hardware.on(self.hardware.grid) for use in below(each)))
         for k, use in enumerate(duty.results):
             if use.store.place is Place.ELEMENT and use.store.words > 1:
@@ -323,8 +328,10 @@ class ControlText:
                 under = {"valid": "1'b1", "to": f"{fields['below']['to']}'d{targets.index(use.store)}"}
                 if use.store.words > 1:
                     under[write(use.store)] = f"s{n}_result_{k}"
-        found = {"element": element, "north": north, "west": west}
-        return {**found, "below": under} if under else found
+                found["below"] = under
+            if use.store.place is Place.FOOT:
+                found["foot"] = {"valid": f"s{n}_ends", "base": f"s{n}_result_{k}"}
+        return found
 
     def mask_values(self, duty: Duty) -> dict[str, str]:
         """Values of all masks of an array for an operation: those that it has not are positive everywhere."""
@@ -360,7 +367,7 @@ class ControlText:
         for place, extent in ((Place.WEST, self.hardware.rows), (Place.NORTH, self.hardware.columns)):
             for store in self.hardware.at(place):
                 found += [("", f"{store.name}_fill"), (vector(bits_for(store.words)) + " ", f"{store.name}_address"),
-                          (f"[{extent - 1}:0]{vector(store.format.width)} ", f"{store.name}_value")]  # fmt: skip
+                          (f"{vector(extent * store.format.width)} ", f"{store.name}_value")]  # fmt: skip
         return found
 
     def probes(self) -> list[tuple[int, str]]:
@@ -372,6 +379,10 @@ class ControlText:
             found += [(1, f"{resource}_issues"), (strands, f"{resource}_strand"), (slots, f"{resource}_slot")]
         return [*found, (1, "load_done"), (1, "store_done")]
 
+    def slot_text(self, duty: Duty, width: int) -> str:
+        """The number of the slot that a strand issues."""
+        return cast(f"s{duty.number}_slot_now", self.texts[duty.number].slot_bits, width)
+
     def probe_text(self) -> str:
         """Values of what can be watched."""
         lines = []
@@ -382,7 +393,7 @@ class ControlText:
             body = "".join(
                 f"    if (s{d.number}_grant) begin\n"
                 f"      {resource}_strand = {widths[f'{resource}_strand']}'d{d.number};\n"
-                f"      {resource}_slot = {widths[f'{resource}_slot']}'(s{d.number}_slot_now);\n    end\n"
+                f"      {resource}_slot = {self.slot_text(d, widths[f'{resource}_slot'])};\n    end\n"
                 for d in duties
             )
             lines.append(f"  always_comb begin\n    {resource}_strand = '0;\n    {resource}_slot = '0;\n{body}  end")
@@ -396,12 +407,11 @@ class ControlText:
         """`<prefix>_control`."""
         hardware, prepare = self.hardware, self.prepare
         bits = bits_for(prepare + 1)
-        arrays = [hardware.grid, hardware.lanes]
-        out = hardware.at(Place.OUT)[0]
+        arrays, out = hardware.arrays, hardware.leaving
         fill_ports = [f"  output logic {kind}{name}," for kind, name in self.fills()]
-        probe_ports = [f"  output logic {vector(width) + ' ' if width > 1 else ''}{name}" for width, name in self.probes()]
-        words = (element_word, north_word, west_word, below_word, lane_word)
-        widths = {f"{make(hardware).name}_word": vector(make(hardware).width) for make in words}
+        probe_ports = [
+            f"  output logic {vector(width) + ' ' if width > 1 else ''}{name}" for width, name in self.probes()
+        ]
         return module(
             f"{self.prefix}_control",
             "what is issued when, from the static order and what has been done.",
@@ -418,6 +428,7 @@ class ControlText:
             probe_ports=",\n".join(probe_ports),
             prepare_bits=bits - 1,
             prepare=f"{bits}'d{prepare}",
+            declared=self.declared(),
             strands="\n\n".join(self.strand_text(text) for text in self.texts),
             oldest=self.oldest_text(),
             arbiters="\n\n".join(self.arbiter_text(resource) for resource in hardware.resources),
@@ -425,7 +436,5 @@ class ControlText:
             loads=self.load_text(),
             store=self.store_text() + "\n\n" + self.probe_text(),
             words=self.words_text(),
-            **widths,
+            word_ports="\n".join(word_ports(control_words(hardware), "output")),
         )
-
-

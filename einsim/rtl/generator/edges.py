@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from einsim.rtl.generator.element import addresses, read, registers_text
+from einsim.rtl.generator.body import read
+from einsim.rtl.generator.drain import column_text, connections, drains, foot_word, wires_text
+from einsim.rtl.generator.element import addresses, below_word, element_word, lane_word, registers_text
 from einsim.rtl.generator.hardware import Duty, Hardware, Place, Store
-from einsim.rtl.generator.words import Word, bits_for, vector
-from einsim.rtl.verilog import Module, module
+from einsim.rtl.generator.units import floating
+from einsim.rtl.generator.words import DELAY, Word, bits_for, vector
+from einsim.rtl.verilog import Module, fill, module
 
 ZERO, LOWEST = 0, 1
 """What a column begins with where nothing comes from above: nothing to add, nothing to compare."""
@@ -98,18 +101,20 @@ def _edge(
 
 def north_module(hardware: Hardware, prefix: str) -> Module:
     """`<prefix>_head`: what enters a column of the 2D array from above."""
-    word, stores, acc = north_word(hardware), stores_above(hardware), hardware.accumulator
+    word, stores, column = north_word(hardware), stores_above(hardware), hardware.column
     chosen = bits_for(len(stores) + 2)
     cases = []
     for number, store in enumerate(stores):
         value = f"{store.name}[{read(store) if store.words > 1 else 0}]"
-        if store.format != acc:
-            value = f"{{{acc.width - store.format.width}'d0, {value}}}"
+        if store.format != column:
+            value = f"{{{column.width - store.format.width}'d0, {value}}}"
         cases.append(f"      {chosen}'d{number + 2}: value <= {value};")
-    lowest = f"{acc.width}'h{acc.negative_zero | acc.infinity:x}"
-    cases += [f"      {chosen}'d{LOWEST}: value <= {lowest};", "      default: value <= '0;"]
+    if any(north_choice(hardware, duty) == LOWEST for duty in hardware.on(hardware.grid)):
+        least = floating(column, "maxima")
+        cases.append(f"      {chosen}'d{LOWEST}: value <= {least.width}'h{least.negative_zero | least.infinity:x};")
+    cases.append("      default: value <= '0;")
     about = "what enters a column of the 2D array from above."
-    return _edge(hardware, f"{prefix}_head", about, word, acc.width, stores, cases)
+    return _edge(hardware, f"{prefix}_head", about, word, column.width, stores, cases)
 
 
 def west_module(hardware: Hardware, prefix: str) -> Module:
@@ -129,18 +134,11 @@ _ARRAY = """
 module %name (
   input  logic clk,
   input  logic reset,
-  input  logic %element_word element_control,  // two cycles after it was decided
-  input  logic %north_word north_control,  // one cycle after
-  input  logic %west_word west_control,
-  input  logic %below_word below_control,  // two cycles after
-  input  logic %lane_word lane_control,  // one cycle after
+%control_ports
 %fill_ports
   input  logic %out_address out_address,
-  output logic [%columns_top:0]%operand out,
-  output logic element_last,  // an operation is in the last element of the array
-  output logic [%element_op_top:0] element_last_op,
-  output logic lane_last,
-  output logic [%lane_op_top:0] lane_last_op
+  output logic %out out,
+%last_ports
 );
   localparam int ROWS = %rows;
   localparam int COLUMNS = %columns;
@@ -149,20 +147,13 @@ module %name (
   logic %west_word side_control [ROWS+1];
   logic %operand west [ROWS][COLUMNS+1];
   logic %north_word head_control [COLUMNS+1];
-  logic %acc north [ROWS+1][COLUMNS];
+  logic %column north [ROWS+1][COLUMNS];
   logic %element_word across [ROWS][COLUMNS+1];
   logic %element_word down [ROWS+1][COLUMNS];
   assign side_control[0] = west_control;
   assign head_control[0] = north_control;
   assign across[0][0] = element_control;
-
-  // What goes with results to the lanes, and what lanes do.
-  logic %below_word arriving [COLUMNS+1];
-  einsim_delay #(.WIDTH(%below_bits), .CLOCKS(ROWS)) u_below (
-    .clk(clk), .reset(reset), .d(below_control), .q(arriving[0])
-  );
-  logic %lane_word lane_word [COLUMNS+1];
-  assign lane_word[0] = lane_control;
+%wires
 
   generate
     for (genvar r = 0; r < ROWS; r++) begin : g_side
@@ -178,7 +169,7 @@ module %name (
     for (genvar c = 0; c < COLUMNS; c++) begin : g_column
       for (genvar r = 0; r < ROWS; r++) begin : g_row
         %element u_element (
-          .clk(clk), .control(across[r][c]), .west(west[r][c]), .north(north[r][c]),
+          .clk(clk), .control(across[r][c]), .west(west[r][c]), .north(north[r][c]),%chain
           .control_east(across[r][c+1]), .control_south(down[r+1][c]), .east(west[r][c+1]), .south(north[r+1][c])
         );
       end
@@ -188,15 +179,7 @@ module %name (
 %head_fills
         .control_next(head_control[c+1]), .value(north[0][c])
       );
-      always_ff @(posedge clk)
-        if (reset) arriving[c+1] <= '0;
-        else arriving[c+1] <= arriving[c];
-      %lane u_lane (
-        .clk(clk), .control(lane_word[c]), .below_control(arriving[c]), .below(north[ROWS][c]),
-        .control_east(lane_word[c+1]),
-%lane_heads
-        .out_address(out_address), .out(out[c])
-      );
+%under
     end
   endgenerate
 
@@ -206,24 +189,69 @@ endmodule
 """
 
 
-def array_module(hardware: Hardware, prefix: str, parts: dict[str, Module], words: dict[str, Word]) -> Module:
-    """`<prefix>_array`: elements, what feeds them, and the lanes."""
-    from einsim.rtl.generator.words import DELAY
+_LANE_WIRES = """
+  // What goes with results to the lanes, and what lanes do.
+  logic %below_word arriving [COLUMNS+1];
+  einsim_delay #(.WIDTH(%below_bits), .CLOCKS(ROWS)) u_below (
+    .clk(clk), .reset(reset), .d(below_control), .q(arriving[0])
+  );
+  logic %lane_word lane_word [COLUMNS+1];
+  assign lane_word[0] = lane_control;
+"""
 
-    fill_ports, side_fills, head_fills = [], [], []
+_LANE = """
+      always_ff @(posedge clk)
+        if (reset) arriving[c+1] <= '0;
+        else arriving[c+1] <= arriving[c];
+      %lane u_lane (
+        .clk(clk), .control(lane_word[c]), .below_control(arriving[c]), .below(north[ROWS][c]),
+        .control_east(lane_word[c+1]),
+%lane_heads
+        %out
+      );"""
+
+
+def control_words(hardware: Hardware) -> dict[str, Word]:
+    """What control tells the arrays, by what it is for."""
+    words = [element_word(hardware), north_word(hardware), west_word(hardware)]
+    if drains(hardware):
+        words.append(foot_word(hardware))
+    if hardware.lanes is not None:
+        words += [below_word(hardware), lane_word(hardware)]
+    return {word.name: word for word in words}
+
+
+def word_ports(words: dict[str, Word], direction: str) -> list[str]:
+    """Ports for control words. Those for elements and what results meet later are a cycle later than the others."""
+    return [f"  {direction.ljust(6)} logic {vector(word.width)} {name}_control," for name, word in words.items()]
+
+
+def last_ports(hardware: Hardware, words: dict[str, Word]) -> list[tuple[int, str]]:
+    """Widths and names of ports that show what is in the last element of the 2D array, and in the last lane."""
+    kinds = ["element"] if hardware.lanes is None else ["element", "lane"]
+    found = []
+    for kind in kinds:
+        found += [(1, f"{kind}_last"), (dict(words[kind].fields)["op"], f"{kind}_last_op")]
+    return found
+
+
+def array_module(hardware: Hardware, prefix: str, parts: dict[str, Module], words: dict[str, Word]) -> Module:
+    """`<prefix>_array`: elements, what feeds them, the lanes, and feet of columns."""
+    fill_ports: list[str] = []
+    side_fills: list[str] = []
+    head_fills: list[str] = []
     for place, index, fills, extent in (
         (Place.WEST, "r", side_fills, hardware.rows), (Place.NORTH, "c", head_fills, hardware.columns),
     ):  # fmt: skip
         for store in hardware.at(place):
-            width = vector(store.format.width)
             fill_ports += [
                 f"  input  logic {store.name}_fill,",
                 f"  input  logic {vector(bits_for(store.words))} {store.name}_address,",
-                f"  input  logic [{extent - 1}:0]{width} {store.name}_value,",
+                f"  input  logic {vector(extent * store.format.width)} {store.name}_value,",
             ]
             fills.append(
                 f"        .{store.name}_fill({store.name}_fill), .{store.name}_address({store.name}_address), "
-                f".{store.name}_value({store.name}_value[{index}]),"
+                f".{store.name}_value({store.name}_value[{index}*{store.format.width} +: {store.format.width}]),"
             )
     back, heads = [], []
     for store in hardware.at(Place.HEAD):
@@ -247,31 +275,46 @@ def array_module(hardware: Hardware, prefix: str, parts: dict[str, Module], word
             f"        .{store.name}_valid({store.name}_valid), .{store.name}_address({store.name}_at), "
             f".{store.name}_value({store.name}_value),"
         )
-    outs = hardware.at(Place.OUT)
-    element, lane = words["element"], words["lane"]
-    watch = [
-        element.unpacked("across[ROWS-1][COLUMNS-1]", ["valid", "op"]).replace(" valid =", " element_valid =").replace(
-            " op =", " element_op ="),
-        lane.unpacked("lane_word[COLUMNS]", ["valid", "op"]).replace(" valid =", " lane_valid =").replace(
-            " op =", " lane_op ="),
-        "  assign {element_last, element_last_op} = {element_valid, element_op};",
-        "  assign {lane_last, lane_last_op} = {lane_valid, lane_op};",
-        "  wire unused = &{1'b0, side_control[ROWS], head_control[COLUMNS], arriving[COLUMNS], lane_word[COLUMNS]};",
-    ]  # fmt: skip
+    out, lanes, feet = hardware.leaving, hardware.lanes is not None, bool(drains(hardware))
+    gone = ["side_control[ROWS]", "head_control[COLUMNS]", "down[ROWS][0]"]
+    watch, wires, under = [_last(words["element"], "element", "across[ROWS-1][COLUMNS-1]")], [], []
+    if feet:
+        wires.append(wires_text(hardware))
+        under.append(column_text(parts["foot"].name, out.format.width))
+        gone.append("leaving[COLUMNS]")
+    if lanes:
+        wires.append(fill(_LANE_WIRES, below_word=vector(words["below"].width), below_bits=words["below"].width,
+                          lane_word=vector(words["lane"].width)))  # fmt: skip
+        word = f"out[c*{out.format.width} +: {out.format.width}]"
+        taken = f".out_address(out_address), .out({word})" if out.place is Place.OUT else ".out_address('0), .out()"
+        under.append(fill(_LANE, lane=parts["lane"].name, lane_heads="\n".join(heads), out=taken))
+        watch.append(_last(words["lane"], "lane", "lane_word[COLUMNS]"))
+        gone += ["arriving[COLUMNS]", "lane_word[COLUMNS]"]
+    watch.append(f"  wire unused = &{{1'b0, {', '.join(gone)}}};")
     return module(
         f"{prefix}_array",
-        f"{hardware.rows} x {hardware.columns} elements over {hardware.columns} lanes, and what feeds them.",
-        [f"{hardware.rows} rows", f"{hardware.columns} columns", f"{hardware.back} cycles from lanes to heads"],
+        f"{hardware.rows} x {hardware.columns} elements{f' over {hardware.columns} lanes' if lanes else ''}, "
+        "and what feeds them.",
+        [f"{hardware.rows} rows", f"{hardware.columns} columns",
+         *([f"{hardware.back} cycles from lanes to heads"] if heads else [])],
         _ARRAY,
-        [*(parts[name] for name in ("element", "head", "side", "lane")), DELAY],
-        element_word=vector(element.width), north_word=vector(words["north"].width),
-        west_word=vector(words["west"].width), below_word=vector(words["below"].width),
-        below_bits=words["below"].width, lane_word=vector(lane.width), rows=hardware.rows, columns=hardware.columns,
-        columns_top=hardware.columns - 1, operand=vector(hardware.operand.width),
-        acc=vector(hardware.accumulator.width), fill_ports="\n".join(fill_ports),
-        out_address=vector(max([1, *(bits_for(store.words) for store in outs)])),
-        element_op_top=dict(element.fields)["op"] - 1, lane_op_top=dict(lane.fields)["op"] - 1,
+        [*parts.values(), DELAY],
+        **{f"{name}_word": vector(word.width) for name, word in words.items() if name in {"element", "north", "west"}},
+        control_ports="\n".join(word_ports(words, "input")), rows=hardware.rows, columns=hardware.columns,
+        operand=vector(hardware.operand.width), out=vector(hardware.columns * out.format.width),
+        column=vector(hardware.column.width), fill_ports="\n".join(fill_ports),
+        out_address=vector(bits_for(out.words)), wires="\n".join(wires), under="\n".join(under),
+        last_ports=",\n".join(f"  output logic {vector(width) + ' ' if width > 1 else ''}{name}"
+                              for width, name in last_ports(hardware, words)),
         side=parts["side"].name, side_fills="\n".join(side_fills), element=parts["element"].name,
-        head=parts["head"].name, head_fills="\n".join(head_fills), back_wires="\n".join(back),
-        lane=parts["lane"].name, lane_heads="\n".join(heads), last_fields="\n".join(watch),
+        chain=connections() if feet else "", head=parts["head"].name, head_fills="\n".join(head_fills),
+        back_wires="\n".join(back), last_fields="\n".join(watch),
     )  # fmt: skip
+
+
+def _last(word: Word, kind: str, signal: str) -> str:
+    """Whether there is an operation in the last element or lane, and which."""
+    text = (
+        word.unpacked(signal, ["valid", "op"]).replace(" valid =", f" {kind}_valid =").replace(" op =", f" {kind}_op =")
+    )
+    return f"{text}\n  assign {{{kind}_last, {kind}_last_op}} = {{{kind}_valid, {kind}_op}};"

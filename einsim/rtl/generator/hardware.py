@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
-from math import prod
 from typing import Final
 
-from einsim.cascade import Einsum, Junction, Negate, Number, reduced_ranks, split_of
-from einsim.errors import InfeasibleError, SpecError
-from einsim.rtl.formats import BF16, FP32, Format
-from einsim.rtl.generator.work import Kind, Work, work_of
-from einsim.rtl.unpacked import encode
-from einsim.schedule.environment import environment
-from einsim.schedule.flow import Flow, Stay, Touch, flow_of
-from einsim.schedule.nest import AccessPlan, Loop, Schedule
-from einsim.schedule.pipeline.build import Assembly, assemble
-from einsim.schedule.pipeline.filters import Form, filters_of
-from einsim.schedule.pipeline.links import brings
-from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Flag, Link, Pool, Program, Start, Strand, When
-from einsim.schedule.pipeline.routes import laid_along, reduced_along
-from einsim.schedule.pipeline.strands import Body
-from einsim.schedule.pipeline.timing import Timing
-from einsim.schedule.pipeline.transfers import Transfer
+from einsim.rtl.formats import NumberFormat
+from einsim.rtl.generator.work import Work
+from einsim.schedule.pipeline.build import Assembly
+from einsim.schedule.pipeline.filters import Form
+from einsim.schedule.pipeline.program import Program, Start, Strand
 from einsim.spec.configuration import Design
 
 CONTROL: Final = 2
-"""The architecture's control_cycles: the generated control has a register before the edges, one more before elements."""
+"""The architecture's control_cycles: there is a register before the edges, and one more before elements."""
 
 
 class Place(Enum):
@@ -41,6 +27,7 @@ class Place(Enum):
     WEST = "west"  # a part of the buffer at every row, filled from outside
     NORTH = "north"  # a part of the buffer at every column, filled from outside
     OUT = "out"  # results of every lane on their way out
+    FOOT = "foot"  # results of every column of the 2D array on their way out
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +37,7 @@ class Store:
     name: str
     place: Place
     tensor: str
-    format: Format
+    format: NumberFormat
     words: int
     rows: int = 1
 
@@ -59,7 +46,7 @@ class Store:
 class Use:
     """How a strand walks over a store: `offsets` from slot to slot.
 
-    In a ring (ELEMENT, LANE, HEAD, OUT) they are modulo its words, and the next instance goes on `step` words later.
+    In a ring (ELEMENT, LANE, HEAD, OUT, FOOT) they are modulo its words, and the next instance goes on `step` later.
     Of a state, the offset of each slot, plus counters of loops (positions of the epoch's, or None for the strand's
     units) times `terms`. Of tiles (WEST, NORTH), rows of the tile; the next tile comes with epochs that move loops
     other than those in `still`.
@@ -86,7 +73,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A number that goes with an operation: no point where it is negative. It changes by so much from element to element."""
+    """A number that goes with an operation, and changes from element to element: no point where it is negative."""
 
     down: int
     right: int
@@ -123,6 +110,11 @@ class Duty:
         return "_".join(part for part in "".join(c if c.isalnum() else " " for c in self.strand.name).split())
 
     @property
+    def drained(self) -> Use | None:
+        """Where results go that leave the 2D array, and the chip."""
+        return next((use for use in self.results if use.store.place is Place.FOOT), None)
+
+    @property
     def beats(self) -> int:
         """Rows of a tile, of a transfer."""
         use = (self.results or [source.use for source in self.sources])[0]
@@ -136,8 +128,8 @@ class Hardware:
     name: str
     design: Design
     assembly: Assembly
-    operand: Format
-    accumulator: Format
+    operand: NumberFormat
+    accumulator: NumberFormat
     stores: tuple[Store, ...]
     duties: tuple[Duty, ...]
     narrow: frozenset[str]
@@ -162,12 +154,30 @@ class Hardware:
         return next(name for name, array in self.design.architecture.arrays.items() if array.is_grid)
 
     @property
-    def lanes(self) -> str:
-        """The 1D array's name."""
-        return next(name for name, array in self.design.architecture.arrays.items() if not array.is_grid)
+    def lanes(self) -> str | None:
+        """The 1D array's name; None where nothing runs on one."""
+        return next((name for name, array in self.design.architecture.arrays.items()
+                     if not array.is_grid and self.on(name)), None)  # fmt: skip
 
-    def on(self, resource: str) -> list[Duty]:
-        """Duties on a resource."""
+    @property
+    def arrays(self) -> list[str]:
+        """The arrays that are built: the 2D array, then the lanes."""
+        return [self.grid] if self.lanes is None else [self.grid, self.lanes]
+
+    @property
+    def leaving(self) -> Store:
+        """Where results are that leave the chip, on their way out."""
+        return (*self.at(Place.OUT), *self.at(Place.FOOT))[0]
+
+    @property
+    def column(self) -> NumberFormat:
+        """The format of what goes down a column: sums, unless there are only operands."""
+        duties = self.on(self.grid)
+        sums = self.at(Place.HEAD) or any(duty.along for duty in duties)
+        return self.accumulator if sums else self.operand
+
+    def on(self, resource: str | None) -> list[Duty]:
+        """Duties on a resource; none on one that there is not."""
         return [duty for duty in self.duties if duty.strand.resource == resource]
 
     def at(self, place: Place) -> list[Store]:
@@ -179,7 +189,7 @@ class Hardware:
         """Conditions that leave out epochs: one has points where all of some group's may hold."""
         return tuple(dict.fromkeys(self.program.filters))
 
-    def masks(self, resource: str) -> tuple[Mask, ...]:
+    def masks(self, resource: str | None) -> tuple[Mask, ...]:
         """What tells elements of an array whether they have a point."""
         return tuple(dict.fromkeys(mask for duty in self.on(resource) for mask in self.masks_of(duty)))
 
@@ -204,425 +214,10 @@ class Hardware:
 
     @property
     def resources(self) -> tuple[str, ...]:
-        """Arrays and channels, in the order in which they issue."""
-        return self.program.resources
+        """Arrays and channels that have something to do, in the order in which they issue."""
+        return tuple(resource for resource in self.program.resources if self.on(resource))
 
     @property
     def beat(self) -> int:
         """Words of a beat of the streams."""
         return max(self.rows, self.columns)
-
-
-def hardware_of(design: Design, schedule: Schedule, *, operand: Format = BF16, accumulator: Format = FP32) -> Hardware:
-    """The hardware of a design whose sizes are nominal: big enough that every loop runs more than once.
-
-    Raises SpecError for what the generator cannot build, InfeasibleError where the plan does not fit its machine.
-    """
-    made = list(assemble(design, schedule, Timing()))
-    if len(made) != 1:
-        names = ", ".join(each.program.name for each in made)
-        raise SpecError(f"{design.mapping.name} runs as {len(made)} programs ({names})",
-                        remedy="generate hardware of a mapping that fuses all of its Einsums")  # fmt: skip
-    short = [each for each in made[0].shortfalls if each.where]
-    if short:
-        raise InfeasibleError(f"{short[0].what}: {short[0].needed} {short[0].unit}, {short[0].available} available")
-    return _Builder(design, made[0], operand, accumulator).hardware()
-
-
-@dataclass
-class _Builder:
-    design: Design
-    assembly: Assembly
-    operand: Format
-    accumulator: Format
-    flow: Flow = field(init=False)
-    stores: dict[tuple[Place, str], Store] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.flow = flow_of(self.design)
-        self._check_machine()
-
-    @property
-    def program(self) -> Program:
-        return self.assembly.program
-
-    def _check_machine(self) -> None:
-        machine = self.design.architecture
-        grids = [array for array in machine.arrays.values() if array.is_grid]
-        lines = [array for array in machine.arrays.values() if not array.is_grid]
-        if len(grids) != 1 or len(lines) != 1 or lines[0].axes["lanes"] != grids[0].axes["columns"]:
-            raise self._cannot("arrays other than one 2D array over as many lanes as it has columns")
-        if not machine.memories[machine.outermost].duplex:
-            raise self._cannot(f"{machine.outermost}, whose loads and stores share a channel (duplex: false)")
-        if machine.control_cycles != CONTROL:
-            raise self._cannot(f"control_cycles {machine.control_cycles} instead of {CONTROL}")
-        if len(machine.memories) != 2:
-            raise self._cannot(f"{len(machine.memories)} memories instead of one buffer behind the outermost memory")
-        for array in machine.arrays.values():
-            if array.is_grid and array.hop_cycles != 1:
-                raise self._cannot(f"hop_cycles {array.hop_cycles} instead of 1")
-            used = {name for body in self.assembly.group.bodies if machine.arrays[body.einsum.array] is array
-                    for name, _ in body.einsum.operations}  # fmt: skip
-            slow = [name for name in sorted(used) if array.operations[name].result_cycles != 1]
-            if slow:
-                raise self._cannot(f"{slow[0]} with more than one cycle (its result is there in the next cycle)")
-        for strand in self.program.strands:
-            if strand.when.kind is When.RETURNS:
-                raise self._cannot(f"partial results that come back ({strand.name})")
-
-    def _cannot(self, what: str) -> SpecError:
-        return SpecError(f"the generator cannot build {what}", remedy="docs/rtl.md lists what it can")
-
-    # Names of things.
-
-    def body(self, name: str) -> Body:
-        return self.assembly.group.body(name)
-
-    def einsum(self, name: str) -> Einsum:
-        return self.design.cascade.einsum(name)
-
-    def on_grid(self, name: str) -> bool:
-        return self.design.architecture.arrays[self.body(name).einsum.array].is_grid
-
-    @property
-    def narrow(self) -> frozenset[str]:
-        """Tensors kept in the operands' format: what the 2D array multiplies, and what leaves the chip."""
-        multiplied = {
-            self.stored(body.einsum.name, access)
-            for body in self.assembly.group.bodies
-            if self.on_grid(body.einsum.name) and self.work(body).kind is Kind.PRODUCT
-            for access in body.einsum.accesses
-            if not access.is_output
-        }
-        leaving = {a.tensor for body in self.assembly.group.bodies for a in body.einsum.accesses
-                   if a.is_output and a.path[0] == self.design.architecture.outermost}  # fmt: skip
-        return frozenset(name for name in multiplied | leaving if name in self.made)
-
-    @property
-    def made(self) -> set[str]:
-        return {body.einsum.name for body in self.assembly.group.bodies}
-
-    def stored(self, einsum: str, access: AccessPlan) -> str:
-        return self.flow.keys[einsum, access.label, access.is_output][0]
-
-    def work(self, body: Body) -> Work:
-        work = work_of(self.einsum(body.einsum.name), self.design.architecture.arrays[body.einsum.array])
-        if work.slots != body.einsum.cycles_per_point:
-            raise self._cannot(f"{body.einsum.name} in {body.einsum.cycles_per_point} slots a point "
-                               f"instead of {work.slots}")  # fmt: skip
-        return work
-
-    # Loops.
-
-    def inner(self, body: Body) -> list[tuple[Loop, int]]:
-        """The loops in time left to a body that run more than once, with their most iterations."""
-        epochs = self.program.epochs
-        left = dict(epochs.kinds(body.depth)[0])
-        found = []
-        for loop in body.loops:
-            trips = -(-left[loop.rank] // int(loop.tile))
-            left[loop.rank] = min(left[loop.rank], int(loop.tile))
-            if loop.axis is None and trips > 1:
-                found.append((loop, trips))
-        return found
-
-    def offsets(self, body: Body, access: AccessPlan, loops: Sequence[tuple[Loop, int]]) -> tuple[int, ...]:
-        """In each slot, the number of a word among those of some loops that the access concerns."""
-        points = prod(trips for _, trips in loops)
-        found = []
-        for point in range(points):
-            left, offset, stride = point, 0, 1
-            for loop, trips in reversed(loops):
-                left, here = divmod(left, trips)
-                if access.concerns(loop):
-                    offset, stride = offset + here * stride, stride * trips
-            found += [offset] * int(body.einsum.cycles_per_point)
-        return tuple(found)
-
-    # Stores.
-
-    def store(self, place: Place, name: str, tensor: str, words: int, rows: int = 1) -> Store:
-        """A store, as large as the largest that is asked for."""
-        narrow = tensor not in self.made or tensor in self.narrow
-        old = self.stores.get((place, name))
-        new = Store(f"{name}_{place.value}", place, tensor, self.operand if narrow else self.accumulator,
-                    max(words, old.words if old else 0), rows)  # fmt: skip
-        self.stores[place, name] = new
-        return new
-
-    def room(self, source: int, reader: int, tensor: str, words: int) -> int:
-        """Words that a ring needs between two strands: the steps that the program lets be under way."""
-        found = [
-            link.room * max(1, words // link.shares[0])
-            for link in self.program.links
-            if (link.source, link.reader, link.tensor) == (reader, source, tensor) and link.room is not None
-        ]
-        if not found:
-            names = self.program.strands[source].name, self.program.strands[reader].name
-            raise self._cannot(f"{tensor} between {names[0]} and {names[1]} without a limit")
-        return max(found)
-
-    # Duties.
-
-    def hardware(self) -> Hardware:
-        duties: list[Duty] = []
-        number = {strand.einsum: n for n, strand in enumerate(self.program.strands) if strand.computes}
-        plans = {name: self._plan(name, number) for name in number}
-        for name, n in number.items():
-            duties.append(self._computing(name, n, plans))
-        for n, transfer in self.assembly.moves:
-            duties.append(self._moving(n, transfer, duties))
-        final = {(each.place, each.name): each for each in self.stores.values()}
-        settled = tuple(_settled(duty, final) for duty in sorted(duties, key=lambda duty: duty.number))
-        return Hardware(self.design.mapping.name, self.design, self.assembly, self.operand, self.accumulator,
-                        tuple(self.stores.values()), settled, self.narrow)  # fmt: skip
-
-    def _plan(self, name: str, number: Mapping[str, int]) -> list[tuple[AccessPlan, str, str, int | None]]:
-        """Each operand of an Einsum with its place, its store's name, and the loop over which it is carried."""
-        body = self.body(name)
-        einsum = self.einsum(name)
-        found = []
-        for read in einsum.reads:
-            access = next(a for a in body.einsum.accesses if a.label == str(read) and not a.is_output)
-            found.append((access, *self._place(name, body, access)))
-        return found
-
-    def _place(self, name: str, body: Body, access: AccessPlan) -> tuple[str, str, int | None]:
-        machine = self.design.architecture
-        home, tensor = access.path[0], self.stored(name, access)
-        grid = self.on_grid(name)
-        if home == machine.outermost:
-            laid = laid_along(body.einsum, access)
-            if tensor in self.made or not grid or len(laid) != 1:
-                raise self._cannot(f"{access.label} of {name}, from {home} along {' and '.join(sorted(laid)) or 'none'}")
-            return ("west" if laid == {"rows"} else "north"), access.tensor, None
-        if home in machine.memories:
-            over = next((self._loop(each.over) for each in self.flow.carried
-                         if (each.maker, each.reader) == (tensor, name)), None)  # fmt: skip
-            if over is None and tensor == name:
-                over = next((self._loop(stay.slices.over) for stay in self.flow.stays
-                             if stay.holder == stay.reader == name and stay.slices), None)  # fmt: skip
-            if grid or tensor not in self.made:
-                raise self._cannot(f"{access.label} of {name}, from {home} to the 2D array")
-            return "state", tensor, over
-        stay = self._stay(name, access)
-        if brings(stay) and not stay.touch.is_output:
-            if grid:
-                raise self._cannot(f"{access.label} of {name}, brought by {stay.holder}")
-            return "brought", f"{tensor}_for_{stay.holder}", None
-        if grid and home == body.einsum.registers:
-            return "element", tensor, None
-        return ("head" if grid else "lane"), tensor, None
-
-    def _stay(self, name: str, access: AccessPlan) -> Stay:
-        """Whose words an access finds in registers."""
-        touch = self._touch(name, access.label)
-        return next(
-            stay for stay in self.flow.stays
-            if stay.reader == name and stay.level == access.path[0] and stay.touch.stored == touch.stored
-            and stay.touch.indices == touch.indices and stay.holder != name
-        )  # fmt: skip
-
-    def _touch(self, name: str, label: str) -> Touch:
-        return next(t for t in self.flow.touches if (t.einsum, t.label, t.is_output) == (name, label, False))
-
-    def _loop(self, bar: tuple[str, bool]) -> int | None:
-        found = [p for p, loop in enumerate(self.program.epochs.loops) if (loop.rank, loop.inner) == bar]
-        return found[-1] if found else None
-
-    def _computing(self, name: str, n: int, plans: Mapping[str, list[tuple[AccessPlan, str, str, int | None]]]) -> Duty:
-        body, strand = self.body(name), self.program.strands[n]
-        work, loops = self.work(body), self.inner(body)
-        counted = len(set(strand.slots)) > 1 or body.depth < len(self.program.epochs.loops)
-        units = strand.units[0]
-        if counted and (not loops or loops[0][1] != units):
-            raise self._cannot(f"{name}: {strand.slots} slots in {strand.units} units")
-        own = loops[1:] if counted else loops
-        slots = prod(trips for _, trips in own) * work.slots
-        sources, kept = [], []
-        for position, (access, where, label, over) in enumerate(plans[name]):
-            sources.append(self._source(body, n, access, where, label, over, loops, own, counted=counted))
-            kept += [(position, use) for use in self._kept(name, access, plans, loops, own)]
-        output = next(access for access in body.einsum.accesses if access.is_output)
-        results = list(self._results(name, n, body, output, plans, loops, own, counted=counted))
-        along, opens = self._folds(name, body, work, own)
-        return Duty(n, strand, self.program.starts[n], slots, units, counted, work, tuple(sources), tuple(results),
-                    tuple(kept), opens, along, name in self.narrow, self._forms(name))  # fmt: skip
-
-    def _forms(self, name: str) -> tuple[Form, ...]:
-        """The conditions of an Einsum's filter. Its operands' makers must have them, too: what they left out is 0."""
-        einsum = self.einsum(name)
-        if einsum.when is None:
-            filtered = [read.tensor for read in einsum.reads if read.tensor in self.made
-                        and self.einsum(read.tensor).when is not None]  # fmt: skip
-            if einsum.reduction is not None and filtered:
-                raise self._cannot(f"{name}, which folds what the filter of {filtered[0]} leaves out")
-            return ()
-        sizes = {key: value for key, value in environment(self.design, {}).items() if isinstance(value, int)}
-        forms = tuple(form for each in filters_of(self.design.cascade, [einsum], sizes) for form in each)
-        wanted = len(einsum.when.parts) if isinstance(einsum.when, Junction) else 1
-        if len(forms) < wanted or len(forms) > 2 * wanted:
-            raise self._cannot(f"the filter of {name}: {einsum.when}")
-        return forms
-
-    def _source(
-        self, body: Body, n: int, access: AccessPlan, where: str, label: str, over: int | None,
-        loops: list[tuple[Loop, int]], own: list[tuple[Loop, int]], *, counted: bool,
-    ) -> Source:  # fmt: skip
-        offsets = self.offsets(body, access, own)
-        words = max(offsets) + 1
-        tensor = self.stored(body.einsum.name, access)
-        if where == "state":
-            use = self._state(body, access, tensor, loops, own, counted=counted)
-            return Source(use, None if over is None else self._first(tensor), over)
-        if counted:
-            raise self._cannot(f"{access.label} of {body.einsum.name}, whose steps depend on the run's sizes")
-        if where in {"west", "north"}:
-            pool = next(pool for pool in self.program.pools if pool.closer == n and pool.tensor == access.tensor)
-            extent = self.design.architecture.arrays[body.einsum.array].axes["rows" if where == "west" else "columns"]
-            spare = int(words < extent)  # a tile's last rows may still be read when the next one comes
-            store = self.store(Place(where), label, tensor, words * (pool.limit + spare), words)
-            load = next(t for _, t in self.assembly.moves if (t.strand.einsum, t.access.label) == (
-                body.einsum.name, access.label))  # fmt: skip
-            return Source(Use(store, offsets, still=load.tile.still))
-        place = Place.LANE if where == "brought" else Place(where)
-        maker = label.split("_for_")[-1] if where == "brought" else tensor
-        ring = self.room(self._number(maker), n, tensor, words)
-        return Source(Use(self.store(place, label, tensor, ring), offsets, words))
-
-    def _number(self, einsum: str) -> int:
-        return next(n for n, s in enumerate(self.program.strands) if s.computes and s.einsum == einsum)
-
-    def _state(
-        self, body: Body, access: AccessPlan, tensor: str, loops: list[tuple[Loop, int]],
-        own: list[tuple[Loop, int]], *, counted: bool,
-    ) -> Use:  # fmt: skip
-        """Words of a state: the counters of loops at its level, then the strand's own loops."""
-        offsets = self.offsets(body, access, own)
-        stride = max(offsets) + 1
-        terms: list[tuple[int | None, int]] = []
-        if counted and access.concerns(loops[0][0]):
-            terms.append((None, stride))
-            stride *= loops[0][1]
-        for position in reversed(range(body.depth)):
-            loop = self.program.epochs.loops[position]
-            if loop.level != self.design.architecture.outermost and access.concerns(loop):
-                terms.append((position, stride))
-                stride *= self.program.epochs.trips[position]
-        return Use(self.store(Place.STATE, tensor, tensor, stride), offsets, terms=tuple(terms))
-
-    def _first(self, tensor: str) -> int:
-        """The pattern of an iteration's first slice; minus infinity becomes the lowest number (docs/arithmetic.md)."""
-        init = next(each for each in self.design.cascade.inits if each.output.tensor == tensor)
-        match init.body:
-            case Number(value):
-                pass
-            case Negate(Number(size)):
-                value = -size
-            case _:
-                raise self._cannot(f"{init}, which is no number")
-        return self.accumulator.lowest if value == -math.inf else int(encode(self.accumulator, value))
-
-    def _kept(
-        self, name: str, access: AccessPlan, plans: Mapping[str, list[tuple[AccessPlan, str, str, int | None]]],
-        loops: list[tuple[Loop, int]], own: list[tuple[Loop, int]],
-    ) -> Iterator[Use]:  # fmt: skip
-        """Where an operand is kept that others find in registers."""
-        body = self.body(name)
-        label = f"{self.stored(name, access)}_for_{name}"
-        touch = self._touch(name, access.label)
-        for reader, plan in plans.items():
-            for other, where, found, _ in plan:
-                same = self._touch(reader, other.label).indices == touch.indices
-                if where == "brought" and found == label and same:
-                    offsets = self.offsets(body, access, own)
-                    words = max(offsets) + 1
-                    ring = self.room(self._number(name), self._number(reader), touch.stored, words)
-                    yield Use(self.store(Place.LANE, label, touch.stored, ring), offsets, words)
-                    return
-
-    def _results(
-        self, name: str, n: int, body: Body, output: AccessPlan,
-        plans: Mapping[str, list[tuple[AccessPlan, str, str, int | None]]], loops: list[tuple[Loop, int]],
-        own: list[tuple[Loop, int]], *, counted: bool,
-    ) -> Iterator[Use]:  # fmt: skip
-        machine = self.design.architecture
-        offsets = self.offsets(body, output, own)
-        words = max(offsets) + 1
-        home = output.path[0]
-        if home == machine.outermost:
-            if self.on_grid(name):
-                raise self._cannot(f"{name}, which leaves the 2D array for {home}")
-            store = next(t for t, transfer in self.assembly.moves if transfer.strand.einsum == name
-                         and transfer.strand.resource == STORE)  # fmt: skip
-            ring = max(link.room or 0 for link in self.program.links if (link.source, link.reader) == (store, n))
-            if not ring:
-                raise self._cannot(f"{name} going out without a limit")
-            yield Use(self.store(Place.OUT, name, name, ring * words, words), offsets, words)
-            return
-        if home in machine.memories:
-            yield self._state(body, output, name, loops, own, counted=counted)
-        elif self.on_grid(name) and home == body.einsum.registers:
-            if reduced_along(body.einsum):
-                raise self._cannot(f"{name}, folded along an axis and kept in the 2D array")
-        readers = {(where, label) for plan in plans.values() for _, where, label, _ in plan if label == name}
-        for where, label in sorted(readers):
-            if where in {"element", "lane", "head"}:
-                ring = max(
-                    self.room(n, self._number(reader), name, words)
-                    for reader, plan in plans.items()
-                    for _, place, found, _ in plan
-                    if (place, found) == (where, label)
-                )
-                yield Use(self.store(Place(where), label, name, ring), offsets, words)
-
-    def _folds(
-        self, name: str, body: Body, work: Work, own: list[tuple[Loop, int]]
-    ) -> tuple[str | None, tuple[bool, ...]]:
-        """The axis along which results are folded, and the slots that begin a sum in time."""
-        axes = reduced_along(body.einsum)
-        cascade = self.design.cascade
-        ranks = {r if (split := split_of(cascade, r)) is None else split.rank for r in reduced_ranks(self.einsum(name))}
-        output = next(access for access in body.einsum.accesses if access.is_output)
-        over = [loop for loop, _ in own if loop.rank in ranks and not output.concerns(loop)]
-        if (axes and (over or axes != {"rows"} or not self.on_grid(name))) or (not axes and ranks and not over):
-            raise self._cannot(f"{name}, folded over {', '.join(sorted(ranks))} along {', '.join(sorted(axes)) or 'time'}")
-        if not over:
-            return (next(iter(axes)) if axes else None), ()
-        points = prod(trips for _, trips in own)
-        begins = []
-        for point in range(points):
-            left, first = point, True
-            for loop, trips in reversed(own):
-                left, here = divmod(left, trips)
-                first = first and (here == 0 or loop not in over)
-            begins += [first] * work.slots
-        return None, tuple(begins)
-
-    def _moving(self, n: int, transfer: Transfer, duties: Sequence[Duty]) -> Duty:
-        owner = next(duty for duty in duties if duty.strand.einsum == transfer.strand.einsum)
-        strand = self.program.strands[n]
-        if transfer.strand.resource == STORE:
-            use = owner.results[0]
-            out = Use(use.store, tuple(range(use.store.rows)), use.step)
-            return Duty(n, strand, self.program.starts[n], 1, owner.units, True, sources=(Source(out),))
-        if transfer.tile.streams:
-            raise self._cannot(f"{strand.name} while it is used")
-        position = next(i for i, read in enumerate(self.einsum(owner.strand.einsum).reads)
-                        if str(read) == transfer.access.label)  # fmt: skip
-        store = owner.sources[position].use.store
-        return Duty(n, strand, self.program.starts[n], 1, 1, False, results=(Use(store, (0,), 1),))
-
-
-def _settled(duty: Duty, stores: Mapping[tuple[Place, str], Store]) -> Duty:
-    """A duty with stores as large as they have become."""
-
-    def use(each: Use) -> Use:
-        return replace(each, store=stores[each.store.place, each.store.name])
-
-    return replace(
-        duty,
-        sources=tuple(replace(source, use=use(source.use)) for source in duty.sources),
-        results=tuple(use(each) for each in duty.results),
-        kept=tuple((position, use(each)) for position, each in duty.kept),
-    )

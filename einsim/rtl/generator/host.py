@@ -110,13 +110,16 @@ class Host:
 
     def axis(self, store: Store) -> str:
         """The rank that lies along the axis at which a store stands."""
-        name = {Place.WEST: "rows", Place.NORTH: "columns", Place.OUT: "lanes"}[store.place]
-        for body in self.hardware.assembly.group.bodies:
-            for access in body.einsum.accesses:
-                mine = store.tensor if store.place is Place.OUT else store.name.removesuffix(f"_{store.place.value}")
-                if access.tensor == mine:
-                    return next(loop.rank for loop in body.einsum.spatial if loop.axis == name)
-        raise AssertionError(store.name)
+        name = {Place.WEST: "rows", Place.NORTH: "columns", Place.OUT: "lanes", Place.FOOT: "columns"}[store.place]
+        return self._along(store, name)
+
+    def _along(self, store: Store, axis: str) -> str:
+        """The rank that a store's tensor has along an axis of the array."""
+        mine = store.name.removesuffix(f"_{store.place.value}")
+        return next(
+            loop.rank for body in self.hardware.assembly.group.bodies for access in body.einsum.accesses
+            for loop in body.einsum.spatial if access.tensor == mine and loop.axis == axis
+        )  # fmt: skip
 
     def beats(self, inputs: Mapping[str, Patterns]) -> Patterns:
         """The stream in: (beats, words of a beat). Inputs have the shapes that the cascade declares."""
@@ -131,30 +134,32 @@ class Host:
             wanted = tuple(self.sizes[rank] for rank in ranks)
             if array.shape != wanted:
                 raise SpecError(f"input {store.tensor!r} has the shape {array.shape}", remedy=f"it must have {wanted}")
-            array = np.moveaxis(array, ranks.index(axis), -1)
-            start, end = piece.ranges[axis]
-            tile = array[..., start:end].reshape(-1, end - start)
+            tile = np.moveaxis(array[self._part(piece, ranks)], ranks.index(axis), -1)
+            tile = tile.reshape(-1, tile.shape[-1])
             tiles.append(np.pad(tile, ((0, 0), (0, width - tile.shape[1]))))
         return np.concatenate(tiles)
 
+    def _part(self, piece: Piece, ranks: Sequence[str]) -> tuple[slice, ...]:
+        """Where a tile is in its tensor."""
+        return tuple(slice(*piece.ranges.get(rank, (0, self.sizes[rank]))) for rank in ranks)
+
     def results(self, beats: Patterns) -> dict[str, Patterns]:
-        """The tensor that came out, from (beats, columns)."""
-        found: dict[str, Patterns] = {}
-        at = 0
-        for piece in self.stores():
-            duty = self.hardware.duties[piece.strand]
-            store = duty.sources[0].use.store
-            axis, ranks = self.axis(store), self.ranks(store)
-            shape = [self.sizes[rank] for rank in ranks if rank != axis] + [self.sizes[axis]]
-            array = found.setdefault(store.tensor, np.zeros(shape, self.hardware.operand.dtype))
-            start, end = piece.ranges[axis]
-            tile = beats[at : at + store.rows, : end - start]
-            array[..., start:end] = tile.reshape(*shape[:-1], end - start)
-            at += store.rows
-        for name, array in found.items():
-            store = next(store for store in self.hardware.at(Place.OUT) if store.tensor == name)
-            found[name] = np.moveaxis(array, -1, self.ranks(store).index(self.axis(store)))
-        return found
+        """The tensor that came out, from (beats, columns).
+
+        Tiles that leave the 2D array come with their last row first, a whole tile's even where it has fewer.
+        """
+        store = self.hardware.leaving
+        axis, ranks = self.axis(store), self.ranks(store)
+        array = np.zeros([self.sizes[rank] for rank in ranks], store.format.dtype)
+        for number, piece in enumerate(self.stores()):
+            tile = beats[number * store.rows : (number + 1) * store.rows]
+            place = np.moveaxis(array[self._part(piece, ranks)], ranks.index(axis), -1)
+            if store.place is Place.FOOT:
+                tile = tile[::-1][
+                    : piece.ranges[self._along(store, "rows")][1] - piece.ranges[self._along(store, "rows")][0]
+                ]
+            place[...] = tile[:, : place.shape[-1]].reshape(place.shape)
+        return {store.tensor: array}
 
     def durations(self, resource: str) -> list[int]:
         """Beats of every transfer of a stream, in order."""
@@ -182,4 +187,3 @@ def _has(flag: Flag, epochs: Sequence[tuple[int, ...]], number: int) -> bool:
             return not others(epochs[number + 1 :])
         case _:
             raise SpecError("the generator cannot build partial results that come back")
-

@@ -21,8 +21,8 @@ class Job:
     """What is to be done.
 
     Bytes of each beat of the stream in, beats that come out and how many of them are a tile; `valid` and `ready`, over
-    and over from the start on: exactly in these cycles, or (`exact` is false) pauses of bus models. `kinds` are probes'
-    prefixes. With `again`, a second run follows at once.
+    and over from the start on: exactly in these cycles, or (`exact` is false) pauses of bus models. `kinds` are prefixes
+    of resources' probes, `last` those of their last elements'. With `again`, a second run follows at once.
     """
 
     sizes: dict[str, int]
@@ -36,12 +36,14 @@ class Job:
     exact: bool
     again: bool
     most: int
+    last: tuple[str, ...] = ()
 
 
 def save_job(folder: Path, job: Job) -> None:
     """Writes a job for the simulator."""
     np.savez(
         folder / _JOB, beats=job.beats, valid=job.valid, ready=job.ready, kinds=np.array(job.kinds),
+        last=np.array(job.last),
         sizes=_table(job.sizes), registers=_table(job.registers),
         numbers=np.array([job.results, job.tile, job.exact, job.again, job.most], np.int64),
     )  # fmt: skip
@@ -53,8 +55,9 @@ def load_job(folder: Path) -> Job:
         results, tile, exact, again, most = (int(each) for each in file["numbers"])
         sizes, registers = ({str(name): int(value) for name, value in file[key]} for key in ("sizes", "registers"))
         kinds = tuple(str(each) for each in file["kinds"])
+        last = tuple(str(each) for each in file["last"])
         return Job(sizes, registers, kinds, file["beats"], results, tile, file["valid"], file["ready"],
-                   bool(exact), bool(again), most)  # fmt: skip
+                   bool(exact), bool(again), most, last)  # fmt: skip
 
 
 def save_seen(folder: Path, cycles: int, out: Sequence[bytes], events: Sequence[tuple[int, ...]]) -> None:

@@ -92,8 +92,7 @@ extern "C" int64_t run(const uint32_t* writes, size_t n_writes, const uint8_t* i
 %logs
             if (top->load_done) log(%n_resources, 0, 0);
             if (top->store_done) log(%n_resources + 1, 0, 0);
-            if (top->element_last) log(%n_resources + 2, top->element_last_op, 0);
-            if (top->lane_last) log(%n_resources + 3, top->lane_last_op, 0);
+%last_logs
             if (top->s_axis_tvalid && top->s_axis_tready) {
                 ++sent;
                 offered = false;
@@ -133,7 +132,12 @@ class Watched:
 
 def kinds_of(generated: Generated) -> tuple[str, ...]:
     """Kinds of events, by number."""
-    return (*generated.hardware.resources, "load done", "store done", "element last", "lane last")
+    return (*generated.hardware.resources, "load done", "store done", *(f"{kind} last" for kind in last_of(generated)))
+
+
+def last_of(generated: Generated) -> tuple[str, ...]:
+    """Kinds of processing elements that there are, as probes call them."""
+    return ("element",) if generated.hardware.lanes is None else ("element", "lane")
 
 
 def sizes_of(generated: Generated, sizes: Mapping[str, int]) -> dict[str, int]:
@@ -155,15 +159,20 @@ class Simulation:
         self.generated = generated
         hardware = generated.hardware
         self.kinds = kinds_of(generated)
+        self.out_dtype = hardware.leaving.format.dtype
         self.out_words = hardware.columns
         self.in_bytes = hardware.beat * hardware.operand.width // 8
-        self.out_bytes = self.out_words * hardware.operand.width // 8
+        self.out_bytes = self.out_words * hardware.leaving.format.width // 8
         logs = "\n".join(
             f"            if (top->{name}_issues) log({number}, top->{name}_strand, top->{name}_slot);"
             for number, name in enumerate(hardware.resources)
         )
+        lasts = "\n".join(
+            f"            if (top->{kind}_last) log({len(hardware.resources) + 2 + number}, top->{kind}_last_op, 0);"
+            for number, kind in enumerate(last_of(generated))
+        )
         loop = fill(_LOOP, name=generated.name, in_bytes=self.in_bytes, out_bytes=self.out_bytes, logs=logs,
-                    n_resources=len(hardware.resources))  # fmt: skip
+                    last_logs=lasts, n_resources=len(hardware.resources))  # fmt: skip
         library = verilator.build_library(generated.modules, loop, folder)
         self._run = ctypes.CDLL(str(library)).run
         self._run.restype = ctypes.c_int64
@@ -187,7 +196,7 @@ class Simulation:
             size = np.lcm(len(valid), len(ready))
             valid, ready = np.resize(valid, size), np.resize(ready, size)
         data = np.ascontiguousarray(beats)
-        out = np.zeros((results, self.out_words), beats.dtype)
+        out = np.zeros((results, self.out_words), self.out_dtype)
         events = np.zeros((most_events, 4), np.int32)
         counts = np.zeros(3, np.int64)
         void = ctypes.c_void_p
@@ -235,6 +244,7 @@ class CocotbSimulation:
         job = Job(
             sizes_of(generated, sizes), generated.registers, hardware.resources, data.view(np.uint8), results,
             store.beats, always if valid is None else valid, always if ready is None else ready, exact, again, most,
+            last_of(generated),
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as here:
             save_job(Path(here), job)
@@ -242,6 +252,6 @@ class CocotbSimulation:
                 generated.modules, _BENCH, self.folder, seed=seed, variables={FOLDER: here},
             )  # fmt: skip
             if done.failures or done.tests != 1:
-                raise SpecError(f"{generated.name} under cocotb (seed {seed}):\n{done.log}")
+                raise SpecError(f"{generated.name} under cocotb (seed {seed}): {verilator.telling(done.log)}")
             cycles, out, events = load_seen(Path(here))
-        return watched_of(generated, cycles, out.view(data.dtype), events)
+        return watched_of(generated, cycles, out.view(hardware.leaving.format.dtype), events)

@@ -6,10 +6,11 @@ import hashlib
 from dataclasses import dataclass
 
 from einsim.rtl.generator.control import ControlText
-from einsim.rtl.generator.edges import array_module, north_module, north_word, west_module, west_word
-from einsim.rtl.generator.element import below_word, element_module, element_word, lane_module, lane_word
-from einsim.rtl.generator.hardware import Hardware, Place
-from einsim.rtl.generator.strand import COUNT
+from einsim.rtl.generator.drain import drains, foot_module
+from einsim.rtl.generator.edges import array_module, control_words, last_ports, north_module, west_module
+from einsim.rtl.generator.element import element_module, lane_module
+from einsim.rtl.generator.epochs import COUNT
+from einsim.rtl.generator.hardware import Hardware
 from einsim.rtl.generator.words import bits_for, vector
 from einsim.rtl.verilog import Module, closure, module
 from einsim.spec.yamlfile import write_value
@@ -49,10 +50,6 @@ module %name (
 
   // For whoever watches.
   output logic going,
-  output logic element_last,
-  output logic [%element_op_top:0] element_last_op,
-  output logic lane_last,
-  output logic [%lane_op_top:0] lane_last_op,
 %probe_ports
 );
   // Registers: writes take address and data together.
@@ -132,14 +129,17 @@ def digest_of(hardware: Hardware) -> str:
 def generate(hardware: Hardware, ahead: int, prefix: str | None = None) -> Generated:
     """All modules of a design. `ahead` is how many epochs control keeps track of at a time (the cycle model's)."""
     name = prefix or "".join(c if c.isalnum() else "_" for c in hardware.name)
-    words = {word.name: word for word in (element_word(hardware), north_word(hardware), west_word(hardware),
-                                          below_word(hardware), lane_word(hardware))}  # fmt: skip
+    words = control_words(hardware)
     parts = {"element": element_module(hardware, name), "head": north_module(hardware, name),
-             "side": west_module(hardware, name), "lane": lane_module(hardware, name)}  # fmt: skip
+             "side": west_module(hardware, name)}  # fmt: skip
+    if drains(hardware):
+        parts["foot"] = foot_module(hardware, name)
+    if hardware.lanes is not None:
+        parts["lane"] = lane_module(hardware, name)
     array = array_module(hardware, name, parts, words)
     text = ControlText(hardware, name, ahead)
     control = text.module()
-    arrays = [hardware.grid, hardware.lanes]
+    arrays = hardware.arrays
     registers = {"CONTROL": 0}
     writes, reads, resets, sizes = [], [], [], []
     for rank in text.ranks:
@@ -155,9 +155,12 @@ def generate(hardware: Hardware, ahead: int, prefix: str | None = None) -> Gener
         reads.append(f"          6'd{at}: s_axi_rdata <= {counter};")
     wires = [f"  logic {vector(words[each].width)} {each}_control;" for each in words]
     wires += [f"  logic {kind}{signal};" for kind, signal in text.fills()]
-    out = hardware.at(Place.OUT)[0]
+    out = hardware.leaving
     wires.append(f"  logic {vector(bits_for(out.words))} out_address;")
-    probes = ",\n".join(f"  output logic {vector(width) + ' ' if width > 1 else ''}{each}" for width, each in text.probes())
+    probes = ",\n".join(
+        f"  output logic {vector(width) + ' ' if width > 1 else ''}{each}"
+        for width, each in [*last_ports(hardware, words), *text.probes()]
+    )
     digest = digest_of(hardware)
     lines = [
         f"digest {digest}",
@@ -170,8 +173,7 @@ def generate(hardware: Hardware, ahead: int, prefix: str | None = None) -> Gener
     top = module(
         name, f"{write_value(hardware.design.mapping.name)} as hardware.", lines, _TOP, [array, control],
         beat_top=hardware.beat * hardware.operand.width - 1,
-        out_top=hardware.columns * hardware.operand.width - 1,
-        element_op_top=dict(words["element"].fields)["op"] - 1, lane_op_top=dict(words["lane"].fields)["op"] - 1,
+        out_top=hardware.columns * out.format.width - 1,
         probe_ports=probes, busy_wires="\n".join(f"  logic [31:0] {each}_busy;" for each in arrays),
         size_registers="\n".join(sizes), size_reset="\n".join(resets), size_writes="\n".join(writes),
         reads="\n".join(reads), wires="\n".join(wires), control=control.name, array=array.name,

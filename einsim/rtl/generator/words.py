@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from einsim.rtl.verilog import Module, module
@@ -16,6 +16,23 @@ def bits_for(values: int) -> int:
 def vector(width: int) -> str:
     """The range of a vector, for a declaration."""
     return f"[{width - 1}:0]"
+
+
+def cast(signal: str, own: int, wanted: int) -> str:
+    """A signal in another width; as it is where that is its own."""
+    return signal if own == wanted else f"{wanted}'({signal})"
+
+
+def table(name: str, values: Sequence[int], index: str, width: int) -> str:
+    """A wire whose value depends on an index: a constant, the index itself, or a case for each value but zero."""
+    declared = f"  logic {vector(width)} {name};\n"
+    if len(set(values)) == 1:
+        return declared + f"  assign {name} = {width}'d{values[0]};"
+    if list(values) == list(range(len(values))):
+        return declared + f"  assign {name} = {cast(index, bits_for(len(values)), width)};"
+    bits = bits_for(len(values))
+    cases = "\n".join(f"      {bits}'d{n}: {name} = {width}'d{value};" for n, value in enumerate(values) if value)
+    return declared + f"  always_comb\n    case ({index})\n{cases}\n      default: {name} = '0;\n    endcase"
 
 
 @dataclass(frozen=True, slots=True)

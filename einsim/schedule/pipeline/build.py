@@ -109,7 +109,8 @@ def _groups(schedule: Schedule, flow: Flow) -> list[tuple[str, list[str]]]:
 def _assembly(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) -> Assembly:
     design, schedule, timing = sources.design, sources.schedule, sources.timing
     paths = _paths(sources, einsums)
-    group = cut_into_epochs(einsums, paths, {rank: int(size) for rank, size in schedule.sizes.items()})
+    sizes = {rank: int(size) for rank, size in schedule.sizes.items()}
+    group = cut_into_epochs(einsums, paths, sizes, design.architecture.outermost)
     computing = []
     for body in group.bodies:
         whole = design.cascade.einsum(body.einsum.name)
