@@ -23,6 +23,7 @@ HARDWARE = {
     "4x4 fp16": ("fusemax-small", 4, 6, 8, "fp16", False),
     "4x4 one tile at a time": ("architecture-small", 4, 8, 8, "bf16", False),
     "4x4 causal": ("fusemax-small", 4, 8, 8, "bf16", True),
+    "3x3 exp unit": ("fusemax-small", 3, 7, 5, "bf16", False),
 }
 LENGTHS = [(4, 4), (16, 16), (13, 10), (40, 23), (64, 64), (1, 1), (8, 37)]
 
@@ -31,6 +32,8 @@ def subject_of(name: str, keys: int, queries: int):
     configuration, size, e, f, operand, causal = HARDWARE[name]
     changes = [f"arch.array2d.{axis}={size}" for axis in ("rows", "columns")] + [f"arch.array1d.lanes={size}"]
     changes += [f"mapping.cascade={CAUSAL}"] if causal else []
+    if "exp unit" in name:
+        changes += [f"arch.{array}.operations.exp={{cycles: 1}}" for array in ("array2d", "array1d")]
     shape = {"E": e, "F": f, "M": keys, "P": queries}
     overrides = [parse_override(change) for change in changes]
     return load_subject(configuration, shape, overrides=overrides, operand=FORMATS[operand])
