@@ -66,7 +66,7 @@ class Watcher:
         ]  # fmt: skip
         self.beats = [int.from_bytes(beat.tobytes(), "little") for beat in job.beats]
         self.bytes = len(dut.m_axis_tdata) // 8
-        self.patience = 10_000 + 8 * (len(job.valid) + len(job.ready))
+        self.patience = 1_000 + len(job.valid) + len(job.ready)  # a pause may be as long as a pattern
         self.cycle = -1
 
     async def run(self) -> Seen:
