@@ -13,6 +13,8 @@ from einsim.rtl.formats import BF16, FP16
 from einsim.rtl.generator.simulation import Simulation
 from einsim.spec.overrides import parse_override
 
+from ..rtl.test_verilog import PYSLANG, in_another_process
+
 CAUSAL = Path(__file__).parents[1] / "model" / "cycle" / "causal.cascade"
 FORMATS = {"bf16": BF16, "fp16": FP16}
 
@@ -57,7 +59,9 @@ def test_every_bit_and_every_cycle(name, builds):
 @pytest.mark.parametrize("name", HARDWARE)
 def test_linters_have_nothing_to_say(name, tmp_path):
     generated = subject_of(name, 16, 16).generated
-    assert verilator.lint(generated.modules, generated.name, tmp_path) == ""
+    assert verilator.lint(generated.modules, generated.name, tmp_path / "verilator") == ""
+    verilator.write_modules(generated.modules, tmp_path / "pyslang")
+    assert in_another_process(PYSLANG, str(tmp_path / "pyslang")) == [generated.name]
 
 
 def test_one_hardware_runs_any_lengths():
