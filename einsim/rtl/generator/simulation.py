@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -252,6 +253,12 @@ class CocotbSimulation:
                 generated.modules, _BENCH, self.folder, seed=seed, variables={FOLDER: here},
             )  # fmt: skip
             if done.failures or done.tests != 1:
-                raise SpecError(f"{generated.name} under cocotb (seed {seed}): {verilator.telling(done.log)}")
+                raise SpecError(f"{generated.name} under cocotb (seed {seed}): {_complaint(done.log)}")
             cycles, out, events = load_seen(Path(here))
         return watched_of(generated, cycles, out.view(hardware.leaving.format.dtype), events)
+
+
+def _complaint(log: str) -> str:
+    """Of all that a bench printed the error that ended it, not the line of its source that raised it."""
+    found = re.search(r"^\s*\w+Error: .+", log, re.MULTILINE)
+    return found[0].strip() if found else verilator.telling(log)
