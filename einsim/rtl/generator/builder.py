@@ -364,9 +364,10 @@ class _Builder:
         if home == machine.outermost:
             store = next(t for t, transfer in self.assembly.moves if transfer.strand.einsum == name
                          and transfer.strand.resource == STORE)  # fmt: skip
-            ring = max(link.room or 0 for link in self.program.links if (link.source, link.reader) == (store, n))
+            limits = [link.room for link in self.program.links if (link.source, link.reader) == (store, n)]
+            ring = max((room or 0 for room in limits), default=0)
             if not ring:
-                raise cannot(f"{name} going out without a limit")
+                raise cannot(f"{name}, which goes out other than straight from registers")
             if self.on_grid(name):
                 yield from self._drained(name, body, words, own, ring)
             else:
