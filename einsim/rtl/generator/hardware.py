@@ -121,6 +121,20 @@ class Duty:
         return use.store.rows
 
 
+def settled(duty: Duty, stores: Mapping[tuple[Place, str], Store]) -> Duty:
+    """A duty with stores as large as they have become."""
+
+    def use(each: Use) -> Use:
+        return replace(each, store=stores[each.store.place, each.store.name])
+
+    return replace(
+        duty,
+        sources=tuple(replace(source, use=use(source.use)) for source in duty.sources),
+        results=tuple(use(each) for each in duty.results),
+        kept=tuple((position, use(each)) for position, each in duty.kept),
+    )
+
+
 @dataclass(frozen=True)
 class Hardware:
     """Everything that the generator prints."""
