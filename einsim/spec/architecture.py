@@ -33,6 +33,11 @@ class Memory(Record):
     bandwidth_bytes_per_s: Bytes | None = Field(
         None, description="Bytes a second in and out of it, whatever the other side; none means never a limit"
     )
+    duplex: bool = Field(
+        False,
+        description="Whether reads and writes have a channel of that bandwidth each (an AXI bus, say) and do not share "
+        "one; of the outermost memory only",
+    )
     access_bytes: Bytes = Field(description="Bytes moved by one access: a DRAM line, a buffer row")
     read_energy_pj: Energy = Field(description="Energy of reading one line or row, pJ")
     write_energy_pj: Energy = Field(description="Energy of writing one line or row, pJ")
@@ -177,6 +182,8 @@ class Architecture(Record):
         for name in list(self.memories)[1:]:
             if self.memories[name].capacity_bytes is None:
                 raise ValueError(f"{name}: an on-chip memory needs capacity_bytes")
+            if self.memories[name].duplex:
+                raise ValueError(f"{name}: only the outermost memory ({outermost}) may be duplex")
         return self
 
     @property

@@ -129,7 +129,8 @@ class Events:
     end: dict[tuple[int, int], int] = field(default_factory=dict)
     last: dict[int, int] = field(default_factory=dict)
     tiles: list[list[Tile]] = field(default_factory=list)
-    channel: int = 0
+    booked: dict[str, int] = field(default_factory=lambda: {LOAD: 0, STORE: 0})
+    """Until when each channel is taken, in parts of a cycle."""
     ahead: int = field(init=False)
     done: list[int] = field(default_factory=list)
     """Of each strand, how many instances have been issued."""
@@ -311,9 +312,14 @@ class Events:
 
     def transfer(self, strand: Strand, kind: int, cycle: int) -> int:
         """Books the channel for a unit; returns the cycle from which its data are there."""
-        self.channel = max(self.channel, cycle * PARTS) + self.parts(strand, kind)
+        channel = self.channel(strand.resource)
+        self.booked[channel] = max(self.booked[channel], cycle * PARTS) + self.parts(strand, kind)
         response = self.timing.response(self.machine, self.machine.outermost) if strand.resource == LOAD else 0
-        return -(-self.channel // PARTS) + response
+        return -(-self.booked[channel] // PARTS) + response
+
+    def channel(self, resource: str) -> str:
+        """The channel of loads or stores: that of loads, where they share one."""
+        return resource if self.machine.memories[self.machine.outermost].duplex else LOAD
 
     def parts(self, strand: Strand, kind: int) -> int:
         """Parts of a cycle that a unit takes on the channel."""
@@ -393,7 +399,7 @@ def _step(events: Events, resources: list[Resource], cycle: int) -> bool:
         resource.ready = resource.ready or events.ready(head)
         if resource.ready is None or resource.ready[0] > cycle:
             continue
-        if resource.name in {LOAD, STORE} and events.channel // PARTS > cycle:
+        if resource.name in {LOAD, STORE} and events.booked[events.channel(resource.name)] // PARTS > cycle:
             continue
         strand = events.program.strands[head.strand]
         if not events.takes_ports(strand, cycle):

@@ -31,9 +31,9 @@ class Run:
     """What one program did, in cycles.
 
     `busy` and `stalls` (by cause) of arrays add up to `cycles`; `channel_busy` is the time that the outermost memory
-    moved data. `instances` of every strand by its kind; `high_water`: most words in each memory at one time;
-    `issued` slots were issued, in `simulated` issues one by one and the rest by repetition; `log`: the first
-    issues (strand, epoch, unit, slot, cycle, slots).
+    moved data (of two channels the sum). `instances` of every strand by its kind; `high_water`: most words in each
+    memory at one time; `issued` slots were issued, in `simulated` issues one by one and the rest by repetition;
+    `log`: the first issues (strand, epoch, unit, slot, cycle, slots).
     """
 
     program: Program
