@@ -13,6 +13,8 @@ from einsim.rtl.formats import BF16, FP16
 from einsim.rtl.generator.simulation import Simulation
 from einsim.spec.overrides import parse_override
 
+from ..rtl.test_verilog import PYSLANG, in_another_process
+
 CAUSAL = Path(__file__).parents[1] / "model" / "cycle" / "causal.cascade"
 FORMATS = {"bf16": BF16, "fp16": FP16}
 
@@ -23,6 +25,7 @@ HARDWARE = {
     "4x4 fp16": ("fusemax-small", 4, 6, 8, "fp16", False),
     "4x4 one tile at a time": ("architecture-small", 4, 8, 8, "bf16", False),
     "4x4 causal": ("fusemax-small", 4, 8, 8, "bf16", True),
+    "3x3 exp unit": ("fusemax-small", 3, 7, 5, "bf16", False),
 }
 LENGTHS = [(4, 4), (16, 16), (13, 10), (40, 23), (64, 64), (1, 1), (8, 37)]
 
@@ -31,6 +34,8 @@ def subject_of(name: str, keys: int, queries: int):
     configuration, size, e, f, operand, causal = HARDWARE[name]
     changes = [f"arch.array2d.{axis}={size}" for axis in ("rows", "columns")] + [f"arch.array1d.lanes={size}"]
     changes += [f"mapping.cascade={CAUSAL}"] if causal else []
+    if "exp unit" in name:
+        changes += [f"arch.{array}.operations.exp={{cycles: 1}}" for array in ("array2d", "array1d")]
     shape = {"E": e, "F": f, "M": keys, "P": queries}
     overrides = [parse_override(change) for change in changes]
     return load_subject(configuration, shape, overrides=overrides, operand=FORMATS[operand])
@@ -54,7 +59,9 @@ def test_every_bit_and_every_cycle(name, builds):
 @pytest.mark.parametrize("name", HARDWARE)
 def test_linters_have_nothing_to_say(name, tmp_path):
     generated = subject_of(name, 16, 16).generated
-    assert verilator.lint(generated.modules, generated.name, tmp_path) == ""
+    assert verilator.lint(generated.modules, generated.name, tmp_path / "verilator") == ""
+    verilator.write_modules(generated.modules, tmp_path / "pyslang")
+    assert in_another_process(PYSLANG, str(tmp_path / "pyslang")) == [generated.name]
 
 
 def test_one_hardware_runs_any_lengths():

@@ -94,9 +94,12 @@ class AddressText(EpochText):
         for position, stride in use.terms:
             counter = "unit" if position is None else f"index_{position}"  # both of COUNT bits
             parts.append(f"{counter} * {COUNT}'d{stride}")
-        text = table(f"{name}_offset", use.offsets, "slot", COUNT)
-        total = " + ".join([*parts, f"{name}_offset"])
-        return f"{text}\n  assign {name} = {address.width}'({total});"
+        text = ""
+        if any(use.offsets) or not parts:
+            text = table(f"{name}_offset", use.offsets, "slot", COUNT) + "\n"
+            parts.append(f"{name}_offset")
+        total = " + ".join(parts)
+        return f"{text}  assign {name} = {address.width}'({total});"
 
     def tile_text(self, address: Address) -> str:
         """The address in tiles that were brought: the tile of the epoch, and the slot's row."""

@@ -106,14 +106,6 @@ class Body:
         larger = [self.case(duty, self.larger_inputs(duty)) for duty in self.duties if self.larger_inputs(duty)]
         quotient = [self.case(duty, self.quotient_inputs(duty)) for duty in self.duties if self.quotient_inputs(duty)]
         blocks = [self.exp_text()] if Kind.EXP in self.kinds() else []
-        if blocks:
-            exp = Exponential(floating(self.hardware.operand, "exponentials"), self.floats)
-            narrow = vector(self.hardware.operand.width)
-            whole = vector(exp.steps.whole_bits)
-            self.declarations += [
-                f"  logic {vector(self.form.width)} exp_sum, exp_c, exp_result;", "  logic exp_adding;",
-                f"  logic {narrow} exp_r, exp_narrow, exp_a, exp_b;", f"  logic signed {whole} exp_n, exp_new_n;",
-            ]  # fmt: skip
         if mac:
             adds = any("mac_adding" in inputs for inputs in sums)
             unit = accumulating_unit(self.multiplicand, self.form, adds=adds)
@@ -179,6 +171,9 @@ class Body:
                 sign = f"{{1'b1, {self.form.width - 1}'d0}}"
                 return {"mac_x": self.operand(duty, 0, self.form),
                         "mac_c": f"{self.operand(duty, 1, self.form)} ^ {sign}", "mac_adding": "1'b1"}  # fmt: skip
+            case Kind.EXP if work.apart:
+                sign = f"{{1'b1, {self.form.width - 1}'d0}}"
+                return {"mac_x": "exp_minuend", "mac_c": f"exp_subtrahend ^ {sign}", "mac_adding": "1'b1"}
             case Kind.EXP:
                 a, b = "exp_a", "exp_b"
                 if m != self.hardware.operand:
@@ -216,24 +211,35 @@ class Body:
         return {"quotient_a": self.operand(duty, 0, self.form), "quotient_b": self.operand(duty, 1, self.form)}
 
     def exp_text(self) -> str:
-        """The wiring of exp's steps around the multiply-accumulate unit."""
-        exp = Exponential(floating(self.hardware.operand, "exponentials"), self.floats)
-        parts = exp.operands_module(), exp.whole_module(), exp.scale_module()
-        self.uses += parts
+        """What exp needs around the multiply-accumulate unit: wiring for its steps, or a unit behind it."""
+        exp, acc = Exponential(floating(self.hardware.operand, "exponentials"), self.floats), vector(self.form.width)
         who = [duty for duty in self.duties if duty.work and duty.work.kind is Kind.EXP]
         cases = [self.case(duty, {"exp_minuend": self.operand(duty, 0, self.form),
                                   "exp_subtrahend": self.operand(duty, 1, self.form)}) for duty in who]  # fmt: skip
-        return fill(
+        taken = " || ".join(f"op == OP_{duty.name.upper()}" for duty in who)
+        operands = fill(_EXP_OPERANDS, acc=acc, cases="\n".join(cases))
+        self.declarations.append(f"  logic {acc} exp_sum, exp_result;")
+        if any(duty.work and duty.work.apart for duty in who):
+            unit = exp.module()
+            self.uses.append(unit)
+            return operands + fill(_EXP_UNIT, unit=unit.name, taken=taken)
+        parts = exp.operands_module(), exp.whole_module(), exp.scale_module()
+        self.uses += parts
+        narrow, whole = vector(self.hardware.operand.width), vector(exp.steps.whole_bits)
+        self.declarations += [
+            f"  logic {acc} exp_c;", "  logic exp_adding;",
+            f"  logic {narrow} exp_r, exp_narrow, exp_a, exp_b;", f"  logic signed {whole} exp_n, exp_new_n;",
+        ]  # fmt: skip
+        return operands + fill(
             _EXP,
             operands=parts[0].name,
             whole=parts[1].name,
             scale=parts[2].name,
-            cases="\n".join(cases),
-            acc=vector(self.form.width),
+            acc=acc,
             whole_top=exp.steps.whole_bits - 1,
             top=self.form.width - 1,
             mantissa=self.floats.mantissa_bits,
-            taken=" || ".join(f"op == OP_{duty.name.upper()}" for duty in who),
+            taken=taken,
         )
 
     def result_text(self, larger: bool, quotient: bool) -> str:
@@ -282,8 +288,8 @@ def target(use: Use) -> str:
     return f"{use.store.name}[{write(use.store) if use.store.words > 1 else '0'}]"
 
 
-_EXP = """
-  // exp(minuend - subtrahend), a step a slot, on the multiply-accumulate unit.
+_EXP_OPERANDS = """
+  // exp(minuend - subtrahend), a step a slot.
   logic %acc exp_minuend, exp_subtrahend;
   always_comb begin
     exp_minuend = '0;
@@ -293,6 +299,18 @@ _EXP = """
       default: ;
     endcase
   end
+"""
+
+
+_EXP_UNIT = """
+  // The subtraction on the multiply-accumulate unit, then a unit of its own.
+  %unit u_exp (.clk(clk), .enable(1'b1), .a(exp_sum), .b('0), .result(exp_result));
+  always_ff @(posedge clk) if (valid && (%taken) && step == 3'd0) exp_sum <= mac_result;
+"""
+
+
+_EXP = """
+  // All steps on the multiply-accumulate unit.
   wire %acc exp_sum_in = step == 3'd0 ? exp_minuend : exp_sum;
   %operands u_exp_operands (
     .step(step), .sum(exp_sum_in), .subtrahend(exp_subtrahend), .r(exp_r), .whole(exp_n), .narrow(exp_narrow),

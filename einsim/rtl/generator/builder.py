@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 
 from einsim.cascade import Einsum, Junction, Negate, Number, reduced_ranks, split_of
 from einsim.errors import InfeasibleError, SpecError
 from einsim.rtl.formats import BF16, FP32, Integer, NumberFormat
 from einsim.rtl.generator.checks import cannot, check_machine
-from einsim.rtl.generator.hardware import Duty, Hardware, Place, Source, Store, Use
+from einsim.rtl.generator.hardware import Duty, Hardware, Place, Source, Store, Use, settled
 from einsim.rtl.generator.units import floating
 from einsim.rtl.generator.work import Kind, Work, work_of
 from einsim.rtl.unpacked import encode
@@ -173,9 +173,9 @@ class _Builder:
         for n, transfer in self.assembly.moves:
             duties.append(self._moving(n, transfer, duties))
         final = {(each.place, each.name): each for each in self.stores.values()}
-        settled = tuple(_settled(duty, final) for duty in sorted(duties, key=lambda duty: duty.number))
+        every = tuple(settled(duty, final) for duty in sorted(duties, key=lambda duty: duty.number))
         return Hardware(self.design.mapping.name, self.design, self.assembly, self.operand, self.accumulator,
-                        tuple(self.stores.values()), settled, self.narrow)  # fmt: skip
+                        tuple(self.stores.values()), every, self.narrow)  # fmt: skip
 
     def _plan(self, name: str, number: Mapping[str, int]) -> list[tuple[AccessPlan, str, str, int | None]]:
         """Each operand of an Einsum with its place, its store's name, and the loop over which it is carried."""
@@ -364,9 +364,10 @@ class _Builder:
         if home == machine.outermost:
             store = next(t for t, transfer in self.assembly.moves if transfer.strand.einsum == name
                          and transfer.strand.resource == STORE)  # fmt: skip
-            ring = max(link.room or 0 for link in self.program.links if (link.source, link.reader) == (store, n))
+            limits = [link.room for link in self.program.links if (link.source, link.reader) == (store, n)]
+            ring = max((room or 0 for room in limits), default=0)
             if not ring:
-                raise cannot(f"{name} going out without a limit")
+                raise cannot(f"{name}, which goes out other than straight from registers")
             if self.on_grid(name):
                 yield from self._drained(name, body, words, own, ring)
             else:
@@ -444,17 +445,3 @@ class _Builder:
                         if str(read) == transfer.access.label)  # fmt: skip
         store = owner.sources[position].use.store
         return Duty(n, strand, self.program.starts[n], 1, 1, False, results=(Use(store, (0,), 1),))
-
-
-def _settled(duty: Duty, stores: Mapping[tuple[Place, str], Store]) -> Duty:
-    """A duty with stores as large as they have become."""
-
-    def use(each: Use) -> Use:
-        return replace(each, store=stores[each.store.place, each.store.name])
-
-    return replace(
-        duty,
-        sources=tuple(replace(source, use=use(source.use)) for source in duty.sources),
-        results=tuple(use(each) for each in duty.results),
-        kept=tuple((position, use(each)) for position, each in duty.kept),
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
@@ -119,6 +120,20 @@ class Duty:
         """Rows of a tile, of a transfer."""
         use = (self.results or [source.use for source in self.sources])[0]
         return use.store.rows
+
+
+def settled(duty: Duty, stores: Mapping[tuple[Place, str], Store]) -> Duty:
+    """A duty with stores as large as they have become."""
+
+    def use(each: Use) -> Use:
+        return replace(each, store=stores[each.store.place, each.store.name])
+
+    return replace(
+        duty,
+        sources=tuple(replace(source, use=use(source.use)) for source in duty.sources),
+        results=tuple(use(each) for each in duty.results),
+        kept=tuple((position, use(each)) for position, each in duty.kept),
+    )
 
 
 @dataclass(frozen=True)

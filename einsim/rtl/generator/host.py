@@ -11,7 +11,9 @@ import numpy as np
 from einsim.errors import SpecError
 from einsim.rtl.formats import Patterns
 from einsim.rtl.generator.hardware import Duty, Hardware, Place, Store
-from einsim.schedule.pipeline.program import LOAD, STORE, Flag, When
+from einsim.schedule.pipeline.epochs import Epochs
+from einsim.schedule.pipeline.listing import Epoch, epochs_of, has, ranges_of
+from einsim.schedule.pipeline.program import LOAD, STORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +33,21 @@ class Host:
 
     def epochs(self) -> list[tuple[tuple[int, ...], dict[str, tuple[int, int]]]]:
         """Every epoch: indices of its loops, and the range of each rank in it."""
-        loops = self.hardware.program.epochs.loops
-        found: list[tuple[tuple[int, ...], dict[str, tuple[int, int]]]] = [((), {})]
-        for loop in loops:
-            tile, deeper = int(loop.tile), []
-            for indices, ranges in found:
-                start, end = ranges.get(loop.rank, (0, self.sizes[loop.rank]))
-                for number, at in enumerate(range(start, end, tile)):
-                    deeper.append(((*indices, number), {**ranges, loop.rank: (at, min(at + tile, end))}))
-            found = deeper
-        return [each for each in found if self._has_points(each[1])]
+        return [(each.indices, ranges_of(self._epochs, each)) for each in self._listed]
 
-    def _has_points(self, ranges: Mapping[str, tuple[int, int]]) -> bool:
-        """Whether the filters may hold for some point of an epoch."""
-        whole = {rank: (0, size) for rank, size in self.sizes.items()} | dict(ranges)
-        groups = self.hardware.filters
-        return not groups or any(
-            all(form.constant + sum(f * (whole[r][1] - 1 if f > 0 else whole[r][0]) for r, f in form.factors) >= 0
-                for form in forms)
-            for forms in groups
-        )  # fmt: skip
+    @property
+    def _epochs(self) -> Epochs:
+        known = self.hardware.program.epochs
+        return Epochs(known.loops, {rank: self.sizes[rank] for rank in known.sizes})
+
+    @property
+    def _listed(self) -> list[Epoch]:
+        return epochs_of(self._epochs, self.hardware.filters)
 
     def instances(self, duty: Duty) -> list[int]:
         """Numbers of the epochs in which a strand has an instance."""
-        every = [indices for indices, _ in self.epochs()]
-        return [n for n in range(len(every)) if _has(duty.strand.when, every, n)]
+        every = self._listed
+        return [n for n in range(len(every)) if has(duty.strand.when, every, n)]
 
     def loads(self) -> list[Piece]:
         """Tiles in the order of the stream in."""
@@ -164,26 +156,3 @@ class Host:
     def durations(self, resource: str) -> list[int]:
         """Beats of every transfer of a stream, in order."""
         return [self.hardware.duties[piece.strand].beats for piece in self._pieces(resource)]
-
-
-def _has(flag: Flag, epochs: Sequence[tuple[int, ...]], number: int) -> bool:
-    """Whether an epoch is one of a flag's, where all epochs are there."""
-    here = epochs[number]
-
-    def others(epochs: Sequence[tuple[int, ...]]) -> bool:
-        return any(all(a == b for p, (a, b) in enumerate(zip(here, each, strict=True)) if p not in flag.still)
-                   for each in epochs)  # fmt: skip
-
-    match flag.kind:
-        case When.ALWAYS:
-            return True
-        case When.FIRST:
-            return number == 0 or epochs[number - 1][: flag.depth] != here[: flag.depth]
-        case When.LAST:
-            return number == len(epochs) - 1 or epochs[number + 1][: flag.depth] != here[: flag.depth]
-        case When.ARRIVES:
-            return not others(epochs[:number])
-        case When.LEAVES:
-            return not others(epochs[number + 1 :])
-        case _:
-            raise SpecError("the generator cannot build partial results that come back")

@@ -277,7 +277,10 @@ class StrandText(AddressText):
         if self.fresh is not None:
             pieces.append(f"  assign fresh = first_{self.fresh};")
         body = pruned("\n".join(pieces))
-        body += "\n  wire unused = &{1'b0, oldest, run, unit};"
+        unit = ", unit" if re.search(r"\bunit\b", re.sub(r"(?m)^  (?:logic .*|assign) unit\b.*$", "", body)) else ""
+        if not unit:
+            body = re.sub(r"(?m)^  (?:logic .*|assign) unit\b.*\n", "", body)
+        body += f"\n  wire unused = &{{1'b0, oldest, run{unit}}};"
         ports = ",\n".join(
             f"  {direction.ljust(6)} logic {vector(width) + ' ' if width > 1 else ''}{name}"
             for direction, name, width in self.ports()

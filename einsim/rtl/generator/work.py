@@ -27,13 +27,15 @@ class Kind(Enum):
 class Work:
     """A point's operation on `operands` (positions among the Einsum's reads), folded by `reduction` if it is.
 
-    It takes `slots` slots; those of an exp are its steps, on the multiply-accumulate unit (a macro-operation).
+    It takes `slots` slots. Those of an exp are its steps on the multiply-accumulate unit (a macro-operation) or, with
+    `apart`, the subtraction there and then an exponential unit.
     """
 
     kind: Kind
     operands: tuple[int, ...]
     reduction: str | None
     slots: int
+    apart: bool = False
 
 
 _BINARY = {"+": Kind.SUM, "-": Kind.DIFFERENCE, "*": Kind.PRODUCT, "/": Kind.QUOTIENT}
@@ -47,7 +49,16 @@ def work_of(einsum: Einsum, array: Array) -> Work:
     foldable = {None: tuple(Kind), "sum": (Kind.COPY, Kind.PRODUCT), "max": (Kind.COPY,)}
     if kind not in foldable.get(reduction, ()):
         raise _refuse(einsum, f"{kind.value} under a {reduction} reduction")
-    return Work(kind, operands, reduction, _slots(einsum, kind, array))
+    if kind is not Kind.EXP:
+        return Work(kind, operands, reduction, 1)
+    exp = array.operations.get("exp")
+    if exp is not None and exp.macro == {"mac": STEPS - 1}:
+        return Work(kind, operands, reduction, STEPS)
+    if exp is not None and exp.macro is None and exp.cycles == 1:
+        return Work(kind, operands, reduction, 2, apart=True)
+    raise _refuse(
+        einsum, f"exp other than {STEPS - 1} macs after the subtraction, or a unit of its own, a result a cycle"
+    )
 
 
 def _form(einsum: Einsum) -> tuple[Kind, tuple[Expr, ...]]:
@@ -67,15 +78,6 @@ def _position(einsum: Einsum, expression: Expr) -> int:
     if not isinstance(expression, Access):
         raise _refuse(einsum, f"{expression} inside {einsum.body}")
     return einsum.reads.index(expression)
-
-
-def _slots(einsum: Einsum, kind: Kind, array: Array) -> int:
-    if kind is not Kind.EXP:
-        return 1
-    exp = array.operations.get("exp")
-    if exp is None or exp.macro != {"mac": STEPS - 1}:
-        raise _refuse(einsum, f"exp other than a macro-operation of {STEPS - 1} macs after the subtraction")
-    return STEPS
 
 
 def _refuse(einsum: Einsum, what: str) -> SpecError:
