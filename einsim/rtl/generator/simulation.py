@@ -234,9 +234,9 @@ class CocotbSimulation:
     ) -> Watched:  # fmt: skip
         """One run, as `Simulation` runs it: with `exact` the very same cycle by cycle.
 
-        Otherwise bus models make pauses where `valid` and `ready` have them, give or take a cycle. With `again`,
-        a second run follows at once, and must do the same. Raises SpecError, with all that the bench printed, where
-        anything is not as it should be.
+        Otherwise bus models make pauses where `valid` and `ready` have them, give or take a cycle. With `again`, a
+        run that is ended by a reset comes before it, and another one follows at once, which must do the same. Raises
+        SpecError where anything is not as it should be.
         """
         generated, hardware = self.generated, self.generated.hardware
         always = np.ones(1, np.uint8)
