@@ -7,7 +7,6 @@ spares most of every build but the first, which is Verilator's own runtime.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib
 import importlib.util
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from einsim.errors import ToolError
+from einsim.rtl.builds import locked, telling, write_sources
 from einsim.rtl.verilog import Module
 
 _MAKEFLAGS: Final = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable} OPT_FAST=-O1 OPT_GLOBAL=-O0"
@@ -90,7 +90,7 @@ def _find_ccache() -> Path | None:
 def lint(modules: Iterable[Module], top: str, folder: Path) -> str:
     """What Verilator's linter, all warnings on, says about a design; nothing where it is clean."""
     tools = find_tools()
-    files = _write(modules, folder)
+    files = write_sources(modules, folder)
     command = [*_verilator(tools), "--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", top, *files]
     return _run(tools, command, folder).stdout
 
@@ -105,11 +105,11 @@ def build_library(modules: Sequence[Module], loop: str, folder: Path) -> Path:
     digest = hashlib.sha256("".join([*(part.source for part in modules), loop]).encode()).hexdigest()[:16]
     folder = folder.resolve() / f"{top}-{digest}"
     library = folder / f"{top}.so"
-    with _locked(folder):
+    with locked(folder):
         if library.exists():
             return library
         tools = find_tools()
-        files = _write(modules, folder)
+        files = write_sources(modules, folder)
         (folder / "loop.cpp").write_text(loop)
         options = ["--cc", "--exe", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared", "-Wno-fatal", "-Wno-lint"]
         made = ["-Mdir", str(folder), "--prefix", f"V{top}", "--top-module", top, "-o", "built.so"]
@@ -141,8 +141,8 @@ def run_bench(modules: Sequence[Module], bench: str, folder: Path, *, seed: int)
     except ImportError:
         raise ToolError("benches need cocotb, which is missing", remedy=_EXTRA) from None
     tools, top, folder = find_tools(), modules[-1].name, folder.resolve()
-    with _locked(folder), _variables(tools.environment()):
-        files = [folder / file for file in _write(modules, folder)]
+    with locked(folder), _variables(tools.environment()):
+        files = [folder / file for file in write_sources(modules, folder)]
         runner = runner_module.get_runner("verilator")
         report, build_log, log = folder / "results.xml", folder / "build.log", folder / "bench.log"
         try:
@@ -151,12 +151,12 @@ def run_bench(modules: Sequence[Module], bench: str, folder: Path, *, seed: int)
                 build_args=["-Wno-fatal", "-Wno-lint"],
             )  # fmt: skip
         except (RuntimeError, SystemExit):
-            raise ToolError(f"{top} could not be built: {_telling(build_log.read_text())}") from None
+            raise ToolError(f"{top} could not be built: {telling(build_log.read_text())}") from None
         # Under pytest the runner turns failures into an exit; the report has them all the same.
         with suppress(RuntimeError, SystemExit):
             runner.test(bench, top, build_dir=folder, results_xml=str(report), seed=seed, log_file=log)
         if not report.exists():
-            raise ToolError(f"the simulation of {top} died: {_telling(log.read_text())}")
+            raise ToolError(f"the simulation of {top} died: {telling(log.read_text())}")
         tests, failures = results.get_results(report)
     return BenchResult(tests, failures, log.read_text())
 
@@ -171,25 +171,6 @@ def _variables(changed: dict[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds a folder that is made if need be; another process waits."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _write(modules: Iterable[Module], folder: Path) -> list[str]:
-    """Writes each module into a file of its own; the files' names, in the modules' order."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for part in modules:
-        (folder / f"{part.name}.sv").write_text(part.source)
-        files.append(f"{part.name}.sv")
-    return files
 
 
 def _verilator(tools: Tools) -> list[str]:
@@ -210,10 +191,4 @@ def _run(tools: Tools, command: Sequence[str], folder: Path) -> subprocess.Compl
 
 def _check(done: subprocess.CompletedProcess[str], trouble: str) -> None:
     if done.returncode != 0:
-        raise ToolError(f"{trouble}: {_telling(done.stdout) or f'exit code {done.returncode}'}")
-
-
-def _telling(printed: str) -> str:
-    """The one line that tells why a program failed: the first that has an error in it, or the last."""
-    lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
+        raise ToolError(f"{trouble}: {telling(done.stdout) or f'exit code {done.returncode}'}")
