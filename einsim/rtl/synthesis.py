@@ -1,8 +1,8 @@
 """Areas of generated hardware: every module mapped to standard cells, and sums over the hierarchy.
 
 Modules are synthesised one by one (Yosys, ABC; no flattening, nothing placed or routed, no memories made by a
-compiler): an area is the sum of its cells', in um^2. It says nothing of wires, nor of the 20 to 40 % of a chip that
-placement leaves empty.
+compiler): an area is the sum of its cells', in um^2. It says nothing of wires, nor of the room that
+placement leaves between cells.
 """
 
 from __future__ import annotations
