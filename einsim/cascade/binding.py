@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,25 +15,33 @@ from einsim.cascade.index import Access, Index
 from einsim.cascade.ir import Cascade, TensorDecl
 from einsim.cascade.names import size_of
 from einsim.cascade.ranks import alike, bind_sizes, iterative_rank, tensor_ranks, tile_bounds
-from einsim.cascade.space import Array, Space
+from einsim.cascade.space import Elements, Space
 from einsim.errors import SpecError, suggest
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Inputs in float64 with absent elements set to 0, and every size of the cascade."""
+    """Inputs with absent elements set to 0, and every size of the cascade."""
 
-    arrays: Mapping[str, Array]
+    arrays: Mapping[str, Elements]
     sizes: Mapping[str, int]
 
 
-def bind_inputs(cascade: Cascade, inputs: Mapping[str, ArrayLike], sizes: Mapping[str, int]) -> Bound:
-    """Check the arrays and infer the sizes; raise SpecError naming tensor, dimension, expected and got."""
+def bind_inputs(
+    cascade: Cascade,
+    inputs: Mapping[str, ArrayLike],
+    sizes: Mapping[str, int],
+    dtype: Callable[[str], np.dtype[Any]],
+) -> Bound:
+    """Check the arrays, convert each to the type of its tensor's elements, and infer the sizes.
+
+    Raises SpecError naming tensor, dimension, expected and got.
+    """
     declared = {tensor.name: tensor for tensor in cascade.inputs}
     for name in inputs:
         if name not in declared:
             raise SpecError(f"cascade {cascade.name!r} has no input {name!r}", remedy=suggest(name, declared))
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, Elements] = {}
     inferred: dict[str, int] = {}
     origin: dict[str, str] = {}
     for symbol, value in sizes.items():
@@ -41,7 +50,7 @@ def bind_inputs(cascade: Cascade, inputs: Mapping[str, ArrayLike], sizes: Mappin
     for tensor in cascade.inputs:
         if tensor.name not in inputs:
             raise SpecError(f"input {tensor} is missing", remedy=f"give an array of shape {_shape(tensor)}")
-        arrays[tensor.name] = _array(tensor, inputs[tensor.name])
+        arrays[tensor.name] = _array(tensor, inputs[tensor.name]).astype(dtype(tensor.name))
         _infer(tensor, arrays[tensor.name], inferred, origin)
     bound = bind_sizes(cascade, inferred)
     return Bound({name: _clean(cascade, declared[name], array, bound) for name, array in arrays.items()}, bound)
@@ -51,7 +60,7 @@ def _shape(tensor: TensorDecl) -> str:
     return f"({', '.join(map(size_of, tensor.ranks))})"
 
 
-def _array(tensor: TensorDecl, given: ArrayLike) -> Array:
+def _array(tensor: TensorDecl, given: ArrayLike) -> Elements:
     array = np.asarray(given)
     if array.dtype.kind not in "fiub":
         raise SpecError(f"input {tensor.name!r} holds {array.dtype}", remedy="give real numbers")
@@ -60,10 +69,10 @@ def _array(tensor: TensorDecl, given: ArrayLike) -> Array:
             f"input {tensor} has {len(tensor.ranks)} dimensions, got an array of shape {array.shape}",
             remedy=f"give an array of shape {_shape(tensor)}",
         )
-    return array.astype(np.float64)
+    return array
 
 
-def _infer(tensor: TensorDecl, array: Array, inferred: dict[str, int], origin: dict[str, str]) -> None:
+def _infer(tensor: TensorDecl, array: Elements, inferred: dict[str, int], origin: dict[str, str]) -> None:
     for position, (rank, length) in enumerate(zip(tensor.ranks, array.shape, strict=True), start=1):
         symbol = size_of(rank)
         where = f"dimension {position} (rank {rank}) of input {tensor.name!r}"
@@ -78,12 +87,12 @@ def _infer(tensor: TensorDecl, array: Array, inferred: dict[str, int], origin: d
         origin.setdefault(symbol, f"input {tensor.name!r}")
 
 
-def _clean(cascade: Cascade, tensor: TensorDecl, array: Array, sizes: Mapping[str, int]) -> Array:
+def _clean(cascade: Cascade, tensor: TensorDecl, array: Elements, sizes: Mapping[str, int]) -> Elements:
     """The array with 0 where an input given in tiles has elements beyond the rank's end."""
     if len(set(tensor.ranks)) != len(tensor.ranks):
         return array
     mask = Space.of(tensor.ranks, sizes, {}).mask(cascade, sizes)
-    return array if mask is None else np.where(mask, array, 0.0)
+    return array if mask is None else np.where(mask, array, np.zeros((), array.dtype))
 
 
 def check_tiles(cascade: Cascade, sizes: Mapping[str, int]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from einsim.cascade.names import size_of
 from einsim.cascade.ranks import tile_bounds
 from einsim.errors import SpecError
 
-Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
+Elements: TypeAlias = NDArray[Any]
+"""Of tensors, whose elements are float64, or whatever else they are evaluated in."""
 Places = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -40,6 +42,12 @@ class Space:
         starts = tuple(fixed.get(rank, 0) for rank in ranks)
         lengths = tuple(1 if rank in fixed else sizes[size_of(rank)] for rank in ranks)
         return cls(ranks, starts, lengths)
+
+    def at(self, coordinates: Mapping[str, int]) -> Space:
+        """The part of the space at fixed coordinates of some of its ranks."""
+        starts = tuple(coordinates.get(rank, start) for rank, start in zip(self.ranks, self.starts, strict=True))
+        lengths = tuple(1 if rank in coordinates else n for rank, n in zip(self.ranks, self.lengths, strict=True))
+        return Space(self.ranks, starts, lengths)
 
     @property
     def flat(self) -> tuple[int, ...]:
@@ -90,7 +98,7 @@ class Reader:
 
     space: Space
     sizes: Mapping[str, int]
-    arrays: Mapping[str, Array]
+    arrays: Mapping[str, Elements]
     mask: Mask | None = None
 
     def coordinates(self, index: Index) -> Places:
@@ -147,9 +155,10 @@ class Reader:
         """Whether a condition holds at every point that exists."""
         return bool(condition.all() if self.mask is None else (condition | ~self.mask).all())
 
-    def read(self, access: Access) -> Array:
+    def read(self, access: Access, beyond: np.generic | None = None) -> Elements:
         """The operand at every point; points that do not exist read some element of the array.
 
+        `beyond` stands for the number that the access has beyond the edge, where elements are no float64.
         Returns a view where the indices are plain ranks. Raises SpecError where a point reads outside the tensor
         and the access does not say what is there.
         """
@@ -165,10 +174,12 @@ class Reader:
         places = [self.coordinates(index) for index in access.indices]
         inside = self._inside(access, places, array)
         clipped = tuple(np.clip(place, 0, extent - 1) for place, extent in zip(places, array.shape, strict=True))
-        value: Array = array[clipped] if clipped else array.reshape(self.space.flat)
-        return value if isinstance(access.beyond, str | None) else np.where(inside, value, access.beyond)
+        value: Elements = array[clipped] if clipped else array.reshape(self.space.flat)
+        if isinstance(access.beyond, str | None):
+            return value
+        return np.where(inside, value, access.beyond if beyond is None else beyond)
 
-    def _inside(self, access: Access, places: list[Places], array: Array) -> NDArray[np.bool_]:
+    def _inside(self, access: Access, places: list[Places], array: Elements) -> NDArray[np.bool_]:
         inside = np.ones(self.space.flat, dtype=np.bool_)
         for position, (place, extent) in enumerate(zip(places, array.shape, strict=True), start=1):
             own = (place >= 0) & (place < extent)
@@ -189,7 +200,7 @@ class Reader:
             remedy="change the sizes or the index, filter such points ('when ...'), or say what is beyond ('else 0')",
         )
 
-    def write(self, output: Access, array: Array, value: Array) -> tuple[Places, ...] | None:
+    def write(self, output: Access, array: Elements, value: Elements) -> tuple[Places, ...] | None:
         """Store the value of every point that exists; returns the places written, None for a basic slice.
 
         value: shape of the space. Several ranks of one index (`m1*M0+m0`) may lead beyond a partial tile's

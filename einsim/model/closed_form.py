@@ -82,7 +82,7 @@ def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
 def costed(costs: Costs, schedule: Schedule, counts: Counts) -> Evaluation:
     """Times, energies and utilisations of counts."""
     cycles = {e.name: counts.einsums[e.name].steps * e.cycles_per_point for e in schedule.einsums}
-    times = _memory_times(costs, counts)
+    times = _channel_times(costs, counts)
     latency, compute, memory = _latency(costs, schedule, counts, cycles, times)
     energy = Energy(costs, schedule, counts)
     return Evaluation(
@@ -149,23 +149,25 @@ def _traffic(costs: Costs, counts: Counts) -> Number:
     return int(traffic) if isinstance(traffic, Fraction) and traffic.denominator == 1 else traffic
 
 
-def _memory_times(costs: Costs, counts: Counts) -> dict[str, dict[str, Number]]:
-    """Memory with a bandwidth -> Einsum -> seconds that its words take to and from it."""
-    times: dict[str, dict[str, Number]] = {}
+def _channel_times(costs: Costs, counts: Counts) -> list[dict[str, Number]]:
+    """Of each channel of a memory with a bandwidth: Einsum -> seconds that its words take on it."""
+    times: list[dict[str, Number]] = []
     for name, memory in costs.design.architecture.memories.items():
         if memory.bandwidth_bytes_per_s is None:
             continue
         scale = costs["word_bytes"] / costs[f"{name}.bandwidth_bytes_per_s"]
-        times[name] = {}
-        for row in counts.levels:
-            if row.level == name:
-                words = as_float(row.reads + row.fills + row.updates)
-                times[name][row.einsum] = times[name].get(row.einsum, 0.0) + words * scale
+        for kinds in (("reads",), ("fills", "updates")) if memory.duplex else (("reads", "fills", "updates"),):
+            channel: dict[str, Number] = {}
+            for row in counts.levels:
+                if row.level == name:
+                    words = as_float(sum((getattr(row, kind) for kind in kinds), start=0))
+                    channel[row.einsum] = channel.get(row.einsum, 0.0) + words * scale
+            times.append(channel)
     return times
 
 
 def _latency(
-    costs: Costs, schedule: Schedule, counts: Counts, cycles: dict[str, Number], times: dict[str, dict[str, Number]]
+    costs: Costs, schedule: Schedule, counts: Counts, cycles: dict[str, Number], times: list[dict[str, Number]]
 ) -> tuple[Number, Number, Number]:
     """Latency, its compute part and its memory part, in seconds."""
     total: Number = 0.0
@@ -183,9 +185,9 @@ def _latency(
     return (total if schedule.per_phase_memory else maximum(compute, memory)), compute, memory
 
 
-def _longest(times: dict[str, dict[str, Number]], names: list[str]) -> Number:
-    """Seconds of the slowest memory over some Einsums."""
-    each = [sum((einsums.get(name, 0.0) for name in names), start=0.0) for einsums in times.values()]
+def _longest(times: list[dict[str, Number]], names: list[str]) -> Number:
+    """Seconds of the slowest channel over some Einsums."""
+    each = [sum((einsums.get(name, 0.0) for name in names), start=0.0) for einsums in times]
     return maximum(*each) if len(each) > 1 else sum(each, start=0.0)
 
 

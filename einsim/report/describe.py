@@ -39,7 +39,9 @@ def describe_architecture(machine: Architecture) -> RenderableType:
         (
             name,
             show_bytes(memory.capacity_bytes) if memory.capacity_bytes else "unlimited",
-            f"{show_bytes(memory.bandwidth_bytes_per_s)}/s" if memory.bandwidth_bytes_per_s else "no limit",
+            f"{show_bytes(memory.bandwidth_bytes_per_s)}/s{' each way' * memory.duplex}"
+            if memory.bandwidth_bytes_per_s
+            else "no limit",
             f"{memory.access_bytes} B",
             f"{memory.read_energy_pj:.7g} / {memory.write_energy_pj:.7g} pJ",
             f"{memory.area_um2 / 1e6:.4g} mm²",

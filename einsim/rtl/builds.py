@@ -20,7 +20,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def write_sources(modules: Iterable[Module], folder: Path) -> list[str]:
+def write_modules(modules: Iterable[Module], folder: Path) -> list[str]:
     """Writes each module into a file of its own; the files' names, in the modules' order."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []

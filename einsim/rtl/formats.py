@@ -135,14 +135,17 @@ class Integer:
         return np.dtype(f"u{self.width // 8}")
 
 
+NumberFormat = Format | Integer
+"""Either kind."""
+
 INT8: Final = Integer("int8", 8)
 INT16: Final = Integer("int16", 16)
 INT32: Final = Integer("int32", 32)
 
-_NAMED: Final[dict[str, Format | Integer]] = {each.name: each for each in (BF16, FP16, FP32, INT8, INT16, INT32)}
+_NAMED: Final[dict[str, NumberFormat]] = {each.name: each for each in (BF16, FP16, FP32, INT8, INT16, INT32)}
 
 
-def named(name: str) -> Format | Integer:
+def named(name: str) -> NumberFormat:
     """The format of that name; a SpecError lists the known ones."""
     if name not in _NAMED:
         raise SpecError(f"unknown number format {name!r}", remedy=suggest(name, _NAMED))

@@ -58,7 +58,7 @@ class Unit(ABC):
 
     @abstractmethod
     def compute(self, *patterns: ArrayLike) -> Patterns:
-        """The result's patterns for arrays of operand patterns of one shape."""
+        """The result's patterns for arrays of operand patterns that broadcast to one shape."""
 
     @abstractmethod
     def module(self) -> Module:

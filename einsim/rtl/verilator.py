@@ -15,14 +15,15 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from einsim.errors import ToolError
-from einsim.rtl.builds import locked, telling, write_sources
+from einsim.rtl.builds import locked, telling, write_modules
 from einsim.rtl.verilog import Module
 
 _MAKEFLAGS: Final = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable} OPT_FAST=-O1 OPT_GLOBAL=-O0"
@@ -90,7 +91,7 @@ def _find_ccache() -> Path | None:
 def lint(modules: Iterable[Module], top: str, folder: Path) -> str:
     """What Verilator's linter, all warnings on, says about a design; nothing where it is clean."""
     tools = find_tools()
-    files = write_sources(modules, folder)
+    files = write_modules(modules, folder)
     command = [*_verilator(tools), "--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", top, *files]
     return _run(tools, command, folder).stdout
 
@@ -102,16 +103,16 @@ def build_library(modules: Sequence[Module], loop: str, folder: Path) -> Path:
     for it at a time. Raises `ToolError` where that fails.
     """
     top = modules[-1].name
-    digest = hashlib.sha256("".join([*(part.source for part in modules), loop]).encode()).hexdigest()[:16]
-    folder = folder.resolve() / f"{top}-{digest}"
+    folder = _folder_of(modules, loop, folder)
     library = folder / f"{top}.so"
     with locked(folder):
         if library.exists():
             return library
         tools = find_tools()
-        files = write_sources(modules, folder)
+        files = write_modules(modules, folder)
         (folder / "loop.cpp").write_text(loop)
-        options = ["--cc", "--exe", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared", "-Wno-fatal", "-Wno-lint"]
+        options = ["--cc", "--exe", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared", "-Wno-fatal", "-Wno-lint",
+                   "--output-split", "0"]  # fmt: skip
         made = ["-Mdir", str(folder), "--prefix", f"V{top}", "--top-module", top, "-o", "built.so"]
         _call(tools, [*options, *made, *files, "loop.cpp"], folder, f"Verilator rejects {top}")
         _check(
@@ -130,35 +131,70 @@ class BenchResult:
     log: str
 
 
-def run_bench(modules: Sequence[Module], bench: str, folder: Path, *, seed: int) -> BenchResult:
+def build_bench(modules: Sequence[Module], folder: Path) -> Path:
+    """A simulation of a design, whose top is the last module, for cocotb benches; they see the top's ports only.
+
+    It is built in a folder of its own inside `folder`, once for each design. Raises `ToolError` where that fails, or
+    where cocotb is missing.
+    """
+    top = modules[-1].name
+    folder = _folder_of(modules, "cocotb", folder)
+    with locked(folder):
+        if (folder / "built").exists():
+            return folder
+        tools = find_tools()
+        with _variables(tools.environment()):
+            files = [folder / file for file in write_modules(modules, folder)]
+            build_log = folder / "build.log"
+            try:
+                _cocotb("runner").get_runner("verilator").build(
+                    sources=files, hdl_toplevel=top, build_dir=folder, always=True, log_file=build_log,
+                    build_args=["-Wno-fatal", "-Wno-lint", "--no-public-flat-rw", "--public-depth", "1",
+                                "--output-split", "0"],
+                )  # fmt: skip
+            except (RuntimeError, SystemExit):
+                raise ToolError(f"{top} could not be built: {telling(build_log.read_text())}") from None
+        (folder / "built").touch()
+    return folder
+
+
+def run_bench(
+    modules: Sequence[Module], bench: str, folder: Path, *, seed: int, variables: Mapping[str, str] | None = None
+) -> BenchResult:
     """Simulates a design, whose top is the last module, under the cocotb tests of the Python module `bench`.
 
-    Raises `ToolError` where cocotb is missing, or where the simulation cannot be built or dies.
+    `variables` are the tests' environment. Raises `ToolError` where cocotb is missing, or where the simulation cannot
+    be built or dies.
     """
-    try:
-        runner_module = importlib.import_module("cocotb_tools.runner")
-        results = importlib.import_module("cocotb_tools.check_results")
-    except ImportError:
-        raise ToolError("benches need cocotb, which is missing", remedy=_EXTRA) from None
-    tools, top, folder = find_tools(), modules[-1].name, folder.resolve()
-    with locked(folder), _variables(tools.environment()):
-        files = [folder / file for file in write_sources(modules, folder)]
-        runner = runner_module.get_runner("verilator")
-        report, build_log, log = folder / "results.xml", folder / "build.log", folder / "bench.log"
-        try:
-            runner.build(
-                sources=files, hdl_toplevel=top, build_dir=folder, always=True, log_file=build_log,
-                build_args=["-Wno-fatal", "-Wno-lint"],
-            )  # fmt: skip
-        except (RuntimeError, SystemExit):
-            raise ToolError(f"{top} could not be built: {telling(build_log.read_text())}") from None
+    top, built = modules[-1].name, build_bench(modules, folder)
+    with _variables(find_tools().environment()), tempfile.TemporaryDirectory(dir=built) as here:
+        report, log = Path(here) / "results.xml", Path(here) / "bench.log"
         # Under pytest the runner turns failures into an exit; the report has them all the same.
         with suppress(RuntimeError, SystemExit):
-            runner.test(bench, top, build_dir=folder, results_xml=str(report), seed=seed, log_file=log)
+            _cocotb("runner").get_runner("verilator").test(
+                bench, top, hdl_toplevel_lang="verilog", build_dir=built, test_dir=here, results_xml=str(report),
+                seed=seed, log_file=log, extra_env=variables or {},
+            )  # fmt: skip
+        printed = log.read_text() if log.exists() else ""
         if not report.exists():
-            raise ToolError(f"the simulation of {top} died: {telling(log.read_text())}")
-        tests, failures = results.get_results(report)
-    return BenchResult(tests, failures, log.read_text())
+            raise ToolError(f"the simulation of {top} died: {telling(printed)}")
+        tests, failures = _cocotb("check_results").get_results(report)
+    return BenchResult(tests, failures, printed)
+
+
+def _cocotb(name: str) -> Any:
+    """A module of cocotb's tools, which have no types, if bus models are there too."""
+    try:
+        importlib.import_module("cocotbext.axi")
+        return importlib.import_module(f"cocotb_tools.{name}")
+    except ImportError:
+        raise ToolError("benches need cocotb, which is missing", remedy=_EXTRA) from None
+
+
+def _folder_of(modules: Sequence[Module], driver: str, folder: Path) -> Path:
+    """Where a design is built with what drives it: another design or driver has another folder."""
+    digest = hashlib.sha256("".join([*(part.source for part in modules), driver]).encode()).hexdigest()[:16]
+    return folder.resolve() / f"{modules[-1].name}-{digest}"
 
 
 @contextmanager

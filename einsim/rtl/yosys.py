@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from einsim.errors import ToolError
-from einsim.rtl.builds import locked, telling, write_sources
+from einsim.rtl.builds import locked, telling, write_modules
 from einsim.rtl.liberty import Liberty
 from einsim.rtl.verilog import Module
 
@@ -87,7 +87,7 @@ def map_to_cells(modules: Sequence[Module], top: str, liberty: Liberty, folder: 
         netlist = folder / "netlist.json"
         if not netlist.exists():
             library = library_file(liberty, folder.parent)
-            files = write_sources(modules, folder)
+            files = write_modules(modules, folder)
             unused = " ".join(f"-dont_use {pattern}" for pattern in _UNUSED)
             script = _SCRIPT.format(files=" ".join(files), top=top, library=f"../{library.name}", unused=unused)
             constraints = f"set_driving_cell {liberty.inverter.name}\nset_load {_LOAD_FF}\n"

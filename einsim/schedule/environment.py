@@ -37,7 +37,7 @@ def environment(design: Design, columns: Columns) -> dict[str, Number]:
     """
     env: dict[str, Number] = dict(machine_fields(design.architecture))
     env |= {name: value for name, value in design.choices if isinstance(value, int)}
-    given = dict(design.workload.sizes) | {name: columns[name] for name in columns if name in _needed(design)}
+    given = dict(design.workload.sizes) | {name: columns[name] for name in columns if name in needed_sizes(design)}
     env |= {name: value for name, value in columns.items() if name in env}
     env |= _rank_sizes(design, given, env)
     return env
@@ -50,14 +50,14 @@ def sizes_of_workload(design: Design) -> set[str]:
     return {size_of(rank) for rank in (*design.mapping.batch, *own)}
 
 
-def _needed(design: Design) -> list[str]:
+def needed_sizes(design: Design) -> list[str]:
     """Sizes that the workload must give."""
     own = [name for name in size_parameters(design.cascade) if name not in design.mapping.sizes]
     return [*(size_of(rank) for rank in design.mapping.batch), *own]
 
 
 def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]) -> dict[str, Number]:
-    needed = _needed(design)
+    needed = needed_sizes(design)
     document = design.mapping_document
     for rank in design.mapping.batch:
         if rank in known_ranks(design.cascade):

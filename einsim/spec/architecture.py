@@ -33,6 +33,11 @@ class Memory(Record):
     bandwidth_bytes_per_s: Bytes | None = Field(
         None, description="Bytes a second in and out of it, whatever the other side; none means never a limit"
     )
+    duplex: bool = Field(
+        False,
+        description="Whether reads and writes have a channel of that bandwidth each (an AXI bus, say) and do not share "
+        "one; of the outermost memory only",
+    )
     access_bytes: Bytes = Field(description="Bytes moved by one access: a DRAM line, a buffer row")
     read_energy_pj: Energy = Field(description="Energy of reading one line or row, pJ")
     write_energy_pj: Energy = Field(description="Energy of writing one line or row, pJ")
@@ -158,6 +163,9 @@ class Architecture(Record):
     word_bytes: Count = Field(description="Bytes of one word (of every tensor element)")
     memories: dict[Name, Memory] = Field(min_length=1, description="Shared memories, outermost first")
     arrays: dict[Name, Array] = Field(min_length=1, description="Arrays of processing elements")
+    control_cycles: Delay = Field(
+        0, description="Cycles from the decision to issue an operation until it is in its array's first element"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -177,6 +185,8 @@ class Architecture(Record):
         for name in list(self.memories)[1:]:
             if self.memories[name].capacity_bytes is None:
                 raise ValueError(f"{name}: an on-chip memory needs capacity_bytes")
+            if self.memories[name].duplex:
+                raise ValueError(f"{name}: only the outermost memory ({outermost}) may be duplex")
         return self
 
     @property

@@ -9,7 +9,9 @@ def test_lists_what_ships():
     outcome = einsim("show")
     for name in ("attention-1pass", "fusemax", "unfused", "BERT"):
         assert name in outcome.out
-    assert einsim("show", "--json").json["mapping"] == ["architecture", "cascade", "flat", "fusemax", "unfused"]
+    assert einsim("show", "--json").json["mapping"] == [
+        "architecture", "architecture-small", "cascade", "flat", "fusemax", "fusemax-small", "matmul-small", "unfused",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["cascade", "architecture", "mapping"])

@@ -61,6 +61,8 @@ def test_pictures_and_trace_are_written(tmp_path):
         (["--set", "arch.array2d.mac={cycles: 0}"], 2, "cycles must be greater than 0"),
         (["--set", "arch.array2d.mac={cycles: 4, latency: 2}"], 2, "at least its cycles"),
         (["--set", "arch.array2d.mac={cycles: 1, latency: 2, feedback: 3}"], 2, "at most its latency"),
+        (["--set", "arch.buffer.duplex=true"], 2, "buffer: only the outermost memory (dram) may be duplex"),
+        (["--set", "arch.dram.duplex=7"], 2, "duplex"),
         (["--set", "arch.dram.bandwidth_bytes_per_s=0"], 2, "bandwidth_bytes_per_s must be greater than 0"),
         (["--set", "arch.dram.latency_cycles=-1"], 2, "latency_cycles must be at least 0"),
         (["--set", "arch.buffer.capacity_bytes=512"], 3, "infeasible: buffer"),

@@ -199,6 +199,19 @@ def test_scalars_and_shapes(unit):
     assert unit.compute(*(0 for _ in columns)).shape == ()
 
 
+@EACH_UNIT
+def test_operands_broadcast(unit):
+    """Each operand varies along an axis of its own, and others along none."""
+    few = [column[:5] for column in typed(unit, random_operands(unit, 13, 5))]
+    for varying in range(1, len(few) + 1):
+        columns = [
+            each[:1].reshape(1, 1) if place > varying else each.reshape((5, 1) if place % 2 else (1, 5))
+            for place, each in enumerate(few)
+        ]
+        whole = [np.ascontiguousarray(each) for each in np.broadcast_arrays(*columns)]
+        assert (unit.compute(*columns) == unit.compute(*whole)).all()
+
+
 @pytest.mark.parametrize(("make", "words"), [
     (lambda: Format("fp64", 11, 52), "'fp64' has 11 exponent and 52 mantissa bits"),
     (lambda: Format("thin", 3, 9), "'thin' has 3 exponent and 9 mantissa bits"),

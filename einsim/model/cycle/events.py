@@ -17,22 +17,13 @@ import numpy as np
 from einsim.errors import InfeasibleError
 from einsim.model.cycle.lowering import most_ahead
 from einsim.model.cycle.simulate import Run
-from einsim.schedule.pipeline.epochs import Epochs
-from einsim.schedule.pipeline.filters import Filters, Form
-from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Flag, Link, Pool, Program, Strand, When
+from einsim.schedule.pipeline.listing import Epoch, epochs_of, has
+from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Link, Pool, Program, Strand
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.architecture import Architecture
 
 PARTS: Final = 64
 """Parts of a cycle in which the channel is booked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One epoch: its place in every loop, and the extent of each loop's tile."""
-
-    indices: tuple[int, ...]
-    extents: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,60 +50,6 @@ class Tile:
     left: int | None = None
 
 
-def epochs_of(epochs: Epochs, filters: Filters) -> list[Epoch]:
-    """All epochs that have points, in order."""
-
-    def inside(indices: tuple[int, ...], extents: tuple[int, ...]) -> Iterator[Epoch]:
-        position = len(indices)
-        if position == len(epochs.loops):
-            yield Epoch(indices, extents)
-            return
-        loop, above = epochs.loops[position], epochs.parent(position)
-        around = epochs.sizes[loop.rank] if above is None else extents[above]
-        if above is not None and epochs.restarts(position):
-            around = epochs.loops[above].tile
-        for index, start in enumerate(range(0, around, loop.tile)):
-            yield from inside((*indices, index), (*extents, min(loop.tile, around - start)))
-
-    return [epoch for epoch in inside((), ()) if not filters or any(_may_hold(epochs, epoch, each) for each in filters)]
-
-
-def _may_hold(epochs: Epochs, epoch: Epoch, forms: tuple[Form, ...]) -> bool:
-    """Whether each of some conditions holds for some point of an epoch's tile."""
-    first = dict.fromkeys(epochs.sizes, 0)
-    extent = dict(epochs.sizes)
-    for position, loop in enumerate(epochs.loops):
-        first[loop.rank] += epoch.indices[position] * loop.tile
-        extent[loop.rank] = epoch.extents[position]
-    return all(
-        form.constant + sum(max(f * first[r], f * (first[r] + extent[r] - 1)) for r, f in form.factors) >= 0
-        for form in forms
-    )
-
-
-def has(flag: Flag, epochs: list[Epoch], number: int) -> bool:
-    """Whether an epoch is one of a flag's."""
-    here = epochs[number].indices
-
-    def like(others: tuple[int, ...], moving: tuple[int, ...]) -> bool:
-        return all(a == b for p, (a, b) in enumerate(zip(here, others, strict=True)) if p not in moving)
-
-    match flag.kind:
-        case When.ALWAYS:
-            return True
-        case When.FIRST:
-            return number == 0 or epochs[number - 1].indices[: flag.depth] != here[: flag.depth]
-        case When.LAST:
-            return number == len(epochs) - 1 or epochs[number + 1].indices[: flag.depth] != here[: flag.depth]
-        case When.LEAVES:
-            return not any(like(each.indices, flag.still) for each in epochs[number + 1 :])
-    before = [each.indices for each in epochs[:number]]
-    arrives = not any(like(each, flag.still) for each in before)
-    if flag.kind is When.ARRIVES:
-        return arrives
-    return arrives and any(like(each, (*flag.still, *flag.again)) for each in before)
-
-
 @dataclass
 class Events:
     """One run of a program. Dictionaries hold what has happened."""
@@ -129,7 +66,8 @@ class Events:
     end: dict[tuple[int, int], int] = field(default_factory=dict)
     last: dict[int, int] = field(default_factory=dict)
     tiles: list[list[Tile]] = field(default_factory=list)
-    channel: int = 0
+    booked: dict[str, int] = field(default_factory=lambda: {LOAD: 0, STORE: 0})
+    """Until when each channel is taken, in parts of a cycle."""
     ahead: int = field(init=False)
     done: list[int] = field(default_factory=list)
     """Of each strand, how many instances have been issued."""
@@ -154,7 +92,7 @@ class Events:
             self.present.append(here)
         self.ahead = most_ahead(program)
         self.done = [0] * len(program.strands)
-        self.reach(0)
+        self.reach(-1)
 
     # The order.
 
@@ -179,10 +117,10 @@ class Events:
         return sorted(every, key=lambda issue: issue.planned)
 
     def reach(self, cycle: int) -> None:
-        """Notes epochs before which every instance has been issued."""
+        """Notes epochs before which every instance has been issued; that is seen a cycle later."""
         left = [here[n] for here, n in zip(self.present, self.done, strict=True) if n < len(here)]
         oldest = min(left, default=len(self.epochs))
-        self.reached += [cycle] * (oldest + 1 - len(self.reached))
+        self.reached += [cycle + 1] * (oldest + 1 - len(self.reached))
 
     # What a slot waits for.
 
@@ -311,9 +249,14 @@ class Events:
 
     def transfer(self, strand: Strand, kind: int, cycle: int) -> int:
         """Books the channel for a unit; returns the cycle from which its data are there."""
-        self.channel = max(self.channel, cycle * PARTS) + self.parts(strand, kind)
+        channel = self.channel(strand.resource)
+        self.booked[channel] = max(self.booked[channel], cycle * PARTS) + self.parts(strand, kind)
         response = self.timing.response(self.machine, self.machine.outermost) if strand.resource == LOAD else 0
-        return -(-self.channel // PARTS) + response
+        return -(-self.booked[channel] // PARTS) + response
+
+    def channel(self, resource: str) -> str:
+        """The channel of loads or stores: that of loads, where they share one."""
+        return resource if self.machine.memories[self.machine.outermost].duplex else LOAD
 
     def parts(self, strand: Strand, kind: int) -> int:
         """Parts of a cycle that a unit takes on the channel."""
@@ -372,6 +315,12 @@ class Resource:
 def run_events(program: Program, machine: Architecture, timing: Timing) -> Run:
     """Runs a program cycle by cycle. Raises InfeasibleError where resources wait for each other in a circle."""
     events = Events(program, machine, timing)
+    return outcome(events, drive(events))
+
+
+def drive(events: Events) -> list[Resource]:
+    """Issues everything, cycle by cycle."""
+    program = events.program
     resources = [Resource(name, events.order(name)) for name in program.resources]
     cycle = 0
     while any(resource.head for resource in resources):
@@ -381,7 +330,7 @@ def run_events(program: Program, machine: Architecture, timing: Timing) -> Run:
         if heads and all(events.ready(head) is None for head in heads):
             raise InfeasibleError(f"{program.name}: resources wait for each other")
         cycle += 1
-    return _run(events, resources)
+    return resources
 
 
 def _step(events: Events, resources: list[Resource], cycle: int) -> bool:
@@ -393,7 +342,7 @@ def _step(events: Events, resources: list[Resource], cycle: int) -> bool:
         resource.ready = resource.ready or events.ready(head)
         if resource.ready is None or resource.ready[0] > cycle:
             continue
-        if resource.name in {LOAD, STORE} and events.channel // PARTS > cycle:
+        if resource.name in {LOAD, STORE} and events.booked[events.channel(resource.name)] // PARTS > cycle:
             continue
         strand = events.program.strands[head.strand]
         if not events.takes_ports(strand, cycle):
@@ -408,11 +357,12 @@ def _step(events: Events, resources: list[Resource], cycle: int) -> bool:
     return False
 
 
-def _run(events: Events, resources: list[Resource]) -> Run:
+def outcome(events: Events, resources: list[Resource]) -> Run:
     """What the run has done."""
     program, cycles = events.program, 0
     for s, strand in enumerate(program.strands):
-        after = strand.tail + events.timing.skew(events.machine.arrays[strand.resource]) if strand.computes else 0
+        array = events.machine.arrays.get(strand.resource)
+        after = 0 if array is None else events.timing.control(events.machine) + events.timing.skew(array) + strand.tail
         cycles = max([cycles, *(end + after for (each, _, _), end in events.unit_end.items() if each == s)])
     arrays = [resource for resource in resources if resource.name not in {LOAD, STORE}]
     for resource in arrays:

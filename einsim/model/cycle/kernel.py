@@ -74,10 +74,10 @@ def consider(M: Memory, resource: int) -> None:
 
 
 def start_of(M: Memory, resource: int) -> int:
-    """The cycle in which a resource's next slot would issue; loads and stores wait for the channel that they share."""
+    """The cycle in which a resource's next slot would issue; loads and stores wait for their channel."""
     start = max(M[resource + READY], M[resource + FREE])
     if resource >= M[LOADS]:
-        start = max(start, M[CHANNEL_CYCLE])
+        start = max(start, M[M[resource + CHANNEL] + BOOKED_CYCLE])
     return start
 
 
@@ -129,10 +129,12 @@ def transfer(M: Memory, resource: int, strand: int, cycle: int) -> int:
     """Occupies the channel for a unit; returns the cycle from which its data are there."""
     unit = M[CHANNEL_UNIT]
     taken = M[M[strand + KINDS] + KIND_SIZE * M[strand + KIND] + 2]
-    M[CHANNEL] = max(M[CHANNEL], cycle * unit) + taken
-    M[CHANNEL_CYCLE] = M[CHANNEL] // unit
+    channel = M[resource + CHANNEL]
+    booked = max(M[channel + BOOKED], cycle * unit) + taken
+    M[channel + BOOKED] = booked
+    M[channel + BOOKED_CYCLE] = booked // unit
     M[resource + BUSY] += taken
-    done = (M[CHANNEL] + unit - 1) // unit
+    done = (booked + unit - 1) // unit
     return done + M[RESPONSE] if resource == M[LOADS] else done
 
 

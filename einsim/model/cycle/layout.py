@@ -18,24 +18,23 @@ HEADER_NAMES: Final = (
     "LOOPS", "N_LOOPS", "N_CLASSES", "CLASSES", "STRANDS", "N_STRANDS", "RESOURCES", "N_RESOURCES", "FLAGS", "N_FLAGS",
     "POOLS", "N_POOLS", "FORMS", "N_FORMS", "EPOCHS", "EPOCH_SIZE", "INTERVAL", "MASK", "HALF", "CHANNEL_UNIT", "LOADS",
     "STORES", "RESPONSE", "READ_PORTS", "WRITE_PORTS", "REFERENCE", "SKIPS", "FAR", "NOW", "AFTER", "PROBE", "STARTS",
-    "FRONT", "MADE_ALL", "CHANGED", "TOTAL", "CHANNEL", "CHANNEL_CYCLE", "SKIPPED", "PORT_CYCLE",
+    "FRONT", "MADE_ALL", "CHANGED", "TOTAL", "CHANNELS", "N_CHANNELS", "SKIPPED", "PORT_CYCLE",
     "READS_USED", "WRITES_USED", "LOG",
     "LOG_SIZE", "LOGGED", "LEVELS", "N_LEVELS", "HISTORY", "SNAPSHOTS", "SNAPSHOT_SIZE", "PICTURE", "SPARE", "ISSUES",
-    "AHEAD", "OLDEST", "OLDEST_FROM",
+    "AHEAD", "OLDEST", "OLDEST_FROM", "KNOWN",
 )  # fmt: skip
 (
     LOOPS, N_LOOPS, N_CLASSES, CLASSES, STRANDS, N_STRANDS, RESOURCES, N_RESOURCES, FLAGS, N_FLAGS,
     POOLS, N_POOLS, FORMS, N_FORMS, EPOCHS, EPOCH_SIZE, INTERVAL, MASK, HALF, CHANNEL_UNIT, LOADS,
     STORES, RESPONSE, READ_PORTS, WRITE_PORTS, REFERENCE, SKIPS, FAR, NOW, AFTER, PROBE, STARTS,
-    FRONT, MADE_ALL, CHANGED, TOTAL, CHANNEL, CHANNEL_CYCLE, SKIPPED, PORT_CYCLE, READS_USED, WRITES_USED, LOG,
+    FRONT, MADE_ALL, CHANGED, TOTAL, CHANNELS, N_CHANNELS, SKIPPED, PORT_CYCLE, READS_USED, WRITES_USED, LOG,
     LOG_SIZE, LOGGED, LEVELS, N_LEVELS, HISTORY, SNAPSHOTS, SNAPSHOT_SIZE, PICTURE, SPARE, ISSUES,
-    AHEAD, OLDEST, OLDEST_FROM,
+    AHEAD, OLDEST, OLDEST_FROM, KNOWN,
 ) = range(len(HEADER_NAMES))  # fmt: skip
 """MASK: rows of the rings less one; HALF: of them; INTERVAL: of the plan. FRONT: epochs described so far; CHANGED: the
 outermost loop that the next one changes (-1: there is none). AHEAD: how many epochs strands may be apart, OLDEST: the
-one farthest behind, from the cycle OLDEST_FROM on. CHANNEL: when the channel is free, in its own
-units (CHANNEL_CYCLE: the cycle of that). NOW,
-AFTER, PROBE: indices, trips and extents of all loops; STARTS: first epochs of each loop's iteration and of the last."""
+one farthest behind, seen from the cycle OLDEST_FROM on (KNOWN: what is seen before). NOW, AFTER,
+PROBE: indices, trips and extents of all loops; STARTS: first epochs of each loop's iteration and of the last."""
 
 # An epoch's loop: its tile, the loop around it over its rank (-1: none), whether it walks whole tiles of that, the
 # rank's size, whether iterations may differ; then, by class of strands, what its extent counts for in a kind.
@@ -57,10 +56,13 @@ STRAND_SIZE: Final = 36
 SOURCE, SHARES, DELAY, TRAVEL, CAUSE, BACK, OVER, ROOM = range(8)
 LINK_SIZE: Final = 8
 # A resource, with the cycles that it waited by cause at its end.
-FIRST_STRAND, STRANDS_END, FREE, READY, STRAND, WHY, ON_WAY, BEGUN, BUSY, ISSUED, BLOCKER, STALLS = range(12)
+FIRST_STRAND, STRANDS_END, FREE, READY, STRAND, WHY, ON_WAY, BEGUN, BUSY, ISSUED, BLOCKER, CHANNEL, STALLS = range(13)
 FILL, OPERAND, LATENCY, ON_THE_WAY, MEMORY, FULL, PORT, PHASE, END = range(9)
 CAUSES: Final = 9
-RESOURCE_SIZE: Final = 12 + CAUSES
+RESOURCE_SIZE: Final = 13 + CAUSES
+# A channel: when it is free, in its own units, and the cycle of that.
+BOOKED, BOOKED_CYCLE = range(2)
+CHANNEL_SIZE: Final = 2
 # A pool of room for tiles; its rings have cycles in which tiles left, and words of those that came.
 OPENS, CLOSES, LIMIT, WORDS, LEFT, CAME, RING, LEVEL, OPENED, CLOSED = range(10)
 POOL_SIZE: Final = 10

@@ -216,9 +216,12 @@ class _Writer:
         return Lowered(memory, self.order, self.levels)
 
     def resources(self) -> None:
-        """Resources with their strands; memories."""
+        """Resources with their strands; channels, and memories."""
         space, header, names = self.space, self.space.header, self.program.resources
         of = [self.program.strands[number].resource for number in self.order]
+        duplex = self.machine.memories[self.machine.outermost].duplex
+        header[at.N_CHANNELS] = 2 if duplex else 1
+        channels = header[at.CHANNELS] = space.room(header[at.N_CHANNELS] * at.CHANNEL_SIZE)
         rows = []
         for name in names:
             first, count = (of.index(name), of.count(name)) if name in of else (0, 0)
@@ -226,6 +229,8 @@ class _Writer:
             row[at.FIRST_STRAND] = self.strands_at + first * at.STRAND_SIZE
             row[at.STRANDS_END] = self.strands_at + (first + count) * at.STRAND_SIZE
             row[at.READY] = at.NEVER
+            if name in {LOAD, STORE}:
+                row[at.CHANNEL] = channels + (at.CHANNEL_SIZE if duplex and name == STORE else 0)
             rows.append(row)
         header[at.RESOURCES], header[at.N_RESOURCES] = space.add(rows), len(rows)
         header[at.LOADS] = header[at.RESOURCES] + names.index(LOAD) * at.RESOURCE_SIZE
@@ -372,7 +377,14 @@ class _Writer:
         space, header, program = self.space, self.space.header, self.program
         units = sum(max([1, *strand.units]) for strand in program.strands)
         pools = sum(2 * (pool.limit + 2) + 1 for pool in program.pools)
-        length = 4 * len(program.strands) + 3 * len(program.resources) + 3 + header[at.N_LOOPS] + pools
+        length = (
+            4 * len(program.strands)
+            + 3 * len(program.resources)
+            + 3
+            + header[at.N_CHANNELS]
+            + header[at.N_LOOPS]
+            + pools
+        )
         length += self.ring * (header[at.EPOCH_SIZE] + len(program.strands) + units)
         widest = max([1, *(max([1, *strand.units]) for strand in program.strands)])
         header[at.PICTURE] = space.room(length)

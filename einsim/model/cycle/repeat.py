@@ -37,9 +37,12 @@ def take_picture(M: Memory, number: int, level: int, cycle: int) -> int:
         M[at + 1] = since(M, M[resource + READY], cycle)
         M[at + 2] = M[resource + STRAND]
         at += 3
-    M[at] = max(0, M[CHANNEL] - cycle * M[CHANNEL_UNIT])
-    M[at + 1] = M[FRONT] - number
-    M[at + 2] = M[MADE_ALL]
+    for c in range(M[N_CHANNELS]):
+        M[at] = max(0, M[M[CHANNELS] + c * CHANNEL_SIZE + BOOKED] - cycle * M[CHANNEL_UNIT])
+        at += 1
+    M[at] = M[FRONT] - number
+    M[at + 1] = M[MADE_ALL]
+    M[at + 2] = M[KNOWN] - number if M[OLDEST_FROM] > cycle else NEVER
     at += 3
     here = M[M[EPOCHS] + (number & M[MASK]) * M[EPOCH_SIZE] + INDEX]
     for j in range(M[N_LOOPS]):
@@ -219,7 +222,7 @@ def skip(M: Memory, level: int, snapshot: int, number: int, cycle: int) -> None:
     M[M[NOW] + level] += times * iterations
     settle_loops(M, M[NOW], level)
     for j in range(level, M[N_LOOPS]):
-        for cell in (M[STARTS] + j, M[STARTS] + M[N_LOOPS] + j):
+        for cell in range(M[STARTS] + j, M[STARTS] + 2 * M[N_LOOPS], M[N_LOOPS]):
             if M[cell] >= 0:
                 M[cell] += epochs
     for place in range(M[MASK] + 1):
@@ -229,9 +232,11 @@ def skip(M: Memory, level: int, snapshot: int, number: int, cycle: int) -> None:
     M[FRONT] += epochs
     M[SKIPPED] += epochs
     M[OLDEST] += epochs
+    M[KNOWN] += epochs
     M[OLDEST_FROM] += cycles
-    M[CHANNEL] += cycles * M[CHANNEL_UNIT]
-    M[CHANNEL_CYCLE] += cycles
+    for c in range(M[N_CHANNELS]):
+        M[M[CHANNELS] + c * CHANNEL_SIZE + BOOKED] += cycles * M[CHANNEL_UNIT]
+        M[M[CHANNELS] + c * CHANNEL_SIZE + BOOKED_CYCLE] += cycles
     turn(M, M[EPOCHS], M[MASK] + 1, M[EPOCH_SIZE], epochs, 0)
     shift_strands(M, epochs, cycles, cycle)
     shift_pools(M, pools, times, cycles)

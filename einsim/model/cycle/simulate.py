@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einsim.errors import InfeasibleError
-from einsim.model.compiled import compiled
 from einsim.model.cycle import kernel, layout, repeat, strands, walk
 from einsim.model.cycle import layout as at
 from einsim.model.cycle.lowering import CHANNEL_UNIT, PICTURES, Lowered, lower_program
+from einsim.model.cycle.native import native
 from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Program
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.architecture import Architecture
 from einsim.spec.expressions import Number
 
 KERNELS: Final = (layout, walk, strands, repeat, kernel)
+ENTRIES: Final = ("begin", "run")
 FEW_PICTURES: Final = 1 << 16
 """Numbers that pictures may take in an interpreted run, whose memory is a list."""
 CHUNK: Final = 1 << 24
@@ -30,9 +31,9 @@ class Run:
     """What one program did, in cycles.
 
     `busy` and `stalls` (by cause) of arrays add up to `cycles`; `channel_busy` is the time that the outermost memory
-    moved data. `instances` of every strand by its kind; `high_water`: most words in each memory at one time;
-    `issued` slots were issued, in `simulated` issues one by one and the rest by repetition; `log`: the first
-    issues (strand, epoch, unit, slot, cycle, slots).
+    moved data (of two channels the sum). `instances` of every strand by its kind; `high_water`: most words in each
+    memory at one time; `issued` slots were issued, in `simulated` issues one by one and the rest by repetition;
+    `log`: the first issues (strand, epoch, unit, slot, cycle, slots).
     """
 
     program: Program
@@ -75,7 +76,7 @@ def simulate(
     """
     pictures = FEW_PICTURES if interpreted else PICTURES
     lowered = lower_program(program, machine, timing, skip=skip, log=log, pictures=pictures)
-    run: Any = kernel if interpreted else compiled(KERNELS)
+    run: Any = kernel if interpreted else native(KERNELS, ENTRIES)
     memory: Any = lowered.memory.tolist() if interpreted else lowered.memory
     run.begin(memory)
     left = most if most is not None else at.NEVER
@@ -123,7 +124,8 @@ def _result(lowered: Lowered, program: Program, machine: Architecture, timing: T
         counts = int(memory[record + at.COUNTS])
         instances[number] = tuple(int(n) for n in memory[counts : counts + len(strand.slots)])
         if memory[record + at.ENDED] > at.LONG_AGO:
-            after = strand.tail + timing.skew(machine.arrays[strand.resource]) if strand.computes else 0
+            array = machine.arrays.get(strand.resource)
+            after = 0 if array is None else timing.control(machine) + timing.skew(array) + strand.tail
             cycles = max(cycles, int(memory[record + at.ENDED]) + after)
     busy, stalls, channel = {}, {}, 0
     for r, name in enumerate(program.resources):

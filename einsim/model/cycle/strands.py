@@ -25,11 +25,16 @@ def oldest(M: Memory) -> int:
 
 
 def catch_up(M: Memory, cycle: int) -> bool:
-    """Sees whether the strand farthest behind has moved on, and brings those beyond the rings to their instances."""
+    """Sees whether the strand farthest behind has moved on in a cycle, and brings those beyond the rings on.
+
+    Others know of it a cycle later.
+    """
     moved = False
     while oldest(M) > M[OLDEST]:
+        if M[OLDEST_FROM] <= cycle:
+            M[KNOWN] = M[OLDEST]
+            M[OLDEST_FROM] = cycle + 1
         M[OLDEST] = oldest(M)
-        M[OLDEST_FROM] = cycle
         moved = True
         for s in range(M[N_STRANDS]):
             strand = M[STRANDS] + s * STRAND_SIZE
@@ -139,7 +144,7 @@ def room_for(M: Memory, strand: int) -> int:
     first = M[strand + K] - M[AHEAD] + 1
     if first > M[OLDEST]:
         return NEVER
-    ready = M[OLDEST_FROM] if first > 0 else LONG_AGO
+    ready = M[OLDEST_FROM] if first > M[KNOWN] else LONG_AGO
     bits = M[M[EPOCHS] + (M[strand + K] & M[MASK]) * M[EPOCH_SIZE] + BITS]
     for cell in range(M[strand + OPENING], M[strand + OPENING_END]):
         pool = M[cell]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,6 +38,17 @@ class Built:
     timing: Timing
 
 
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A program with what it was made from: `running` loops of each Einsum, `moves` are its transfers by strand."""
+
+    program: Program
+    shortfalls: tuple[Shortfall, ...]
+    group: Group
+    running: dict[str, tuple[Loop, ...]]
+    moves: tuple[tuple[int, Transfer], ...]
+
+
 class _Sources(NamedTuple):
     design: Design
     schedule: Schedule
@@ -51,17 +62,24 @@ def build(design: Design, schedule: Schedule, timing: Timing, *, mapped: bool = 
 
     Raises SpecError where the order that a mapping's phases state cannot be kept.
     """
+    made = list(assemble(design, schedule, timing, mapped=mapped))
+    shortfalls = tuple(short for each in made for short in each.shortfalls)
+    return Built(tuple(each.program for each in made), shortfalls, reduced_timing(design, schedule, timing))
+
+
+def reduced_timing(design: Design, schedule: Schedule, timing: Timing) -> Timing:
+    """The timing with hops as slow as what the schedule's arrays add up along their axes with."""
+    return timing.with_reductions(design.architecture, _reducing(design, schedule, timing))
+
+
+def assemble(design: Design, schedule: Schedule, timing: Timing, *, mapped: bool = True) -> Iterator[Assembly]:
+    """The programs of `build`, each with its parts."""
     flow = flow_of(design) if mapped else NO_FLOW
     einsums = {einsum.name: einsum for einsum in schedule.einsums}
     live = Liveness(design, einsums, environment(design, {})) if mapped else None
-    timing = timing.with_reductions(design.architecture, _reducing(design, schedule, timing))
-    sources = _Sources(design, schedule, flow, live, timing)
-    programs, shortfalls = [], []
+    sources = _Sources(design, schedule, flow, live, reduced_timing(design, schedule, timing))
     for name, names in _groups(schedule, flow):
-        program, short = _program(sources, name, [einsums[each] for each in names])
-        programs.append(program)
-        shortfalls += short
-    return Built(tuple(programs), tuple(shortfalls), timing)
+        yield _assembly(sources, name, [einsums[each] for each in names])
 
 
 def _reducing(design: Design, schedule: Schedule, timing: Timing) -> dict[str, int]:
@@ -88,10 +106,11 @@ def _groups(schedule: Schedule, flow: Flow) -> list[tuple[str, list[str]]]:
     return [(names[0] if len(names) == 1 else f"{names[0]}..{names[-1]}", names) for names in lists if names]
 
 
-def _program(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) -> tuple[Program, list[Shortfall]]:
+def _assembly(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) -> Assembly:
     design, schedule, timing = sources.design, sources.schedule, sources.timing
     paths = _paths(sources, einsums)
-    group = cut_into_epochs(einsums, paths, {rank: int(size) for rank, size in schedule.sizes.items()})
+    sizes = {rank: int(size) for rank, size in schedule.sizes.items()}
+    group = cut_into_epochs(einsums, paths, sizes, design.architecture.outermost)
     computing = []
     for body in group.bodies:
         whole = design.cascade.einsum(body.einsum.name)
@@ -129,7 +148,7 @@ def _program(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) ->
         recurrence_bound=order.recurrence_bound,
     )
     check_order(program)
-    return program, order.shortfalls
+    return Assembly(program, tuple(order.shortfalls), group, paths.running, tuple(numbered))
 
 
 def _filters(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Filters:

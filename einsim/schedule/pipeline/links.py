@@ -11,7 +11,7 @@ from einsim.schedule.flow import Bar, Flow, Stay, Touch
 from einsim.schedule.fusion import is_barred
 from einsim.schedule.nest import AccessPlan, Loop
 from einsim.schedule.pipeline.program import LOAD, STORE, Cause, Link, Strand
-from einsim.schedule.pipeline.routes import leave, shifted, travel
+from einsim.schedule.pipeline.routes import behind, leave, shifted, travel
 from einsim.schedule.pipeline.strands import Body, Group, grains, steps_of, unit_loops
 from einsim.schedule.pipeline.timing import Timing
 from einsim.schedule.pipeline.transfers import Transfer
@@ -147,10 +147,23 @@ class Linker:
                     yield Link(owner, at, shares, 1, 0, Cause.FULL, room=room, tensor=transfer.access.tensor)
                 continue
             body = self.group.body(strand.einsum)
-            way = leave(self.machine, self.timing, body)
+            way = self.timing.control(self.machine) + leave(self.machine, self.timing, body)
+            way += behind(self.machine, self.timing, body, transfer.access)
             yield Link(owner, at, shares, self.strands[owner].tail + way, way, tensor=transfer.access.tensor)
             if transfer.tile.streams or transfer.level == body.einsum.registers:
-                yield Link(at, owner, shares, 0, 0, Cause.FULL, room=2, tensor=transfer.access.tensor)
+                room = self.leaving(body, transfer.access, way)
+                yield Link(at, owner, shares, 0, 0, Cause.FULL, room=room, tensor=transfer.access.tensor)
+
+    def leaving(self, body: Body, access: AccessPlan, way: int) -> int:
+        """Units of a result that are under way at a time: one in the making, one going out, and those in between.
+
+        Those are as many as are made while one travels: how far it is to the outermost memory costs time once.
+        """
+        strand, array = self.strands[self.index[body.einsum.name]], self.machine.arrays[body.einsum.array]
+        each = max(strand.slots) // max(1, *strand.units)
+        if shifted(body, [access]):
+            each = max(each, self.timing.across(array, "rows"))
+        return 2 + way // max(1, each)
 
     def detours(self, transfers: Sequence[tuple[int, Transfer]]) -> Iterator[Link]:
         """Values that go out to the outermost memory and come back in the same epoch: how long that takes at least.

@@ -17,7 +17,7 @@ from einsim.schedule.pipeline.filters import Filters
 from einsim.spec.expressions import Number
 
 LOAD, STORE = "load", "store"
-"""The resources that move data between the outermost memory and the chip; they share its channel."""
+"""The resources that move data between the outermost memory and the chip, over one channel or one each."""
 
 
 class When(IntEnum):

@@ -50,6 +50,13 @@ def leave(machine: Architecture, timing: Timing, source: Body) -> int:
     return ceil(log2(origin.axes["lanes"])) * slowest
 
 
+def behind(machine: Architecture, timing: Timing, source: Body, access: AccessPlan) -> int:
+    """Cycles by which the last lane, or column, that a result lies along is behind the first one."""
+    array = machine.arrays[source.einsum.array]
+    across = laid_along(source.einsum, access) & {"columns", "lanes"}
+    return sum((array.axes[axis] - 1) * timing.hop(array) for axis in across)
+
+
 def fill(machine: Architecture, timing: Timing, reader: Body, access: AccessPlan) -> int:
     """Cycles to shift a tile that lies along both axes of the 2D array into it."""
     array = machine.arrays[reader.einsum.array]

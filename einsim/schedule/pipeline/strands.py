@@ -65,7 +65,7 @@ class Paths:
         return min(common, len(self.running[one]), len(self.running[other]))
 
 
-def cut_into_epochs(einsums: Sequence[EinsumSchedule], paths: Paths, sizes: Extents) -> Group:
+def cut_into_epochs(einsums: Sequence[EinsumSchedule], paths: Paths, sizes: Extents, outermost: str) -> Group:
     """Chooses the loops of the epochs, and what is left of every Einsum.
 
     From the outermost loop inwards, those loops that more than half of the Einsums share and, of a group that uses
@@ -81,7 +81,7 @@ def cut_into_epochs(einsums: Sequence[EinsumSchedule], paths: Paths, sizes: Exte
             if len(paths.running[name]) > depth:
                 children.setdefault(paths.turns[name][depth], []).append(name)
         most = max(children.values(), key=len, default=[])
-        if not most or not _worthwhile(most, by_name, paths, depth + 1, sizes):
+        if not most or not _worthwhile(most, by_name, paths, depth + 1, sizes, outermost):
             break
         chosen.append(paths.running[most[0]][depth])
         inside = most
@@ -93,11 +93,15 @@ def cut_into_epochs(einsums: Sequence[EinsumSchedule], paths: Paths, sizes: Exte
     return Group(epochs, tuple(bodies), shared)
 
 
-def _worthwhile(names: list[str], einsums: dict[str, EinsumSchedule], paths: Paths, depth: int, sizes: Extents) -> bool:
+def _worthwhile(
+    names: list[str], einsums: dict[str, EinsumSchedule], paths: Paths, depth: int, sizes: Extents, outermost: str
+) -> bool:
     if 2 * len(names) <= len(einsums):
         return False
     if len({each.array for each in einsums.values()}) > 1:
         return {einsums[name].array for name in names} == {each.array for each in einsums.values()}
+    if paths.running[names[0]][depth - 1].level == outermost:
+        return True
     left = 0
     for name in names:
         outer = paths.running[name][:depth]

@@ -50,6 +50,10 @@ class Timing:
             return 0
         return self.across(array, "rows") if array.return_cycles is None else array.return_cycles
 
+    def control(self, machine: Architecture) -> int:
+        """Cycles from the decision to issue an operation until it is in the first processing element."""
+        return machine.control_cycles if self.travel else 0
+
     def skew(self, array: Array) -> int:
         """Cycles by which the last processing element runs behind the first."""
         return sum(extent - 1 for extent in array.axes.values()) * self.hop(array)

@@ -23,6 +23,7 @@ def random_machine(random: Random) -> Architecture:
     made = machine(["dram", "buffer"])
     made["memories"]["dram"]["bandwidth_bytes_per_s"] = random.choice([10**8, 10**9, 10**10])
     made["memories"]["dram"]["latency_cycles"] = random.choice([0, 0, 3, 40])
+    made["memories"]["dram"]["duplex"] = random.random() < 0.3
     for ports in ("read_ports", "write_ports"):
         if random.random() < 0.5:
             made["memories"]["buffer"][ports] = random.randint(2, 3)

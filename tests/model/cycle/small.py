@@ -39,6 +39,7 @@ def random_changes(random: Random, configuration: str) -> list[str]:
     perhaps = [
         f"arch.memories.dram.latency_cycles={random.randint(0, 30)}",
         f"arch.memories.dram.bandwidth_bytes_per_s={random.choice([1, 5, 20])} GiB",
+        "arch.memories.dram.duplex=true",
         f"arch.memories.buffer.latency_cycles={random.randint(0, 6)}",
         f"arch.memories.buffer.prefetch_tiles={random.randint(0, 2)}",
         f"arch.array2d.operations.mac.latency={random.randint(1, 6)}",
