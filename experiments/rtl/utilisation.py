@@ -83,7 +83,7 @@ def main() -> int:
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown."""
     lines = [
-        "| configuration | array | E = F | M | cycles in RTL | cycle model | 2D busy in RTL | closed form | 1D in RTL |",
+        "| configuration | array | E = F | M | cycles, RTL | cycle model | 2D busy, RTL | closed form | 1D, RTL |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in sorted(rows, key=lambda row: (row["configuration"], row["array"], row["E"], row["M"])):

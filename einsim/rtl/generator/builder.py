@@ -11,7 +11,7 @@ from einsim.cascade import Einsum, Junction, Negate, Number, reduced_ranks, spli
 from einsim.errors import InfeasibleError, SpecError
 from einsim.rtl.formats import BF16, FP32, Integer, NumberFormat
 from einsim.rtl.generator.checks import cannot, check_machine
-from einsim.rtl.generator.hardware import Duty, Hardware, Place, Source, Store, Use
+from einsim.rtl.generator.hardware import Duty, Hardware, Place, Source, Store, Use, settled
 from einsim.rtl.generator.units import floating
 from einsim.rtl.generator.work import Kind, Work, work_of
 from einsim.rtl.unpacked import encode
