@@ -15,7 +15,7 @@ from einsim.cosim.campaign import campaign_record, run_campaign
 from einsim.cosim.subject import Subject, load_subject
 from einsim.errors import Location, SpecError
 from einsim.report.hardware import campaign_report, generated_record, generated_report
-from einsim.rtl import verilator
+from einsim.rtl.builds import write_modules
 from einsim.rtl.formats import FP32, INT32, Integer, named
 from einsim.spec.overrides import parse_override
 from einsim.spec.workload import parse_shape
@@ -44,7 +44,7 @@ def generate(
     subject = _subject(configuration, shape, arch, set_, operand)
     if out.exists() and not out.is_dir():
         raise SpecError(f"{str(out)!r} is no folder", at=Location("--out"), remedy="name a folder")
-    files = [out / name for name in verilator.write_modules(subject.generated.modules, out)]
+    files = [out / name for name in write_modules(subject.generated.modules, out)]
     record = generated_record(subject.generated, files)
     if json:
         print_json(record)
