@@ -53,6 +53,11 @@ def metrics(design: Design, evaluation: Evaluation) -> Record:
     }
 
 
+def counted_dense(design: Design) -> list[str]:
+    """Einsums of which the closed form counts whole iteration spaces, although filters leave points out."""
+    return [einsum.name for einsum in design.cascade.einsums if einsum.when is not None]
+
+
 def to_record(design: Design, evaluation: Evaluation) -> Record:
     """One design's result. An infeasible one has its reason and no numbers."""
     feasible = bool(evaluation.feasible)
@@ -68,6 +73,7 @@ def to_record(design: Design, evaluation: Evaluation) -> Record:
         "accounting": str(design.accounting),
         "choices": dict(design.choices),
         "assumed": {tensor: list(levels) for tensor, levels in design.mapping.assumed.items()},
+        "counted_dense": counted_dense(design),
         "feasible": feasible,
         "reason": reason(evaluation.schedule.shortfalls),
         **{name: numbers[name] if feasible else None for name in METRICS},

@@ -40,9 +40,10 @@ def _headline(record: Record) -> RenderableType:
     if record["feasible"]:
         shares = ((("2D"), record["util_2d"]), (("1D"), record["util_1d"]))
         closed = record["cycles_closed_form"]
+        dense = "; it counts points that `when` leaves out" if record["counted_dense"] else ""
         rows = [
             ("cycles", f"{record['cycles']:,} ({show_si(record['latency_s'], 's')})"),
-            ("closed form", f"{closed:,.0f} ({(record['cycles'] / closed - 1) * 100:+.3g} % in the simulation)"),
+            ("closed form", f"{closed:,.0f} ({(record['cycles'] / closed - 1) * 100:+.3g} % in the simulation{dense})"),
             ("utilisation", ", ".join(f"{name} array {share:.1%}" for name, share in shares if share is not None)),
             ("off-chip traffic", show_bytes(record["traffic_bytes"])),
             *((f"most in {level}", _held(record, level)) for level in record["high_water"]),

@@ -79,12 +79,23 @@ def _headline(record: Record) -> RenderableType:
                 ("assumed", f"{tensor} stays in {', '.join(levels)}, whether it fits or not")
                 for tensor, levels in record["assumed"].items()
             ),
+            *_dense(record),
         ]
         grid = Table.grid(padding=(0, 2))
         for name, value in rows:
             grid.add_row(Text(name, style="dim"), value)
         return Group(*lines, grid)
     return Group(*lines)
+
+
+def _dense(record: Record) -> list[tuple[str, str]]:
+    """That filters are not counted, where there are any."""
+    if not record["counted_dense"]:
+        return []
+    names = ", ".join(record["counted_dense"])
+    return [
+        ("counted dense", f"{names}: points that `when` leaves out are counted; `einsim simulate` skips such tiles")
+    ]
 
 
 def _held(record: Record, level: str) -> str:

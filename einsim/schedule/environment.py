@@ -74,6 +74,7 @@ def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]
             if name not in needed:
                 raise SpecError(f"nothing has a size {name!r}", at=design.workload.at, remedy=suggest(name, needed))
     sizes = {name: given[name] for name in needed}
+    _add_alike(design, sizes)
     for name, text in design.mapping.sizes.items():
         at = document.locate(("sizes", name))
         if name in sizes_of_workload(design):
@@ -88,6 +89,24 @@ def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]
     for split in design.cascade.splits:
         sizes[size_of(split.outer)] = ceil_div(sizes[size_of(split.rank)], sizes[split.size])
     return sizes
+
+
+def _add_alike(design: Design, sizes: dict[str, Number]) -> None:
+    """Adds the sizes of ranks that walk the elements of others; raises SpecError where a size follows otherwise."""
+    ranks = {rank.name: rank for rank in design.cascade.ranks}
+    for rank in ranks.values():
+        if rank.size is not None:
+            raise SpecError(
+                f"rank {rank.name!r} has a size of its own ({rank.size}), which mapping files do not compute",
+                at=design.mapping_document.locate(("cascade",)),
+                remedy="use `einsim map`, or a cascade whose inputs bring all ranks along",
+            )
+        first = rank
+        while first.like is not None and first.like in ranks:
+            first = ranks[first.like]
+        whole = size_of(first.like or first.name)
+        if rank.like is not None and whole in sizes:
+            sizes[size_of(rank.name)] = sizes[whole]
 
 
 def positive(value: Number, text: str, at: Location) -> Number:

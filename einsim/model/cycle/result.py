@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from einsim.model.cycle.evaluation import Simulation
 from einsim.model.cycle.simulate import Run
-from einsim.model.result import Record, plain, reason
+from einsim.model.result import Record, counted_dense, plain, reason
 
 CYCLE_METRICS = ("cycles", "latency_s", "util_2d", "util_1d", "traffic_bytes", "cycles_closed_form")
 """Numbers of every simulation, in the order of tables."""
@@ -27,6 +27,7 @@ def simulation_record(simulation: Simulation) -> Record:
             "travel": simulation.timing.travel, "latency": simulation.timing.latency,
             "memory": simulation.timing.memory, "stalls": simulation.timing.stalls,
         },
+        "counted_dense": counted_dense(simulation.design),
         "feasible": feasible,
         "reason": simulation.stuck or reason(simulation.shortfalls),
         **cycle_metrics(simulation),
