@@ -96,9 +96,9 @@ def compare(subject: Subject, watched: Watched, given: Stimulus, seed: int) -> C
     bits, wrong, where = _bits(subject, given, out)
     steady = given.valid.all() and given.ready.all()
     beats = {LOAD: host.durations(LOAD), STORE: host.durations(STORE)}
-    # Of a square array, the channel's bandwidth says the same: a run for the compiled simulator.
-    square = steady and subject.hardware.rows == subject.hardware.columns
-    durations = None if square else beats if steady else {name: measured(watched, name) for name in beats}
+    # Where rows are as wide as the stream, the channel's bandwidth says the same: a run for the compiled simulator.
+    durations = beats if steady else {name: measured(watched, name) for name in beats}
+    durations = None if steady and _wide(subject.hardware) else durations
     machine = subject.hardware.design.architecture
     program = resized(subject.hardware.assembly, subject.sizes)
     foretold = foretell(program, machine, subject.timing, durations)
@@ -109,6 +109,12 @@ def compare(subject: Subject, watched: Watched, given: Stimulus, seed: int) -> C
         seed, dict(subject.sizes), bits, wrong, watched.cycles, foretold.cycles, compared, missed,
         use[hardware.grid], use.get(hardware.lanes or "", 0.0), where or first,
     )  # fmt: skip
+
+
+def _wide(hardware: Hardware) -> bool:
+    """Whether every beat of the streams is full."""
+    moving = [duty for duty in hardware.duties if not duty.strand.computes]
+    return all(max(d.strand.moved) == d.beats * hardware.beat * max(d.strand.units) for d in moving)
 
 
 def _bits(subject: Subject, given: Stimulus, out: Mapping[str, Patterns]) -> tuple[int, int, str | None]:

@@ -12,6 +12,7 @@ from einsim.model.closed_form import evaluate
 from einsim.model.cycle.lowering import most_ahead
 from einsim.rtl.formats import BF16, FP32, INT32, Integer, NumberFormat
 from einsim.rtl.generator.builder import hardware_of
+from einsim.rtl.generator.checks import cannot
 from einsim.rtl.generator.hardware import Hardware
 from einsim.rtl.generator.top import Generated, generate
 from einsim.schedule.environment import environment, needed_sizes
@@ -69,6 +70,9 @@ def load_subject(
     if accumulator is None:
         accumulator = INT32 if isinstance(operand, Integer) else FP32
     hardware = built(design, operand, accumulator)
+    walked = {size_of(loop.rank) for loop in hardware.program.epochs.loops}
+    if lengths - walked:
+        raise cannot(f"runs of any {', '.join(sorted(lengths - walked))}: no loop of an epoch walks it")
     ranks = hardware.program.epochs.sizes
     sizes = {**ranks, **{name.lower(): size for name, size in given.items() if name.lower() in ranks}}
     symbols = {name: value for name, value in environment(design, {}).items() if isinstance(value, int)}

@@ -108,6 +108,12 @@ def test_the_array_is_busy_as_long_as_tiles_arrive(builds):
     ("mapping.einsums.Z.keep.Z=[dram, buffer, registers2d]", "straight from registers"),
     ("arch.dram.duplex=false", "share a channel"),
     ("arch.array2d.mac.latency=2", "more than one cycle"),
+    ("mapping.einsums.Z.keep.A=[dram, registers2d]", "does not stay in the buffer"),
+    ("mapping.nests.grid.loops={dram: [m1, n1, k]}", "tile after tile"),
+    ("mapping.nests.grid.loops={dram: [k, m1, n1]}", "come back"),
+    ("mapping.nests.grid.loops={dram: [m1], buffer: [n1, k]}", "one result of every element"),
+    ("mapping.partition.k={k1: 4, k0: 1}", "runs of any K"),
+    ("mapping.tiles.M0=16", "16 of m along 8 rows"),
 ])  # fmt: skip
 def test_what_cannot_be_built_is_said(change, message):
     with pytest.raises(SpecError, match=message) as caught:

@@ -239,6 +239,8 @@ class _Builder:
         if counted and (not loops or loops[0][1] != units):
             raise cannot(f"{name}: {strand.slots} slots in {strand.units} units")
         own = loops[1:] if counted else loops
+        if varying := {loop.rank for loop in self.program.epochs.loops} & {loop.rank for loop, _ in own}:
+            raise cannot(f"{name}: so many slots an epoch as a run has of {', '.join(sorted(varying))}")
         slots = prod(trips for _, trips in own) * work.slots
         sources, kept = [], []
         for position, (access, where, label, over) in enumerate(plans[name]):
@@ -286,11 +288,12 @@ class _Builder:
         if counted:
             raise cannot(f"{access.label} of {body.einsum.name}, whose steps depend on the run's sizes")
         if where in {"west", "north"}:
-            pool = next(pool for pool in self.program.pools if pool.closer == n and pool.tensor == access.tensor)
+            pool = next((p for p in self.program.pools if p.closer == n and p.tensor == access.tensor), None)
+            if pool is None:
+                raise cannot(f"{access.label} of {body.einsum.name}, which does not stay in the buffer")
             extent = self.design.architecture.arrays[body.einsum.array].axes["rows" if where == "west" else "columns"]
-            spare = max(
-                0, -(-(extent - 1) // words) - 1
-            )  # a tile's last rows may still be read when the next one comes
+            # A tile's last rows may still be read when the next one comes.
+            spare = max(0, -(-(extent - 1) // words) - 1)
             store = self.store(Place(where), label, tensor, words * (pool.limit + spare), words)
             load = next(t for _, t in self.assembly.moves if (t.strand.einsum, t.access.label) == (
                 body.einsum.name, access.label))  # fmt: skip

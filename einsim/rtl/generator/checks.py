@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from einsim.errors import SpecError
 from einsim.rtl.generator.hardware import CONTROL
 from einsim.schedule.pipeline.build import Assembly
 from einsim.schedule.pipeline.program import When
+from einsim.schedule.pipeline.strands import Body
+from einsim.spec.architecture import Memory
 from einsim.spec.configuration import Design
 
 
@@ -29,14 +33,37 @@ def check_machine(design: Design, assembly: Assembly) -> None:
         raise cannot(f"control_cycles {machine.control_cycles} instead of {CONTROL}")
     if len(machine.memories) != 2:
         raise cannot(f"{len(machine.memories)} memories instead of one buffer behind the outermost memory")
+    buffer = list(machine.memories)[1]
+    _check_buffer(buffer, machine.memories[buffer])
     for array in machine.arrays.values():
         if array.is_grid and array.hop_cycles != 1:
             raise cannot(f"hop_cycles {array.hop_cycles} instead of 1")
+        if array.return_cycles == 0:
+            raise cannot("return_cycles 0: what lanes hand to the 2D array takes a cycle at least")
         done = {name for body in assembly.group.bodies if machine.arrays[body.einsum.array] is array
                 for name, _ in body.einsum.operations}  # fmt: skip
         slow = [name for name in sorted(done) if array.operations[name].result_cycles != 1]
         if slow:
             raise cannot(f"{slow[0]} with more than one cycle (its result is there in the next cycle)")
+    for body in assembly.group.bodies:
+        _check_space(body, machine.arrays[body.einsum.array].axes, assembly)
     for strand in assembly.program.strands:
         if strand.when.kind is When.RETURNS:
             raise cannot(f"partial results that come back ({strand.name})")
+
+
+def _check_buffer(name: str, buffer: Memory) -> None:
+    """Parts of the buffer stand at every row, column and lane: none waits for a port, none is read as it is written."""
+    if buffer.read_ports is not None or buffer.write_ports is not None:
+        raise cannot(f"{name} with a number of ports: its parts have one each (leave read_ports and write_ports out)")
+    if not buffer.latency_cycles:
+        raise cannot(f"{name} with latency_cycles 0: a word is there in the cycle after it was written")
+
+
+def _check_space(body: Body, axes: Mapping[str, int], assembly: Assembly) -> None:
+    """Every element has one point at a time of whatever is laid out along its axes."""
+    left = dict(assembly.program.epochs.kinds(body.depth)[0])
+    for loop in body.loops:
+        if loop.axis is not None and -(-left[loop.rank] // int(loop.tile)) > axes[loop.axis]:
+            raise cannot(f"{body.einsum.name}: {left[loop.rank]} of {loop.rank} along {axes[loop.axis]} {loop.axis}")
+        left[loop.rank] = min(left[loop.rank], int(loop.tile))

@@ -163,7 +163,7 @@ class Linker:
         each = max(strand.slots) // max(1, *strand.units)
         if shifted(body, [access]):
             each = max(each, self.timing.across(array, "rows"))
-        return 2 + way // max(1, each)
+        return 2 + ceil(way / max(1, each))
 
     def detours(self, transfers: Sequence[tuple[int, Transfer]]) -> Iterator[Link]:
         """Values that go out to the outermost memory and come back in the same epoch: how long that takes at least.

@@ -95,6 +95,9 @@ class Ordering:
             if link.source in number and link.reader in number and link.room is None:
                 distance = link.back if link.over is None else self.distance(link.over)
                 found.append(Need(number[link.source], number[link.reader], max(link.shares), link.delay, distance))
+                if link.over is not None and distance > 1:
+                    # In a partial tile it may be the epoch before: later, if not as late as would keep it from waiting.
+                    found.append(Need(number[link.source], number[link.reader], max(link.shares), 1, 1))
         return found + self.undisturbed(number)
 
     def undisturbed(self, number: dict[int, int]) -> list[Need]:
@@ -108,7 +111,7 @@ class Ordering:
         return list(dict.fromkeys(found))
 
     def distance(self, loop: int) -> int:
-        """The fewest epochs from one iteration of a loop to the next."""
+        """Epochs from one iteration of a loop to the next, in whole tiles."""
         return int(np.prod(self.linker.group.epochs.trips[loop + 1 :], dtype=object)) if not self.filtered else 1
 
     @property
