@@ -15,7 +15,7 @@ from einsim.cosim.campaign import campaign_record, run_campaign, watch
 from einsim.cosim.subject import Subject, load_subject
 from einsim.errors import Location, SpecError
 from einsim.report.hardware import campaign_report, generated_record, generated_report
-from einsim.rtl import verilator
+from einsim.rtl.builds import write_modules
 from einsim.rtl.formats import FP32, INT32, Integer, named
 from einsim.spec.overrides import parse_override
 from einsim.spec.workload import parse_shape
@@ -46,7 +46,7 @@ def generate(
     if out.exists() and not out.is_dir():
         raise SpecError(f"{str(out)!r} is no folder", at=Location("--out"), remedy="name a folder")
     check_picture(diagram, "--diagram")
-    files = [out / name for name in verilator.write_modules(subject.generated.modules, out)]
+    files = [out / name for name in write_modules(subject.generated.modules, out)]
     if diagram is not None:
         from einsim.report import diagram as diagrams  # noqa: PLC0415 - matplotlib takes long to import
         from einsim.report.drawing import save_as  # noqa: PLC0415 - likewise

@@ -7,7 +7,6 @@ spares most of every build but the first, which is Verilator's own runtime.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib
 import importlib.util
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from einsim.errors import ToolError
+from einsim.rtl.builds import locked, telling, write_modules
 from einsim.rtl.verilog import Module
 
 _MAKEFLAGS: Final = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable} OPT_FAST=-O1 OPT_GLOBAL=-O0"
@@ -105,7 +105,7 @@ def build_library(modules: Sequence[Module], loop: str, folder: Path) -> Path:
     top = modules[-1].name
     folder = _folder_of(modules, loop, folder)
     library = folder / f"{top}.so"
-    with _locked(folder):
+    with locked(folder):
         if library.exists():
             return library
         tools = find_tools()
@@ -139,7 +139,7 @@ def build_bench(modules: Sequence[Module], folder: Path) -> Path:
     """
     top = modules[-1].name
     folder = _folder_of(modules, "cocotb", folder)
-    with _locked(folder):
+    with locked(folder):
         if (folder / "built").exists():
             return folder
         tools = find_tools()
@@ -209,25 +209,6 @@ def _variables(changed: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds a folder that is made if need be; another process waits."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def write_modules(modules: Iterable[Module], folder: Path) -> list[str]:
-    """Writes each module into a file of its own; the files' names, in the modules' order."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for part in modules:
-        (folder / f"{part.name}.sv").write_text(part.source)
-        files.append(f"{part.name}.sv")
-    return files
-
-
 def _verilator(tools: Tools) -> list[str]:
     return ["perl", str(tools.verilator), "--quiet-stats"]
 
@@ -247,9 +228,3 @@ def _run(tools: Tools, command: Sequence[str], folder: Path) -> subprocess.Compl
 def _check(done: subprocess.CompletedProcess[str], trouble: str) -> None:
     if done.returncode != 0:
         raise ToolError(f"{trouble}: {telling(done.stdout) or f'exit code {done.returncode}'}")
-
-
-def telling(printed: str) -> str:
-    """The one line that tells why a program failed: the first that has an error in it, or the last."""
-    lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")

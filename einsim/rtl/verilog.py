@@ -104,7 +104,7 @@ module %name #(
       wire unused = &{1'b0, clk, enable};
       assign q = d;
     end else begin : g_registers
-      logic [LATENCY-1:0][WIDTH-1:0] stages;
+      logic [WIDTH-1:0] stages[LATENCY];
       always_ff @(posedge clk)
         if (enable) begin
           stages[0] <= d;

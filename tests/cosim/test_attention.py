@@ -9,6 +9,7 @@ from einsim.cosim.compare import compare, run_once, stimulus
 from einsim.cosim.subject import load_subject
 from einsim.errors import SpecError
 from einsim.rtl import verilator
+from einsim.rtl.builds import write_modules
 from einsim.rtl.formats import BF16, FP16
 from einsim.rtl.generator.simulation import Simulation
 from einsim.spec.overrides import parse_override
@@ -60,7 +61,7 @@ def test_every_bit_and_every_cycle(name, builds):
 def test_linters_have_nothing_to_say(name, tmp_path):
     generated = subject_of(name, 16, 16).generated
     assert verilator.lint(generated.modules, generated.name, tmp_path / "verilator") == ""
-    verilator.write_modules(generated.modules, tmp_path / "pyslang")
+    write_modules(generated.modules, tmp_path / "pyslang")
     assert in_another_process(PYSLANG, str(tmp_path / "pyslang")) == [generated.name]
 
 

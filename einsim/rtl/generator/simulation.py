@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from einsim.errors import InfeasibleError, SpecError
 from einsim.rtl import verilator
+from einsim.rtl.builds import telling
 from einsim.rtl.formats import Patterns
 from einsim.rtl.generator.job import FOLDER, Job, load_seen, save_job
 from einsim.rtl.generator.top import Generated
@@ -273,4 +274,4 @@ class CocotbSimulation:
 def _complaint(log: str) -> str:
     """Of all that a bench printed the error that ended it, not the line of its source that raised it."""
     found = re.search(r"^\s*\w+Error: .+", log, re.MULTILINE)
-    return found[0].strip() if found else verilator.telling(log)
+    return found[0].strip() if found else telling(log)

@@ -78,13 +78,11 @@ module %name #(
       wire unused = &{1'b0, clk, reset};
       assign q = d;
     end else begin : g_registers
-      logic [CLOCKS-1:0][WIDTH-1:0] stages;
-      always_ff @(posedge clk)
-        if (reset) stages <= '0;
-        else begin
-          stages[0] <= d;
-          for (int i = 1; i < CLOCKS; i++) stages[i] <= stages[i-1];
-        end
+      logic [WIDTH-1:0] stages[CLOCKS];
+      always_ff @(posedge clk) begin
+        stages[0] <= reset ? '0 : d;
+        for (int i = 1; i < CLOCKS; i++) stages[i] <= reset ? '0 : stages[i-1];
+      end
       assign q = stages[CLOCKS-1];
     end
   endgenerate
