@@ -40,12 +40,12 @@ def generate(
 ) -> int:
     """Generate SystemVerilog of a mapped design, a module a file.
 
-    Example: einsim rtl generate fusemax-small --shape E=16,F=16 -o build/fusemax
+    Example: einsim rtl generate fusemax-small --shape E=16,F=16 -o build/fusemax --diagram blocks.svg
     """
+    check_picture(diagram, "--diagram")
     subject = _subject(configuration, shape, arch, set_, operand)
     if out.exists() and not out.is_dir():
         raise SpecError(f"{str(out)!r} is no folder", at=Location("--out"), remedy="name a folder")
-    check_picture(diagram, "--diagram")
     files = [out / name for name in write_modules(subject.generated.modules, out)]
     if diagram is not None:
         from einsim.report import diagram as diagrams  # noqa: PLC0415 - matplotlib takes long to import
@@ -119,8 +119,13 @@ def _subject(configuration: str, shape: str | None, arch: str | None, set_: list
 
 
 def check_picture(path: Path | None, option: str) -> None:
-    """Raises SpecError where a picture has no folder to be written into, before anything else is done."""
-    if path is not None and not path.parent.is_dir():
+    """Raises SpecError where a picture cannot be written, before anything else is done."""
+    if path is None:
+        return
+    from einsim.report.drawing import format_of  # noqa: PLC0415 - matplotlib takes long to import
+
+    format_of(path, option)
+    if not path.parent.is_dir():
         raise SpecError(f"there is no folder {str(path.parent)!r}", at=Location(option), remedy="make it first")
 
 
