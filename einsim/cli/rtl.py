@@ -11,10 +11,11 @@ from cyclopts import App, Parameter
 
 from einsim.cli.common import ArchOption, JsonOption, SetOption, ShapeOption
 from einsim.cli.output import print_json, show_result
+from einsim.cosim.area import synthesised
 from einsim.cosim.campaign import campaign_record, run_campaign, watch
 from einsim.cosim.subject import Subject, load_subject
 from einsim.errors import Location, SpecError
-from einsim.report.hardware import campaign_report, generated_record, generated_report
+from einsim.report.hardware import campaign_report, generated_record, generated_report, synthesised_report
 from einsim.rtl.builds import write_modules
 from einsim.rtl.formats import FP32, INT32, Integer, named
 from einsim.spec.overrides import parse_override
@@ -104,6 +105,41 @@ def cosimulate(
     else:
         show_result(campaign_report(record))
     return 0 if record["equal"] else 1
+
+
+@app.command
+def area(
+    configuration: Configuration,
+    *,
+    shape: ShapeOption = None,
+    arch: ArchOption = None,
+    set_: SetOption = None,
+    operand: FormatOption = "bf16",
+    liberty: Annotated[
+        Path | None, Parameter(help="Standard cells, .lib or .lib.gz; else OSU 0.18 um")
+    ] = None,
+    clock: Annotated[float, Parameter(help="The clock's period, ns")] = 10.0,
+    rows: Annotated[
+        int | None, Parameter(help="Rows of the array to add up to; its own by default")
+    ] = None,
+    columns: Annotated[int | None, Parameter(help="Columns (and lanes) of that array")] = None,
+    build: Annotated[Path | None, Parameter(help="Folder for netlists; kept, so that the next run is quick")] = None,
+    json: JsonOption = False,
+) -> int:
+    """Synthesise generated hardware: areas module by module, and the critical paths of an element and a lane.
+
+    Example: einsim rtl area fusemax-small --rows 256 --columns 256
+    """
+    subject = _subject(configuration, shape, arch, set_, operand)
+    for option, value in (("--rows", rows), ("--columns", columns)):
+        if value is not None and value < 1:
+            raise SpecError(f"{value} is not positive", at=Location(option))
+    record = synthesised(subject, liberty, build or build_folder(), clock, rows, columns)
+    if json:
+        print_json(record)
+    else:
+        show_result(synthesised_report(record))
+    return 0
 
 
 def _subject(configuration: str, shape: str | None, arch: str | None, set_: list[str] | None, operand: str) -> Subject:

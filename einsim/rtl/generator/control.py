@@ -162,7 +162,7 @@ class ControlText:
                 f"    if (!s{n}_finished) some = 1'b1;",
             ]
         lines += ["  end", "  function automatic logic earlier(input logic [31:0] a, input logic [31:0] b);",
-                  "    return $signed(a - b) < 0;", "  endfunction"]  # fmt: skip
+                  "    earlier = $signed(a - b) < 0;", "  endfunction"]  # fmt: skip
         function, body = lines[-3:], lines[:-3]
         finished = " && ".join(f"s{text.duty.number}_finished" for text in self.texts)
         return "\n".join([*function, *body, f"  assign all_finished = {finished} && !load_busy && !store_busy;"])
