@@ -621,7 +621,7 @@ module fusemax_small_control (
 
   // The oldest epoch that a strand is still in.
   function automatic logic earlier(input logic [31:0] a, input logic [31:0] b);
-    return $signed(a - b) < 0;
+    earlier = $signed(a - b) < 0;
   endfunction
   logic some;
   always_comb begin
