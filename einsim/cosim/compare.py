@@ -77,8 +77,10 @@ def stimulus(subject: Subject, seed: int, *, pressure: bool) -> Stimulus:
     return Stimulus(inputs, *patterns)
 
 
-def run_once(subject: Subject, simulation: Simulation | CocotbSimulation, given: Stimulus) -> Watched:
-    """One run, in the C++ loop or under cocotb."""
+def run_once(
+    subject: Subject, simulation: Simulation | CocotbSimulation, given: Stimulus, *, streams: bool = False
+) -> Watched:
+    """One run, in the C++ loop (which can write down its `streams`) or under cocotb."""
     host = Host(subject.hardware, subject.sizes)
     beats, results = host.beats(given.inputs), sum(host.durations(STORE))
     most = 64 * (len(beats) + results) * max(subject.hardware.rows, 16) + 100_000
@@ -86,7 +88,7 @@ def run_once(subject: Subject, simulation: Simulation | CocotbSimulation, given:
         return simulation.run(subject.sizes, beats, results, valid=given.valid, ready=given.ready, most=most)
     issues = 4 * sum(duty.slots * max(duty.units, 1) for duty in subject.hardware.duties) * (len(host.epochs()) + 8)
     return simulation.run(subject.sizes, beats, results, valid=given.valid, ready=given.ready, most=most,
-                          most_events=issues)  # fmt: skip
+                          most_events=issues, streams=streams)  # fmt: skip
 
 
 def compare(subject: Subject, watched: Watched, given: Stimulus, seed: int) -> Comparison:
