@@ -42,7 +42,7 @@ def synthesised(
         "columns": columns,
         "area_um2": total,
         "blocks": {name: {"instances": count, "area_um2": whole.area(name), "flip_flops": whole.flip_flops(name)}
-                   for name, count in counts.items()},  # fmt: skip
+                   for name, count in counts.items()},
         "modules": parts,
         "timing": {name: _timing(subject, name, liberty, folder, clock_ns) for name in counts
                    if name.endswith(("element", "lane"))},

@@ -10,7 +10,7 @@ module fusemax_small_array (
   input  logic [8:0] north_control,
   input  logic [10:0] west_control,
   input  logic [5:0] below_control,
-  input  logic [35:0] lane_control,
+  input  logic [36:0] lane_control,
   input  logic BK_west_fill,
   input  logic [4:0] BK_west_address,
   input  logic [127:0] BK_west_value,
@@ -20,7 +20,7 @@ module fusemax_small_array (
   input  logic Q_north_fill,
   input  logic [6:0] Q_north_address,
   input  logic [127:0] Q_north_value,
-  input  logic [4:0] out_address,
+  input  logic [5:0] out_address,
   output logic [127:0] out,
   output logic element_last,
   output logic [2:0] element_last_op,
@@ -46,7 +46,7 @@ module fusemax_small_array (
   einsim_delay #(.WIDTH(6), .CLOCKS(ROWS)) u_below (
     .clk(clk), .reset(reset), .d(below_control), .q(arriving[0])
   );
-  logic [35:0] lane_word [COLUMNS+1];
+  logic [36:0] lane_word [COLUMNS+1];
   assign lane_word[0] = lane_control;
 
 

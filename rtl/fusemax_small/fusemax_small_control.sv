@@ -20,13 +20,13 @@ module fusemax_small_control (
   output logic out_valid,
   output logic out_last,  // of a tile
   input  logic out_ready,
-  output logic [4:0] out_address,
+  output logic [5:0] out_address,
 
   output logic [16:0] element_control,
   output logic [8:0] north_control,
   output logic [10:0] west_control,
   output logic [5:0] below_control,
-  output logic [35:0] lane_control,
+  output logic [36:0] lane_control,
   output logic BK_west_fill,
   output logic [4:0] BK_west_address,
   output logic [127:0] BK_west_value,
@@ -479,7 +479,7 @@ module fusemax_small_control (
   logic [3:0] s11_slot_now;
   logic [5:0] s11_source_0;
   logic [1:0] s11_source_1;
-  logic [4:0] s11_result_0;
+  logic [5:0] s11_result_0;
   fusemax_small_strand_AV u_s11 (
     .clk(clk),
     .reload(reload),
@@ -599,7 +599,7 @@ module fusemax_small_control (
   logic [31:0] s15_epoch;
   logic [31:0] s15_planned;
   logic s15_slot_now;
-  logic [4:0] s15_source_0;
+  logic [5:0] s15_source_0;
   fusemax_small_strand_store_AV_of_AV u_s15 (
     .clk(clk),
     .reload(reload),
@@ -892,12 +892,12 @@ module fusemax_small_control (
 
   // The stream out.
   logic [3:0] store_row;
-  logic [4:0] store_base;
+  logic [5:0] store_base;
   wire [3:0] store_now = s15_grant ? '0 : store_row;
-  wire [4:0] store_at = s15_grant ? s15_source_0 : store_base;
+  wire [5:0] store_at = s15_grant ? s15_source_0 : store_base;
   assign out_valid = s15_grant || store_busy;
   assign out_last = store_now == 4'd15;
-  assign out_address = store_at + 5'(store_now);
+  assign out_address = store_at + 6'(store_now);
   wire store_beat = out_valid && out_ready;
   assign s15_sent = store_beat && out_last;
   always_ff @(posedge clk)
@@ -1001,7 +1001,7 @@ module fusemax_small_control (
   logic [8:0] north_next;
   logic [10:0] west_next;
   logic [5:0] below_next;
-  logic [35:0] lane_next;
+  logic [36:0] lane_next;
   logic [16:0] element_now;
   logic [5:0] below_now;
   always_comb begin
@@ -1038,12 +1038,12 @@ module fusemax_small_control (
       west_next = {s5_source_1, 5'd0, 1'd1};
       below_next = {s5_result_0, 2'd2, 1'b1};
     end
-    if (s2_grant) lane_next = {5'd0, 6'd0, 6'd0, 2'd0, 2'd0, s2_result_0, s2_source_0, 3'd0, s2_fresh, 3'd0, 3'd0, 1'b1};
-    if (s6_grant) lane_next = {5'd0, 6'd0, 6'd0, 2'd0, 2'd0, 2'd0, 2'd0, 3'd0, 1'd0, s6_step, 3'd1, 1'b1};
-    if (s7_grant) lane_next = {5'd0, 6'd0, 6'd0, 2'd0, s7_source_0, 2'd0, 2'd0, 3'd0, s7_fresh, 3'd0, 3'd2, 1'b1};
-    if (s8_grant) lane_next = {5'd0, 6'd0, 6'd0, s8_result_0, 2'd0, 2'd0, 2'd0, 3'd0, 1'd0, 3'd0, 3'd3, 1'b1};
-    if (s9_grant) lane_next = {5'd0, 6'd0, s9_source_0, 2'd0, 2'd0, 2'd0, 2'd0, 3'd0, s9_fresh, 3'd0, 3'd4, 1'b1};
-    if (s10_grant) lane_next = {5'd0, s10_result_0, 6'd0, 2'd0, 2'd0, 2'd0, 2'd0, s10_source_0, 1'd0, 3'd0, 3'd5, 1'b1};
+    if (s2_grant) lane_next = {6'd0, 6'd0, 6'd0, 2'd0, 2'd0, s2_result_0, s2_source_0, 3'd0, s2_fresh, 3'd0, 3'd0, 1'b1};
+    if (s6_grant) lane_next = {6'd0, 6'd0, 6'd0, 2'd0, 2'd0, 2'd0, 2'd0, 3'd0, 1'd0, s6_step, 3'd1, 1'b1};
+    if (s7_grant) lane_next = {6'd0, 6'd0, 6'd0, 2'd0, s7_source_0, 2'd0, 2'd0, 3'd0, s7_fresh, 3'd0, 3'd2, 1'b1};
+    if (s8_grant) lane_next = {6'd0, 6'd0, 6'd0, s8_result_0, 2'd0, 2'd0, 2'd0, 3'd0, 1'd0, 3'd0, 3'd3, 1'b1};
+    if (s9_grant) lane_next = {6'd0, 6'd0, s9_source_0, 2'd0, 2'd0, 2'd0, 2'd0, 3'd0, s9_fresh, 3'd0, 3'd4, 1'b1};
+    if (s10_grant) lane_next = {6'd0, s10_result_0, 6'd0, 2'd0, 2'd0, 2'd0, 2'd0, s10_source_0, 1'd0, 3'd0, 3'd5, 1'b1};
     if (s11_grant) lane_next = {s11_result_0, 6'd0, s11_source_0, 2'd0, s11_source_1, 2'd0, 2'd0, 3'd0, 1'd0, 3'd0, 3'd6, 1'b1};
   end
   always_ff @(posedge clk)

@@ -11,14 +11,14 @@
 //   AV
 module fusemax_small_lane (
   input  logic clk,
-  input  logic [35:0] control,  // a cycle before the operation
+  input  logic [36:0] control,  // a cycle before the operation
   input  logic [5:0] below_control,  // of the result that comes out of the column
   input  logic [31:0] below,
-  output logic [35:0] control_east,
+  output logic [36:0] control_east,
   output logic RM_head_valid,
   output logic [0:0] RM_head_address,
   output logic [31:0] RM_head_value,
-  input  logic [4:0] out_address,
+  input  logic [5:0] out_address,
   output logic [15:0] out
 );
   localparam logic [2:0] OP_RM = 3'd0;
@@ -29,7 +29,7 @@ module fusemax_small_lane (
   localparam logic [2:0] OP_RNV = 3'd5;
   localparam logic [2:0] OP_AV = 3'd6;
 
-  logic [35:0] now;
+  logic [36:0] now;
   always_ff @(posedge clk) now <= control;
   wire [0:0] valid = now[0:0];
   wire [2:0] op = now[3:1];
@@ -42,7 +42,7 @@ module fusemax_small_lane (
   wire [1:0] RD_state_write = now[18:17];
   wire [5:0] RNV_state_read = now[24:19];
   wire [5:0] RNV_state_write = now[30:25];
-  wire [4:0] AV_out_write = now[35:31];
+  wire [5:0] AV_out_write = now[36:31];
   assign control_east = {AV_out_write, RNV_state_write, RNV_state_read, RD_state_write, RD_state_read, RM_state_write, RM_state_read, SLNV_lane_read, fresh, step, op, valid};
   wire works = 1'b1;
   wire [0:0] below_valid = below_control[0:0];
@@ -59,7 +59,7 @@ module fusemax_small_lane (
   logic [3:0][31:0] RM_state;
   logic [3:0][31:0] RD_state;
   logic [63:0][31:0] RNV_state;
-  logic [31:0][15:0] AV_out;
+  logic [47:0][15:0] AV_out;
 
   // Words of the buffer are read a cycle ahead.
   logic [31:0] RM_state_ahead;

@@ -23,7 +23,7 @@ module fusemax_small_strand_AV (
   output logic [3:0] slot_now,
   output logic [5:0] source_0,
   output logic [1:0] source_1,
-  output logic [4:0] result_0
+  output logic [5:0] result_0
 );
   logic begins, present;
   logic walk, last_0, move_0, last_1, move_1, last_2, move_2;
@@ -123,7 +123,7 @@ module fusemax_small_strand_AV (
   always_ff @(posedge clk)
     if (reload) steps_22 <= '0;
     else if (take && ends) steps_22 <= steps_22 + 1'b1;
-  wire [31:0] need_22 = (steps_22 - 32'd1);
+  wire [31:0] need_22 = (steps_22 - 32'd2);
   wire met_22 = !begins || $signed(have_22 - need_22) >= 0;
   assign present = exists && to_1 && to_2;
   assign ready = present && !finished && rested && met_13 && met_14 && met_22 && (!instance_begins || epoch - oldest < 32'd10);
@@ -132,12 +132,12 @@ module fusemax_small_strand_AV (
   assign source_0_offset = 32'(slot);
   assign source_0 = 6'(unit * 32'd16 + source_0_offset);
   assign source_1 = 2'(unit);
-  logic [4:0] result_0_now;
-  wire [5:0] result_0_sum = {1'b0, result_0_now} + (6'd1);
-  wire [4:0] result_0_less = result_0_sum[4:0] - 5'd0;
+  logic [5:0] result_0_now;
+  wire [6:0] result_0_sum = {1'b0, result_0_now} + (7'd1);
+  wire [5:0] result_0_less = result_0_sum[5:0] - 6'd48;
   always_ff @(posedge clk)
     if (reload) result_0_now <= '0;
-    else if (take) result_0_now <= result_0_sum >= 6'd32 ? result_0_less : result_0_sum[4:0];
+    else if (take) result_0_now <= result_0_sum >= 7'd48 ? result_0_less : result_0_sum[5:0];
   assign result_0 = result_0_now;
   wire unused = &{1'b0, oldest, run, unit};
 endmodule

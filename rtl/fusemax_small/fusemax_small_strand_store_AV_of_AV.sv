@@ -19,7 +19,7 @@ module fusemax_small_strand_store_AV_of_AV (
   output logic [31:0] epoch,
   output logic [31:0] planned,
   output logic slot_now,
-  output logic [4:0] source_0
+  output logic [5:0] source_0
 );
   logic begins, present;
   logic walk, last_0, move_0, last_1, move_1, last_2, move_2;
@@ -101,12 +101,12 @@ module fusemax_small_strand_store_AV_of_AV (
   assign present = exists && to_1 && to_2;
   assign ready = present && !finished && rested && met_21 && (!instance_begins || epoch - oldest < 32'd10);
   assign slot_now = slot;
-  logic [4:0] source_0_now;
-  wire [5:0] source_0_sum = {1'b0, source_0_now} + (6'd16);
-  wire [4:0] source_0_less = source_0_sum[4:0] - 5'd0;
+  logic [5:0] source_0_now;
+  wire [6:0] source_0_sum = {1'b0, source_0_now} + (7'd16);
+  wire [5:0] source_0_less = source_0_sum[5:0] - 6'd48;
   always_ff @(posedge clk)
     if (reload) source_0_now <= '0;
-    else if (take) source_0_now <= source_0_sum >= 6'd32 ? source_0_less : source_0_sum[4:0];
+    else if (take) source_0_now <= source_0_sum >= 7'd48 ? source_0_less : source_0_sum[5:0];
   assign source_0 = source_0_now;
   wire unused = &{1'b0, oldest, run, unit};
 endmodule
