@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from einsim.cascade import evaluate
 from einsim.cosim.subject import Subject
-from einsim.model.cycle.foretell import foretell
+from einsim.model.cycle.foretell import Durations, foretell
 from einsim.rtl.formats import Format, Integer, Patterns
 from einsim.rtl.generator.hardware import CONTROL, Hardware
 from einsim.rtl.generator.host import Host
@@ -97,8 +97,9 @@ def compare(subject: Subject, watched: Watched, given: Stimulus, seed: int) -> C
     steady = given.valid.all() and given.ready.all()
     beats = {LOAD: host.durations(LOAD), STORE: host.durations(STORE)}
     # Where rows are as wide as the stream, the channel's bandwidth says the same: a run for the compiled simulator.
-    durations = beats if steady else {name: measured(watched, name) for name in beats}
-    durations = None if steady and _wide(subject.hardware) else durations
+    durations: Durations | None = beats if steady else {name: measured(watched, name) for name in beats}
+    if steady and _wide(subject.hardware):
+        durations = None
     machine = subject.hardware.design.architecture
     program = resized(subject.hardware.assembly, subject.sizes)
     foretold = foretell(program, machine, subject.timing, durations)
