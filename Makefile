@@ -1,6 +1,6 @@
 # einsim: `make attention` runs the main job, `make test` runs the tests; each sets up what it needs.
 .POSIX:
-.PHONY: attention test lint types bench setup clean
+.PHONY: attention test lint types bench rtl setup clean
 BIN = .venv/bin
 WORKERS = 2
 
@@ -24,6 +24,10 @@ types: ## static types
 bench: ## benchmarks, as ratios measured in one run
 	@scripts/setup.sh dev
 	$(BIN)/python -m benchmarks
+
+rtl: ## the hardware in rtl/ and the pictures of docs/rtl.md, written anew
+	@scripts/setup.sh dev
+	scripts/rtl.sh
 
 setup:
 	@scripts/setup.sh dev

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from einsim.cli.common import ArchOption, JsonOption, SetOption, ShapeOption
 from einsim.cli.output import print_json, show_result
 from einsim.cosim.area import synthesised
-from einsim.cosim.campaign import campaign_record, run_campaign
+from einsim.cosim.campaign import campaign_record, run_campaign, watch
 from einsim.cosim.subject import Subject, load_subject
 from einsim.errors import Location, SpecError
 from einsim.report.hardware import campaign_report, generated_record, generated_report, synthesised_report
@@ -36,16 +36,23 @@ def generate(
     arch: ArchOption = None,
     set_: SetOption = None,
     operand: FormatOption = "bf16",
+    diagram: Annotated[Path | None, Parameter(help="Write a picture of its blocks (SVG, PNG, PDF)")] = None,
     json: JsonOption = False,
 ) -> int:
     """Generate SystemVerilog of a mapped design, a module a file.
 
-    Example: einsim rtl generate fusemax-small --shape E=16,F=16 -o build/fusemax
+    Example: einsim rtl generate fusemax-small --shape E=16,F=16 -o build/fusemax --diagram blocks.svg
     """
+    check_picture(diagram, "--diagram")
     subject = _subject(configuration, shape, arch, set_, operand)
     if out.exists() and not out.is_dir():
         raise SpecError(f"{str(out)!r} is no folder", at=Location("--out"), remedy="name a folder")
     files = [out / name for name in write_modules(subject.generated.modules, out)]
+    if diagram is not None:
+        from einsim.report import diagram as diagrams  # noqa: PLC0415 - matplotlib takes long to import
+        from einsim.report.drawing import save_as  # noqa: PLC0415 - likewise
+
+        save_as(diagrams.diagram(subject.generated), diagram, "--diagram")
     record = generated_record(subject.generated, files)
     if json:
         print_json(record)
@@ -69,6 +76,12 @@ def cosimulate(
     engine: Annotated[Literal["cpp", "cocotb"], Parameter(help="What drives the simulation")] = "cpp",
     steady: Annotated[bool, Parameter(negative="", help="No back-pressure on the streams")] = False,
     build: Annotated[Path | None, Parameter(help="Folder for simulations; kept, so that the next run is quick")] = None,
+    waves: Annotated[
+        Path | None, Parameter(help="Write a timing diagram of one epoch of the first run (SVG, PNG, PDF)")
+    ] = None,
+    epoch: Annotated[
+        int | None, Parameter(help="Which epoch --waves shows; the one in the middle if not given")
+    ] = None,
     json: JsonOption = False,
 ) -> int:
     """Simulate generated hardware, and compare every bit with the arithmetic and every cycle with the cycle model.
@@ -77,8 +90,15 @@ def cosimulate(
     """
     if runs < 1:
         raise SpecError(f"{runs} runs", at=Location("--runs"), remedy="at least 1")
+    check_picture(waves, "--waves")
     subject = _subject(configuration, shape, arch, set_, operand)
-    comparisons = run_campaign(subject, range(seed, seed + runs), build or build_folder(), engine, pressure=not steady)
+    folder = build or build_folder()
+    comparisons = run_campaign(subject, range(seed, seed + runs), folder, engine, pressure=not steady)
+    if waves is not None:
+        from einsim.report import waves as drawn  # noqa: PLC0415 - matplotlib takes long to import
+        from einsim.report.drawing import save_as  # noqa: PLC0415 - likewise
+
+        save_as(drawn.waves(subject, watch(subject, seed, folder, pressure=not steady), epoch), waves, "--waves")
     record = campaign_record(subject, comparisons, engine)
     if json:
         print_json(record)
@@ -95,13 +115,9 @@ def area(
     arch: ArchOption = None,
     set_: SetOption = None,
     operand: FormatOption = "bf16",
-    liberty: Annotated[
-        Path | None, Parameter(help="Standard cells, .lib or .lib.gz; else OSU 0.18 um")
-    ] = None,
+    liberty: Annotated[Path | None, Parameter(help="Standard cells, .lib or .lib.gz; else OSU 0.18 um")] = None,
     clock: Annotated[float, Parameter(help="The clock's period, ns")] = 10.0,
-    rows: Annotated[
-        int | None, Parameter(help="Rows of the array to add up to; its own by default")
-    ] = None,
+    rows: Annotated[int | None, Parameter(help="Rows of the array to add up to; its own by default")] = None,
     columns: Annotated[int | None, Parameter(help="Columns (and lanes) of that array")] = None,
     build: Annotated[Path | None, Parameter(help="Folder for netlists; kept, so that the next run is quick")] = None,
     json: JsonOption = False,
@@ -132,6 +148,17 @@ def _subject(configuration: str, shape: str | None, arch: str | None, set_: list
         operand=form,
         accumulator=INT32 if isinstance(form, Integer) else FP32,
     )
+
+
+def check_picture(path: Path | None, option: str) -> None:
+    """Raises SpecError where a picture cannot be written, before anything else is done."""
+    if path is None:
+        return
+    from einsim.report.drawing import format_of  # noqa: PLC0415 - matplotlib takes long to import
+
+    format_of(path, option)
+    if not path.parent.is_dir():
+        raise SpecError(f"there is no folder {str(path.parent)!r}", at=Location(option), remedy="make it first")
 
 
 def build_folder() -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from einsim.cosim.compare import Comparison, compare, run_once, stimulus
 from einsim.cosim.subject import Subject
-from einsim.rtl.generator.simulation import CocotbSimulation, Simulation
+from einsim.rtl.generator.simulation import CocotbSimulation, Simulation, Watched
 
 
 def run_campaign(
@@ -21,6 +21,12 @@ def run_campaign(
         given = stimulus(subject, seed, pressure=pressure)
         found.append(compare(subject, run_once(subject, simulation, given), given, seed))
     return found
+
+
+def watch(subject: Subject, seed: int, folder: Path, *, pressure: bool = True) -> Watched:
+    """The run of one seed as a campaign makes it, its streams written down in every cycle."""
+    given = stimulus(subject, seed, pressure=pressure)
+    return run_once(subject, Simulation(subject.generated, folder), given, streams=True)
 
 
 def campaign_record(subject: Subject, comparisons: Sequence[Comparison], engine: str) -> dict[str, Any]:

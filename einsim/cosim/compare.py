@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from einsim.cascade import evaluate
 from einsim.cosim.subject import Subject
-from einsim.model.cycle.foretell import Durations, foretell
+from einsim.model.cycle.foretell import foretell
 from einsim.rtl.formats import Format, Integer, Patterns
 from einsim.rtl.generator.hardware import CONTROL, Hardware
 from einsim.rtl.generator.host import Host
@@ -77,8 +77,10 @@ def stimulus(subject: Subject, seed: int, *, pressure: bool) -> Stimulus:
     return Stimulus(inputs, *patterns)
 
 
-def run_once(subject: Subject, simulation: Simulation | CocotbSimulation, given: Stimulus) -> Watched:
-    """One run, in the C++ loop or under cocotb."""
+def run_once(
+    subject: Subject, simulation: Simulation | CocotbSimulation, given: Stimulus, *, streams: bool = False
+) -> Watched:
+    """One run, in the C++ loop (which can write down its `streams`) or under cocotb."""
     host = Host(subject.hardware, subject.sizes)
     beats, results = host.beats(given.inputs), sum(host.durations(STORE))
     most = 64 * (len(beats) + results) * max(subject.hardware.rows, 16) + 100_000
@@ -86,7 +88,7 @@ def run_once(subject: Subject, simulation: Simulation | CocotbSimulation, given:
         return simulation.run(subject.sizes, beats, results, valid=given.valid, ready=given.ready, most=most)
     issues = 4 * sum(duty.slots * max(duty.units, 1) for duty in subject.hardware.duties) * (len(host.epochs()) + 8)
     return simulation.run(subject.sizes, beats, results, valid=given.valid, ready=given.ready, most=most,
-                          most_events=issues)  # fmt: skip
+                          most_events=issues, streams=streams)  # fmt: skip
 
 
 def compare(subject: Subject, watched: Watched, given: Stimulus, seed: int) -> Comparison:
@@ -97,9 +99,8 @@ def compare(subject: Subject, watched: Watched, given: Stimulus, seed: int) -> C
     steady = given.valid.all() and given.ready.all()
     beats = {LOAD: host.durations(LOAD), STORE: host.durations(STORE)}
     # Where rows are as wide as the stream, the channel's bandwidth says the same: a run for the compiled simulator.
-    durations: Durations | None = beats if steady else {name: measured(watched, name) for name in beats}
-    if steady and _wide(subject.hardware):
-        durations = None
+    given_for = beats if steady else {name: measured(watched, name) for name in beats}
+    durations = None if steady and _wide(subject.hardware) else given_for
     machine = subject.hardware.design.architecture
     program = resized(subject.hardware.assembly, subject.sizes)
     foretold = foretell(program, machine, subject.timing, durations)

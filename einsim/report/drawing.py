@@ -37,10 +37,15 @@ def save_figure(figure: Figure, name: str, folder: Path) -> list[Path]:
 
 def save_as(figure: Figure, path: Path, option: str) -> None:
     """Writes a figure in the format that its file's name says; raises SpecError, naming the option, for another."""
+    _save(figure, format_of(path, option), path)
+
+
+def format_of(path: Path, option: str) -> str:
+    """The format that a figure's file is named for; raises SpecError, naming the option, where there is none."""
     suffix = path.suffix.lstrip(".").lower()
     if suffix not in METADATA:
         raise SpecError(f"no format {path.suffix!r}", at=Location(option), remedy="end the name in .svg, .png or .pdf")
-    _save(figure, suffix, path)
+    return suffix
 
 
 def _save(figure: Figure, suffix: str, target: Path) -> None:

@@ -153,10 +153,34 @@ class Bench:
         self.watcher = Watcher(dut, job)
 
     async def reset(self) -> None:
-        """Clock on, reset over, buses connected."""
+        """Everything as in the beginning."""
+        self.dut.reset.value = 1
+        await ClockCycles(self.dut.clk, 4)
+        self.dut.reset.value = 0
+        await RisingEdge(self.dut.clk)
+
+    async def interrupted(self) -> None:
+        """A run of which a reset leaves nothing: some beats are there, and it may wait in the middle of a tile."""
+        dut, beats = self.dut, self.random.randrange(1, len(self.job.beats) + 1)
+        for name, value in self.job.sizes.items():
+            await self.write(name, value)
+        await self.write(CONTROL, 1)
+        dut.s_axis_tdata.value, dut.s_axis_tvalid.value = self.watcher.beats[0], 1
+        if self.job.exact:
+            dut.m_axis_tready.value = 1
+        while beats:
+            await RisingEdge(dut.clk)
+            beats -= int(bool(dut.s_axis_tready.value) and bool(dut.s_axis_tvalid.value))
+        dut.s_axis_tvalid.value = 0
+        await ClockCycles(dut.clk, self.random.randrange(1, 50))
+        await self.reset()
+        if not self.job.exact:
+            self.sink.clear()
+
+    async def begin(self) -> None:
+        """Clock on, buses connected, reset over."""
         dut = self.dut
         Clock(dut.clk, 2, unit="ns").start()
-        dut.reset.value = 1
         dut.s_axis_tvalid.value = dut.m_axis_tready.value = 0
         self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.clk, dut.reset)
         if not self.job.exact:
@@ -164,9 +188,7 @@ class Bench:
             self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.reset)
         for name in ("s_axi_aw", "s_axi_w", "s_axi_b", "s_axi_ar", "s_axi_r", "s_axis", "m_axis"):
             dut._log.manager.getLogger(f"cocotb.{dut._name}.{name}").setLevel("WARNING")
-        await ClockCycles(dut.clk, 4)
-        dut.reset.value = 0
-        await RisingEdge(dut.clk)
+        await self.reset()
         cocotb.start_soon(self._answers())
 
     async def _answers(self) -> None:
@@ -259,7 +281,9 @@ async def whole_run(dut: Any) -> None:
     folder = Path(os.environ[FOLDER])
     job = load_job(folder)
     bench = Bench(dut, job)
-    await bench.reset()
+    await bench.begin()
+    if job.again:
+        await bench.interrupted()
     bench.hesitate(much=True)
     await bench.expect({CONTROL: 0, **dict.fromkeys(job.sizes, 1)})
     for name, value in job.sizes.items():

@@ -22,7 +22,8 @@ class Job:
 
     Bytes of each beat of the stream in, beats that come out and how many of them are a tile; `valid` and `ready`, over
     and over from the start on: exactly in these cycles, or (`exact` is false) pauses of bus models. `kinds` are
-    prefixes of resources' probes, `last` those of their last elements'. With `again`, a second run follows at once.
+    prefixes of resources' probes, `last` those of their last elements'. With `again`, one that a
+    reset ends comes first, and a second run follows at once.
     """
 
     sizes: dict[str, int]

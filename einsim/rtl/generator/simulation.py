@@ -57,10 +57,11 @@ void write(uint8_t address, uint32_t value) {
 }
 }  // namespace
 
-// Returns the cycles of the run, or -1 where it does not end. Rows of `events`: kind, what, slot, cycle.
+// Returns the cycles of the run, or -1 where it does not end. Rows of `events`: kind, what, slot, cycle. `streams`,
+// where there is room for it (one for every possible cycle), gets valid and ready of the stream in and of the one out.
 extern "C" int64_t run(const uint32_t* writes, size_t n_writes, const uint8_t* in, size_t n_in, uint8_t* out,
                        size_t n_out, const uint8_t* valid, const uint8_t* ready, size_t n_pattern, int64_t most,
-                       int32_t* events, size_t n_events, int64_t* counts) {
+                       int32_t* events, size_t n_events, uint8_t* streams, int64_t* counts) {
     if (!top) {
         context = new VerilatedContext;
         top = new V%name{context};
@@ -95,6 +96,9 @@ extern "C" int64_t run(const uint32_t* writes, size_t n_writes, const uint8_t* i
             if (top->load_done) log(%n_resources, 0, 0);
             if (top->store_done) log(%n_resources + 1, 0, 0);
 %last_logs
+            if (streams)
+                streams[cycle] = uint8_t(top->s_axis_tvalid | top->s_axis_tready << 1 | top->m_axis_tvalid << 2 |
+                                         top->m_axis_tready << 3);
             if (top->s_axis_tvalid && top->s_axis_tready) {
                 ++sent;
                 offered = false;
@@ -124,12 +128,14 @@ class Watched:
 
     Kinds are the resources, in their order (what: the strand; which slot of its instance or unit), `load done` and
     `store done` (the last beat of a transfer), `element last` and `lane last` (what: the number of the operation
-    among its array's, in the last element).
+    among its array's, in the last element). `streams`, where asked for, is a number for each cycle: valid and ready of
+    the stream in (1, 2) and of the stream out (4, 8).
     """
 
     cycles: int
     out: Patterns
     events: dict[str, NDArray[np.int32]]
+    streams: NDArray[np.uint8] | None = None
 
 
 def kinds_of(generated: Generated) -> tuple[str, ...]:
@@ -148,10 +154,14 @@ def sizes_of(generated: Generated, sizes: Mapping[str, int]) -> dict[str, int]:
     return {name: size for name, size in names.items() if name in generated.registers}
 
 
-def watched_of(generated: Generated, cycles: int, out: Patterns, events: NDArray[np.int32]) -> Watched:
+def watched_of(
+    generated: Generated, cycles: int, out: Patterns, events: NDArray[np.int32],
+    streams: NDArray[np.uint8] | None = None,
+) -> Watched:  # fmt: skip
     """From rows of (kind, what, slot, cycle); control sees that all is over a cycle after the last beat."""
     kinds = enumerate(kinds_of(generated))
-    return Watched(cycles - 1, out, {kind: events[events[:, 0] == n][:, 1:] for n, kind in kinds})
+    by_kind = {kind: events[events[:, 0] == n][:, 1:] for n, kind in kinds}
+    return Watched(cycles - 1, out, by_kind, None if streams is None else streams[: cycles - 1])
 
 
 class Simulation:
@@ -182,11 +192,12 @@ class Simulation:
     def run(
         self, sizes: Mapping[str, int], beats: Patterns, results: int, *, valid: NDArray[np.uint8] | None = None,
         ready: NDArray[np.uint8] | None = None, most: int = MOST_CYCLES, most_events: int = 1 << 20,
+        streams: bool = False,
     ) -> Watched:  # fmt: skip
         """One run: beats (number, words) of the stream in, and how many `results` come out.
 
         `valid` and `ready` say in which cycles, from the start on, the other ends of the streams take part (over and
-        over); a beat once offered stays until it is taken. Raises
+        over); a beat once offered stays until it is taken. `streams` are written down if asked for. Raises
         InfeasibleError where the run does not end in the cycles given, SpecError where too much or little moved.
         """
         generated = self.generated
@@ -201,12 +212,13 @@ class Simulation:
         out = np.zeros((results, self.out_words), self.out_dtype)
         events = np.zeros((most_events, 4), np.int32)
         counts = np.zeros(3, np.int64)
+        wires = np.zeros(most if streams else 0, np.uint8)
         void = ctypes.c_void_p
         cycles = self._run(
             control.ctypes.data_as(void), ctypes.c_size_t(len(control)), data.ctypes.data_as(void),
             ctypes.c_size_t(len(data)), out.ctypes.data_as(void), ctypes.c_size_t(results), valid.ctypes.data_as(void),
             ready.ctypes.data_as(void), ctypes.c_size_t(len(valid)), ctypes.c_int64(most), events.ctypes.data_as(void),
-            ctypes.c_size_t(most_events), counts.ctypes.data_as(void),
+            ctypes.c_size_t(most_events), wires.ctypes.data_as(void) if streams else None, counts.ctypes.data_as(void),
         )  # fmt: skip
         self.last = counts, events[: counts[2]]
         if cycles < 0:
@@ -218,7 +230,7 @@ class Simulation:
             raise SpecError(f"{counts[0]} of {len(data)} beats went in, {counts[1]} instead of {results} came out")
         if counts[2] > most_events:
             raise SpecError(f"{counts[2]} events, but room for {most_events}")
-        return watched_of(generated, int(cycles), out, events[: counts[2]])
+        return watched_of(generated, int(cycles), out, events[: counts[2]], wires if streams else None)
 
 
 class CocotbSimulation:
@@ -235,9 +247,9 @@ class CocotbSimulation:
     ) -> Watched:  # fmt: skip
         """One run, as `Simulation` runs it: with `exact` the very same cycle by cycle.
 
-        Otherwise bus models make pauses where `valid` and `ready` have them, give or take a cycle. With `again`,
-        a second run follows at once, and must do the same. Raises SpecError, with all that the bench printed, where
-        anything is not as it should be.
+        Otherwise bus models make pauses where `valid` and `ready` have them, give or take a cycle. With `again`, a
+        run that is ended by a reset comes before it, and another one follows at once, which must do the same. Raises
+        SpecError where anything is not as it should be.
         """
         generated, hardware = self.generated, self.generated.hardware
         always = np.ones(1, np.uint8)
