@@ -115,13 +115,9 @@ def area(
     arch: ArchOption = None,
     set_: SetOption = None,
     operand: FormatOption = "bf16",
-    liberty: Annotated[
-        Path | None, Parameter(help="Standard cells, .lib or .lib.gz; else OSU 0.18 um")
-    ] = None,
+    liberty: Annotated[Path | None, Parameter(help="Standard cells, .lib or .lib.gz; else OSU 0.18 um")] = None,
     clock: Annotated[float, Parameter(help="The clock's period, ns")] = 10.0,
-    rows: Annotated[
-        int | None, Parameter(help="Rows of the array to add up to; its own by default")
-    ] = None,
+    rows: Annotated[int | None, Parameter(help="Rows of the array to add up to; its own by default")] = None,
     columns: Annotated[int | None, Parameter(help="Columns (and lanes) of that array")] = None,
     build: Annotated[Path | None, Parameter(help="Folder for netlists; kept, so that the next run is quick")] = None,
     json: JsonOption = False,

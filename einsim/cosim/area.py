@@ -41,13 +41,18 @@ def synthesised(
         "rows": rows,
         "columns": columns,
         "area_um2": total,
-        "blocks": {name: {"instances": count, "area_um2": whole.area(name), "flip_flops": whole.flip_flops(name)}
-                   for name, count in counts.items()},  # fmt: skip
+        "blocks": {
+            name: {"instances": count, "area_um2": whole.area(name), "flip_flops": whole.flip_flops(name)}
+            for name, count in counts.items()
+        },
         "modules": parts,
-        "timing": {name: _timing(subject, name, liberty, folder, clock_ns) for name in counts
-                   if name.endswith(("element", "lane"))},
+        "timing": {
+            name: _timing(subject, name, liberty, folder, clock_ns)
+            for name in counts
+            if name.endswith(("element", "lane"))
+        },
         "overrides": overrides(hardware, whole, generated.name),
-    }  # fmt: skip
+    }
 
 
 def _timing(subject: Subject, top: str, liberty: Path | None, folder: Path, clock_ns: float) -> dict[str, Any] | None:

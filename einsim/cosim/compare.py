@@ -99,8 +99,8 @@ def compare(subject: Subject, watched: Watched, given: Stimulus, seed: int) -> C
     steady = given.valid.all() and given.ready.all()
     beats = {LOAD: host.durations(LOAD), STORE: host.durations(STORE)}
     # Where rows are as wide as the stream, the channel's bandwidth says the same: a run for the compiled simulator.
-    durations = beats if steady else {name: measured(watched, name) for name in beats}
-    durations = None if steady and _wide(subject.hardware) else durations
+    given_for = beats if steady else {name: measured(watched, name) for name in beats}
+    durations = None if steady and _wide(subject.hardware) else given_for
     machine = subject.hardware.design.architecture
     program = resized(subject.hardware.assembly, subject.sizes)
     foretold = foretell(program, machine, subject.timing, durations)

@@ -58,7 +58,7 @@ FOUND = {
     number: names.split()
     for number, names in {
         0: """
-        modffn-gather
+        matmul modffn-gather
         """,
         1: """
         acmil-1pass agent-1pass aggattn-online aki_mma-online alibi-online attention-1pass

@@ -147,12 +147,16 @@ class Linker:
                     yield Link(owner, at, shares, 1, 0, Cause.FULL, room=room, tensor=transfer.access.tensor)
                 continue
             body = self.group.body(strand.einsum)
-            way = self.timing.control(self.machine) + leave(self.machine, self.timing, body)
-            way += behind(self.machine, self.timing, body, transfer.access)
+            way = self.way_out(body, transfer.access)
             yield Link(owner, at, shares, self.strands[owner].tail + way, way, tensor=transfer.access.tensor)
             if transfer.tile.streams or transfer.level == body.einsum.registers:
                 room = self.leaving(body, transfer.access, way)
                 yield Link(at, owner, shares, 0, 0, Cause.FULL, room=room, tensor=transfer.access.tensor)
+
+    def way_out(self, body: Body, access: AccessPlan) -> int:
+        """Cycles from a result until a store may take it: the last column or lane has it, and control decides ahead."""
+        inside = leave(self.machine, self.timing, body) + behind(self.machine, self.timing, body, access)
+        return self.timing.control(self.machine) + inside
 
     def leaving(self, body: Body, access: AccessPlan, way: int) -> int:
         """Units of a result that are under way at a time: one in the making, one going out, and those in between.
@@ -183,9 +187,10 @@ class Linker:
                 if memory.bandwidth_bytes_per_s is not None:
                     rate = memory.bandwidth_bytes_per_s / self.machine.clock_hz
                     cycles = ceil(words * self.machine.word_bytes / rate)
-                tail = self.strands[self.index[source]].tail + leave(self.machine, self.timing, self.group.body(source))
+                tail = self.strands[self.index[source]].tail
+                way = self.way_out(self.group.body(source), stored.access)
                 yield Link(self.index[source], self.index[reader], self.shares(self.group.body(reader), source),
-                           tail + cycles + wait + 2, tensor=stored.access.tensor)  # fmt: skip
+                           tail + way + cycles + wait + 2, tensor=stored.access.tensor)  # fmt: skip
 
     def stored_before(self, store: int, load: int) -> Iterator[Link]:
         """The state of an iteration that is kept in the outermost memory is stored before it is loaded again."""
