@@ -37,7 +37,7 @@ CHANGES = (
 SCHEDULE = 0
 
 SPARED = re.compile(
-    r"unused|default|reset|//.*(source|Loop|at a time)|_busy|cycles|s_axi|prepare|_last|_issues|_strand =|_slot =|"
+    r"unused|default|reset|genvar|//.*(source|Loop|at a time)|_busy|cycles|s_axi|prepare|_last|_issues|_strand =|_slot =|"
     r"load_done|store_done|module |function|input|output|logic|localparam logic \[\d+:0\] OP_|"
     r"most|whole_\d+|jump|rest|again_|need_|steps_|lag_|mark_|base_|_sum|_less|instance_begins"
 )
@@ -77,9 +77,9 @@ def sites(generated: Generated) -> Iterator[tuple[int, int, int, int]]:
                         yield m, n, c, k
 
 
-def mutate(generated: Generated, random: Random) -> Mutant:
-    """A design with one thing changed, every kind of module as likely as another."""
-    every = list(sites(generated))
+def mutate(generated: Generated, random: Random, kinds: str = "") -> Mutant:
+    """A design with one thing changed, every module as likely as another; of those only whose name matches `kinds`."""
+    every = [site for site in sites(generated) if re.search(kinds, generated.modules[site[0]].name)]
     m = random.choice(sorted({site[0] for site in every}))
     _, n, c, k = random.choice([site for site in every if site[0] == m])
     module = generated.modules[m]

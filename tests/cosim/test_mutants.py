@@ -7,7 +7,8 @@ from .mutants import found_out, mutate
 from .test_attention import subject_of
 
 MANY = 60
-FEW = 5
+SAMPLE = ("_element$", "_lane$", "_array$", "_head$", "_side$")
+"""What one mutant each is taken of, where not many are: processing elements, the way between them, what feeds them."""
 
 
 def test_mutants_are_found_out(builds):
@@ -15,8 +16,9 @@ def test_mutants_are_found_out(builds):
     subject = subject_of("2x2", 13, 10)
     random = Random(2024)
     results = {}
-    while len(results) < (MANY if exhaustive else FEW):
-        mutant = mutate(subject.generated, random)
+    kinds = iter(("",) * 2 * MANY if exhaustive else SAMPLE * 3)
+    while len(results) < (MANY if exhaustive else len(SAMPLE)):
+        mutant = mutate(subject.generated, random, next(kinds))
         found = found_out(subject, mutant, builds)
         if found is not None:
             results[str(mutant)] = found
