@@ -22,7 +22,7 @@ from typing import Any
 
 from einsim.cosim.compare import compare, run_once, stimulus
 from einsim.cosim.subject import load_subject
-from einsim.errors import InfeasibleError
+from einsim.errors import InfeasibleError, SpecError
 from einsim.rtl.formats import BF16, FP16, FP32, INT8, INT16, INT32, NumberFormat
 from einsim.rtl.generator.simulation import Simulation
 from einsim.spec.overrides import parse_override
@@ -80,8 +80,8 @@ def run(number: int, seed: int, folder: Path) -> list[dict[str, Any]]:
         row = {"hardware": number, "seed": seed, **hardware, **shape}
         try:
             subject = load_subject(configuration, shape, overrides=overrides, operand=operand, accumulator=accumulator)
-        except InfeasibleError as error:
-            rows.append({**row, "infeasible": str(error)})
+        except (InfeasibleError, SpecError) as error:  # what does not fit, and what the generator refuses
+            rows.append({**row, "refused": str(error)})
             continue
         pressure = random.random() < 0.7
         given = stimulus(subject, 1000 * number + again, pressure=pressure)
@@ -127,7 +127,7 @@ def summary(rows: list[dict[str, Any]]) -> int:
     ran = [row for row in rows if "equal" in row]
     wrong = [row for row in ran if not row["equal"]]
     kinds = {row["kind"] for row in rows}
-    print(f"{len({row['hardware'] for row in ran})} hardwares, {len(ran)} runs, {len(rows) - len(ran)} infeasible")
+    print(f"{len({row['hardware'] for row in ran})} hardwares, {len(ran)} runs, {len(rows) - len(ran)} refused")
     for kind in sorted(kinds):
         print(f"  {kind}: {sum(row['kind'] == kind for row in ran)} runs")
     print(f"{sum(row['bits_compared'] for row in ran):,} bits, {sum(row['bit_mismatches'] for row in ran)} different")

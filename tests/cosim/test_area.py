@@ -26,7 +26,7 @@ print("read")
 def test_yosys_reads_every_design_and_finds_no_latch(name, tmp_path):
     generated = subject_of(name, 16, 16).generated
     write_modules(generated.modules, tmp_path)
-    assert in_another_process(READ, str(tmp_path), generated.name)[-1] == "read"
+    assert "read" in in_another_process(READ, str(tmp_path), generated.name)
 
 
 def test_an_element_becomes_an_architecture(builds):
