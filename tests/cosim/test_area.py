@@ -18,7 +18,7 @@ files = " ".join(str(path) for path in sorted(Path(sys.argv[1]).iterdir()))
 for step in ["read_verilog -sv " + files, "hierarchy -check -top " + sys.argv[2], "proc", "check -assert",
              "select -assert-none t:$dlatch t:$adlatch t:$sr"]:
     libyosys.run_pass("tee -q " + step, design)
-print("read")
+Path(sys.argv[1], "read").touch()  # Yosys has its own idea of standard output
 """
 
 
@@ -26,7 +26,8 @@ print("read")
 def test_yosys_reads_every_design_and_finds_no_latch(name, tmp_path):
     generated = subject_of(name, 16, 16).generated
     write_modules(generated.modules, tmp_path)
-    assert "read" in in_another_process(READ, str(tmp_path), generated.name)
+    in_another_process(READ, str(tmp_path), generated.name)
+    assert (tmp_path / "read").exists()
 
 
 def test_an_element_becomes_an_architecture(builds):
