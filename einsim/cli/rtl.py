@@ -11,11 +11,12 @@ from cyclopts import App, Parameter
 
 from einsim.cli.common import ArchOption, JsonOption, SetOption, ShapeOption
 from einsim.cli.output import print_json, show_result
-from einsim.cosim.area import synthesised
+from einsim.cosim.area import measure
 from einsim.cosim.campaign import campaign_record, run_campaign, watch
 from einsim.cosim.subject import Subject, load_subject
 from einsim.errors import Location, SpecError
-from einsim.report.hardware import campaign_report, generated_record, generated_report, synthesised_report
+from einsim.report.area import measured_record, measured_report
+from einsim.report.hardware import campaign_report, generated_record, generated_report
 from einsim.rtl.builds import write_modules
 from einsim.rtl.formats import FP32, INT32, Integer, named
 from einsim.spec.overrides import parse_override
@@ -130,11 +131,11 @@ def area(
     for option, value in (("--rows", rows), ("--columns", columns)):
         if value is not None and value < 1:
             raise SpecError(f"{value} is not positive", at=Location(option))
-    record = synthesised(subject, liberty, build or build_folder(), clock, rows, columns)
+    measured = measure(subject, liberty, build or build_folder(), clock, rows, columns)
     if json:
-        print_json(record)
+        print_json(measured_record(measured))
     else:
-        show_result(synthesised_report(record))
+        show_result(measured_report(measured))
     return 0
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from einsim.report.tables import Record, table
 from einsim.rtl.generator.top import Generated
-
-LEAST_SHARE: Final = 0.005
-"""Of the area, that a module has to have to be listed."""
 
 
 def generated_record(generated: Generated, files: Sequence[Path]) -> dict[str, Any]:
@@ -82,36 +79,3 @@ def campaign_report(record: Record) -> RenderableType:
     verdict = Text("every bit and every cycle as foretold" if record["equal"] else f"different: {first}",
                    style="bold green" if record["equal"] else "bold red")  # fmt: skip
     return Group(head, Text(), rows, Text(), verdict)
-
-
-def synthesised_report(record: Record) -> RenderableType:
-    """Blocks of the array, modules by their share, and critical paths."""
-    head = Text(
-        f"{record['configuration']} as {record['rows']} x {record['columns']} elements in {record['library']}: "
-        f"{record['area_um2'] / 1e6:,.3f} mm² of standard cells",
-        style="bold",
-    )
-    blocks = table(
-        "blocks",
-        ["block", "instances", "each, µm²", "flip-flops each", "all, mm²"],
-        [
-            (name, f"{each['instances']:,}", f"{each['area_um2']:,.0f}", f"{each['flip_flops']:,}",
-             f"{each['instances'] * each['area_um2'] / 1e6:,.3f}")
-            for name, each in record["blocks"].items()
-        ],
-    )  # fmt: skip
-    modules = table(
-        "modules",
-        ["module", "instances", "own, µm²", "all, mm²", "share"],
-        [
-            (each["module"], f"{each['instances']:,}", f"{each['own_area_um2']:,.0f}",
-             f"{each['total_um2'] / 1e6:,.3f}", f"{each['share']:.1%}")
-            for each in record["modules"] if each["share"] >= LEAST_SHARE
-        ],
-    )  # fmt: skip
-    lines = [
-        f"{name}: " + ("no OpenSTA, no critical path" if path is None else
-                       f"critical path {path['critical_ns']:.4g} ns, from {path['start']} to {path['end']}")
-        for name, path in record["timing"].items()
-    ]  # fmt: skip
-    return Group(head, Text(), blocks, Text(), modules, Text(), Text("\n".join(lines)))

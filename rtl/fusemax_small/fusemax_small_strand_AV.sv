@@ -139,5 +139,5 @@ module fusemax_small_strand_AV (
     if (reload) result_0_now <= '0;
     else if (take) result_0_now <= result_0_sum >= 7'd48 ? result_0_less : result_0_sum[5:0];
   assign result_0 = result_0_now;
-  wire unused = &{1'b0, oldest, run, unit};
+  wire unused = &{1'b0, oldest, run};
 endmodule

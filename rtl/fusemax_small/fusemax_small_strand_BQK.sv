@@ -162,8 +162,8 @@ module fusemax_small_strand_BQK (
   wire met_27 = !begins || $signed(have_27 - need_27) >= 0;
   assign present = exists;
   assign ready = present && !finished && rested && met_18 && met_19 && met_25 && met_27 && (!instance_begins || epoch - oldest < 32'd10);
-  assign closes_0 = grant && instance_ends && (to_1);
-  assign closes_1 = grant && instance_ends && (to_2);
+  assign closes_0 = grant && instance_ends && to_1;
+  assign closes_1 = grant && instance_ends && to_2;
   assign slot_now = slot;
   logic [2:0] source_0_tile;
   logic [2:0] source_0_mark_1;  // where loop 1 began

@@ -157,5 +157,5 @@ module fusemax_small_strand_RNV (
   logic [31:0] result_0_offset;
   assign result_0_offset = 32'(slot);
   assign result_0 = 6'(index_2 * 32'd16 + result_0_offset);
-  wire unused = &{1'b0, oldest, run, unit};
+  wire unused = &{1'b0, oldest, run};
 endmodule

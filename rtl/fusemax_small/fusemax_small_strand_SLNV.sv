@@ -146,7 +146,7 @@ module fusemax_small_strand_SLNV (
   wire met_37 = !begins || $signed(have_37 - need_37) >= 0;
   assign present = exists;
   assign ready = present && !finished && rested && met_5 && met_20 && met_37 && (!instance_begins || epoch - oldest < 32'd10);
-  assign closes_2 = grant && instance_ends && (to_2);
+  assign closes_2 = grant && instance_ends && to_2;
   assign slot_now = slot;
   logic [0:0] source_1_tile;
   wire [0:0] source_1_goes = move_2 && !last_2 ? source_1_tile :

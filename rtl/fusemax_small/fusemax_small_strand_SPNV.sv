@@ -159,5 +159,5 @@ module fusemax_small_strand_SPNV (
   assign source_0_offset = 32'(slot);
   assign source_0 = 6'(index_2 * 32'd16 + source_0_offset);
   assign fresh = first_1;
-  wire unused = &{1'b0, oldest, run, unit};
+  wire unused = &{1'b0, oldest, run};
 endmodule

@@ -84,7 +84,7 @@ module fusemax_small_strand_load_BK_for_BQK (
   wire rested = 1'b1;
   // Tiles of BK: 2 fit.
   logic [1:0] tiles_1;
-  wire opens_1 = instance_begins && (from_2);
+  wire opens_1 = instance_begins && from_2;
   wire room_1 = !opens_1 || tiles_1 != 2'd2;
   always_ff @(posedge clk)
     if (reload) tiles_1 <= '0;

@@ -84,7 +84,7 @@ module fusemax_small_strand_load_BV_for_SLNV (
   wire rested = 1'b1;
   // Tiles of BV: 2 fit.
   logic [1:0] tiles_2;
-  wire opens_2 = instance_begins && (from_2);
+  wire opens_2 = instance_begins && from_2;
   wire room_2 = !opens_2 || tiles_2 != 2'd2;
   always_ff @(posedge clk)
     if (reload) tiles_2 <= '0;

@@ -84,7 +84,7 @@ module fusemax_small_strand_load_Q_for_BQK (
   wire rested = 1'b1;
   // Tiles of Q: 5 fit.
   logic [2:0] tiles_0;
-  wire opens_0 = instance_begins && (from_1);
+  wire opens_0 = instance_begins && from_1;
   wire room_0 = !opens_0 || tiles_0 != 3'd5;
   always_ff @(posedge clk)
     if (reload) tiles_0 <= '0;

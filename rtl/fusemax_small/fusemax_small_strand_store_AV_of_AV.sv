@@ -108,5 +108,5 @@ module fusemax_small_strand_store_AV_of_AV (
     if (reload) source_0_now <= '0;
     else if (take) source_0_now <= source_0_sum >= 7'd48 ? source_0_less : source_0_sum[5:0];
   assign source_0 = source_0_now;
-  wire unused = &{1'b0, oldest, run, unit};
+  wire unused = &{1'b0, oldest, run};
 endmodule

@@ -1,12 +1,17 @@
 """Attention on arrays that are no square, and of several heads; and what there is no hardware for."""
 
+from dataclasses import replace
+
 import pytest
 
 from einsim.cosim.compare import compare, run_once, stimulus
 from einsim.cosim.subject import load_subject
 from einsim.errors import SpecError
+from einsim.rtl.generator.checks import check_stores
 from einsim.rtl.generator.simulation import Simulation
 from einsim.spec.overrides import parse_override
+
+from .test_attention import CAUSAL
 
 SHAPES = [(3, 5, {}), (5, 3, {"B": 2, "H": 2}), (4, 2, {})]
 
@@ -56,3 +61,35 @@ def test_slots_that_depend_on_a_run_are_refused():
     with pytest.raises(SpecError, match="so many slots") as caught:
         load_subject("fusemax-small", {"E": 8, "F": 1})
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("LM[m1,p] = max over m0: BQK[m1,m0,p] when m1*M0+m0 <= p", "LM[m1,p] = max over m0: BQK[m1,m0,p]",
+         "LM, which folds what the filter of BQK leaves out"),
+        ("SLD[m1,p] = SLN[m1,m0,p] when m1*M0+m0 <= p", "SLD[m1,p] = SLN[m1,m0,p] when m1*M0+m0 <= p+1",
+         "SLD, which folds what the filter of SLN leaves out"),
+    ],
+)  # fmt: skip
+def test_filters_that_do_not_fit_are_refused(before, after, words, tmp_path):
+    text = CAUSAL.read_text()
+    assert before in text
+    cascade = tmp_path / "changed.cascade"
+    cascade.write_text(text.replace(before, after))
+    with pytest.raises(SpecError, match=words):
+        load_subject("fusemax-small", {"E": 4, "F": 3}, overrides=[parse_override(f"mapping.cascade={cascade}")])
+
+
+def test_what_elements_have_no_wires_for_is_refused():
+    hardware = subject_of(2, 2, {}).hardware
+    check_stores(hardware)
+    reader = next(duty for duty in hardware.duties if len(duty.sources) == 2)
+    twice = replace(reader, sources=reader.sources[:1] * 2)
+    with pytest.raises(SpecError, match=f"{reader.name}, which reads two words of .* at a time"):
+        check_stores(replace(hardware, duties=(twice,)))
+    maker = next(duty for duty in hardware.duties if duty.along)
+    use = maker.results[0]
+    narrow = replace(maker, results=(replace(use, store=replace(use.store, format=hardware.operand)),))
+    with pytest.raises(SpecError, match=f"{maker.name}, a sum that the lanes take and the 2D array multiplies"):
+        check_stores(replace(hardware, duties=(narrow,)))

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from einsim.rtl.generator.epochs import COUNT, EpochText
 from einsim.rtl.generator.hardware import Place, Use
-from einsim.rtl.generator.words import bits_for, cast, table, vector
+from einsim.rtl.generator.words import bits_for, cast, table, times, vector
 from einsim.schedule.pipeline.program import LOAD, STORE
 
 
@@ -48,24 +48,20 @@ class AddressText(EpochText):
 
     def address_text(self, address: Address) -> str:
         """How an address goes on from slot to slot."""
-        use, name = address.use, address.name
+        use = address.use
         match use.store.place:
             case Place.STATE:
                 return self.state_text(address)
             case Place.WEST | Place.NORTH if self.duty.strand.computes:
                 return self.tile_text(address)
-            case Place.WEST | Place.NORTH:
-                steps, each, store = [1], use.store.rows, use.store
-                return self.ring_text(name, bits_for(store.words), store.words, [each], steps)
-            case Place.OUT | Place.FOOT if not self.duty.strand.computes:
-                return self.ring_text(name, address.width, use.store.words, [use.store.rows], [1])
+            case Place.WEST | Place.NORTH | Place.OUT | Place.FOOT if not self.duty.strand.computes:
+                return self.ring_text(address, [use.store.rows])  # a transfer moves a tile
             case _:
-                offsets = [*use.offsets, use.step]
-                deltas = [b - a for a, b in pairwise(offsets)]
-                return self.ring_text(name, address.width, use.store.words, deltas, deltas)
+                return self.ring_text(address, [after - before for before, after in pairwise([*use.offsets, use.step])])
 
-    def ring_text(self, name: str, bits: int, words: int, deltas: Sequence[int], _: Sequence[int]) -> str:
-        """A pointer into a ring that moves with every slot."""
+    def ring_text(self, address: Address, deltas: Sequence[int]) -> str:
+        """A pointer into a ring that moves on by so much with each slot."""
+        name, bits, words = address.name, address.width, address.use.store.words
         moduli = [delta % words for delta in deltas]
         *within, last = moduli
         if not any(within) and last == 0:
@@ -93,7 +89,7 @@ class AddressText(EpochText):
         parts = []
         for position, stride in use.terms:
             counter = "unit" if position is None else f"index_{position}"  # both of COUNT bits
-            parts.append(f"{counter} * {COUNT}'d{stride}")
+            parts.append(times(counter, stride, COUNT))
         text = ""
         if any(use.offsets) or not parts:
             text = table(f"{name}_offset", use.offsets, "slot", COUNT) + "\n"
@@ -113,13 +109,8 @@ class AddressText(EpochText):
         more = f"({name}_tile == {bits}'d{tiles - 1} ? '0 : {name}_tile + 1'b1)" if tiles > 1 else "'0"
         stays = [p for p in use.still if p not in back]
         choice = more
-        conditions = []
-        for p in back:
-            conditions.append((f"move_{p} && !last_{p}", f"{name}_mark_{p}"))
-        for p in stays:
-            conditions.append((f"move_{p} && !last_{p}", f"{name}_tile"))
-        for condition, value in conditions:
-            choice = f"{condition} ? {value} :\n    {choice}"
+        for p, value in [*((p, f"{name}_mark_{p}") for p in back), *((p, f"{name}_tile") for p in stays)]:
+            choice = f"move_{p} && !last_{p} ? {value} :\n    {choice}"
         if self.jumping is not None and self.jumping in moving:
             lines.append(f"  wire {vector(bits)} {name}_goes = {choice};")
             wide = bits + 1

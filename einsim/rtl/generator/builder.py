@@ -7,19 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from einsim.cascade import Einsum, Junction, Negate, Number, reduced_ranks, split_of
+from einsim.cascade import Einsum, Negate, Number, reduced_ranks, split_of
 from einsim.errors import InfeasibleError, SpecError
 from einsim.rtl.formats import BF16, FP32, Integer, NumberFormat
-from einsim.rtl.generator.checks import cannot, check_machine
+from einsim.rtl.generator.checks import cannot, check_machine, check_stores, forms_of
 from einsim.rtl.generator.hardware import Duty, Hardware, Place, Source, Store, Use, settled
 from einsim.rtl.generator.units import floating
 from einsim.rtl.generator.work import Kind, Work, work_of
 from einsim.rtl.unpacked import encode
-from einsim.schedule.environment import environment
 from einsim.schedule.flow import Flow, Stay, Touch, flow_of
 from einsim.schedule.nest import AccessPlan, Loop, Schedule
 from einsim.schedule.pipeline.build import Assembly, assemble
-from einsim.schedule.pipeline.filters import Form, filters_of
 from einsim.schedule.pipeline.links import brings
 from einsim.schedule.pipeline.program import STORE, Program
 from einsim.schedule.pipeline.routes import laid_along, reduced_along
@@ -55,6 +53,8 @@ class _Builder:
     accumulator: NumberFormat
     flow: Flow = field(init=False)
     stores: dict[tuple[Place, str], Store] = field(default_factory=dict)
+    walks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each tensor, the ranks that strands walk over, in order."""
 
     def __post_init__(self) -> None:
         self.flow = flow_of(self.design)
@@ -125,6 +125,10 @@ class _Builder:
 
     def offsets(self, body: Body, access: AccessPlan, loops: Sequence[tuple[Loop, int]]) -> tuple[int, ...]:
         """In each slot, the number of a word among those of some loops that the access concerns."""
+        walk = tuple(loop.rank for loop, _ in loops if access.concerns(loop))
+        tensor = self.stored(body.einsum.name, access)
+        if len(walk) > 1 and self.walks.setdefault(tensor, walk) != walk:
+            raise cannot(f"{access.label} of {body.einsum.name}, in another order than {tensor} is walked elsewhere")
         points = prod(trips for _, trips in loops)
         found = []
         for point in range(points):
@@ -174,8 +178,10 @@ class _Builder:
             duties.append(self._moving(n, transfer, duties))
         final = {(each.place, each.name): each for each in self.stores.values()}
         every = tuple(settled(duty, final) for duty in sorted(duties, key=lambda duty: duty.number))
-        return Hardware(self.design.mapping.name, self.design, self.assembly, self.operand, self.accumulator,
+        made = Hardware(self.design.mapping.name, self.design, self.assembly, self.operand, self.accumulator,
                         tuple(self.stores.values()), every, self.narrow)  # fmt: skip
+        check_stores(made)
+        return made
 
     def _plan(self, name: str, number: Mapping[str, int]) -> list[tuple[AccessPlan, str, str, int | None]]:
         """Each operand of an Einsum with its place, its store's name, and the loop over which it is carried."""
@@ -253,27 +259,11 @@ class _Builder:
         if opens and sums is not None and sums.format != self.accumulator:
             raise cannot(f"{name}, added up in time and kept in {sums.format}")
         return Duty(n, strand, self.program.starts[n], slots, units, counted, work, tuple(sources), tuple(results),
-                    tuple(kept), opens, along, self._narrows(name, results), self._forms(name))  # fmt: skip
+                    tuple(kept), opens, along, self._narrows(name, results), forms_of(self.design, name))  # fmt: skip
 
     def _narrows(self, name: str, results: Sequence[Use]) -> bool:
         """Whether an element rounds its results; those that leave the 2D array are rounded at the foot."""
         return name in self.narrow and all(use.store.place is not Place.FOOT for use in results)
-
-    def _forms(self, name: str) -> tuple[Form, ...]:
-        """The conditions of an Einsum's filter. Its operands' makers must have them, too: what they left out is 0."""
-        einsum = self.einsum(name)
-        if einsum.when is None:
-            filtered = [read.tensor for read in einsum.reads if read.tensor in self.made
-                        and self.einsum(read.tensor).when is not None]  # fmt: skip
-            if einsum.reduction is not None and filtered:
-                raise cannot(f"{name}, which folds what the filter of {filtered[0]} leaves out")
-            return ()
-        sizes = {key: value for key, value in environment(self.design, {}).items() if isinstance(value, int)}
-        forms = tuple(form for each in filters_of(self.design.cascade, [einsum], sizes) for form in each)
-        wanted = len(einsum.when.parts) if isinstance(einsum.when, Junction) else 1
-        if len(forms) < wanted or len(forms) > 2 * wanted:
-            raise cannot(f"the filter of {name}: {einsum.when}")
-        return forms
 
     def _source(
         self, body: Body, n: int, access: AccessPlan, where: str, label: str, over: int | None,

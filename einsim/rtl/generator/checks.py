@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from einsim.cascade import Einsum, Junction
 from einsim.errors import SpecError
-from einsim.rtl.generator.hardware import CONTROL
+from einsim.rtl.generator.hardware import CONTROL, Hardware, Place
+from einsim.schedule.environment import environment
 from einsim.schedule.pipeline.build import Assembly
+from einsim.schedule.pipeline.filters import Form, filters_of
 from einsim.schedule.pipeline.program import When
 from einsim.schedule.pipeline.strands import Body
 from einsim.spec.architecture import Memory
@@ -67,3 +70,41 @@ def _check_space(body: Body, axes: Mapping[str, int], assembly: Assembly) -> Non
         if loop.axis is not None and -(-left[loop.rank] // int(loop.tile)) > axes[loop.axis]:
             raise cannot(f"{body.einsum.name}: {left[loop.rank]} of {loop.rank} along {axes[loop.axis]} {loop.axis}")
         left[loop.rank] = min(left[loop.rank], int(loop.tile))
+
+
+def check_stores(hardware: Hardware) -> None:
+    """Raises SpecError for what elements and lanes have no wires for."""
+    for duty in hardware.duties:
+        stores = [source.use.store.name for source in duty.sources]
+        twice = next((name for name in stores if stores.count(name) > 1), None)
+        if twice is not None:
+            raise cannot(f"{duty.strand.name}, which reads two words of {twice} at a time")
+        for use in duty.results:
+            handed = use.store.place is Place.LANE and duty.strand.resource == hardware.grid
+            if handed and use.store.format != hardware.accumulator:
+                raise cannot(f"{duty.strand.name}, a sum that the lanes take and the 2D array multiplies")
+
+
+def forms_of(design: Design, name: str) -> tuple[Form, ...]:
+    """The conditions of an Einsum's filter. What it folds must not be filtered more: elements left out are 0.
+
+    Raises SpecError for filters that are no conditions on positions.
+    """
+    einsum, made = design.cascade.einsum(name), set(design.cascade.made)
+    forms = _forms(design, einsum)
+    if einsum.reduction is not None:
+        for tensor in (read.tensor for read in einsum.reads if read.tensor in made):
+            if not set(_forms(design, design.cascade.einsum(tensor))) <= set(forms):
+                raise cannot(f"{name}, which folds what the filter of {tensor} leaves out")
+    return forms
+
+
+def _forms(design: Design, einsum: Einsum) -> tuple[Form, ...]:
+    if einsum.when is None:
+        return ()
+    sizes = {key: value for key, value in environment(design, {}).items() if isinstance(value, int)}
+    forms = tuple(form for each in filters_of(design.cascade, [einsum], sizes) for form in each)
+    wanted = len(einsum.when.parts) if isinstance(einsum.when, Junction) else 1
+    if not wanted <= len(forms) <= 2 * wanted:
+        raise cannot(f"the filter of {einsum.name}: {einsum.when}")
+    return forms

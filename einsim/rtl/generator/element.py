@@ -221,8 +221,6 @@ def lane_module(hardware: Hardware, prefix: str) -> Module:
     fields = {name for name, _ in word.fields}
     targets = list(dict.fromkeys(use.store for duty in hardware.on(hardware.grid) for use in below(duty)))
     to = bits_for(len(targets))
-    grid_narrow = [store for store in targets if store.format != acc]
-    assert not grid_narrow, "results of the 2D array that the lanes take are sums"
     below_cases = "\n".join(
         f"      if (below_to == {to}'d{number}) "
         f"{store.name}[{'below_' + write(store) if store.words > 1 else '0'}] <= below;"

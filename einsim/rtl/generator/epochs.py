@@ -8,7 +8,7 @@ from typing import Final
 
 from einsim.errors import SpecError
 from einsim.rtl.generator.hardware import Duty, Hardware, Mask
-from einsim.rtl.generator.words import bits_for, vector
+from einsim.rtl.generator.words import TRUE, Definition, bits_for, both, vector
 from einsim.rtl.verilog import signed
 from einsim.schedule.pipeline.filters import Form
 from einsim.schedule.pipeline.program import Flag, When
@@ -32,7 +32,7 @@ def flag_text(flag: Flag, loops: int) -> str:
             parts = [f"to_{p}" for p in flag.still]
         case _:
             raise SpecError("the generator cannot build partial results that come back")
-    return " && ".join(parts) or "1'b1"
+    return both(*parts)
 
 
 def mask_most(hardware: Hardware) -> int:
@@ -70,49 +70,59 @@ class EpochText:
         every = self.hardware.masks(self.duty.strand.resource)
         return [(every.index(mask), mask, form) for mask, form in self.hardware.masks_of(self.duty).items()]
 
-    def epoch_text(self) -> Iterator[str]:
+    def epoch_text(self) -> Iterator[Definition]:
         """Counters of the epoch's loops: what is left of each, and whether an iteration is its first or last."""
-        epochs = self.hardware.program.epochs
         declared = ["walk", *(f"{kind}_{p}" for p in range(self.loops) for kind in ("last", "move"))]
-        yield f"  logic {', '.join(declared)};"
+        yield Definition(f"  logic {', '.join(declared)};")
         if self.jumping is not None:
-            yield f"  logic {vector(COUNT)} jump_{self.jumping};"
-        for p, loop in enumerate(epochs.loops):
-            tile, above = int(loop.tile), epochs.parent(p)
-            inner = "walk" if p == self.loops - 1 else f"move_{p + 1} && last_{p + 1}"
-            yield f"  // Loop {loop.name}: {tile} of {loop.rank} at a time."
-            yield f"  logic {vector(COUNT)} left_{p};"
-            yield f"  logic {vector(COUNT)} index_{p};"
-            yield f"  logic first_{p};"
-            yield f"  wire {vector(COUNT)} extent_{p} = left_{p} < {COUNT}'d{tile} ? left_{p} : {COUNT}'d{tile};"
-            around = f"size_{loop.rank}" if above is None else f"extent_{above}"
-            begin = "" if above is None else f"begin_{above} + "
-            yield f"  wire {vector(COUNT)} begin_{p} = {begin}{around} - left_{p};"
-            beyond = self.beyond(p, around=True)
-            over = f" || !({beyond})" if beyond else ""
-            yield f"  assign last_{p} = left_{p} <= {COUNT}'d{tile}{over};"
-            yield f"  assign move_{p} = {inner};"
-            if above is None:
-                yield f"  wire {vector(COUNT)} again_{p} = size_{loop.rank};"
-            else:
-                whole = int(epochs.loops[above].tile)
-                limit = f"{COUNT}'d{whole}"
-                yield f"  wire {vector(COUNT)} again_{p} = next_{above} < {limit} ? next_{above} : {limit};"
-            jump = f" - {COUNT}'d{tile} * jump_{p}" if p == self.jumping else ""
-            yield f"  wire {vector(COUNT)} next_{p} = reload ? again_{p}{jump} : !move_{p} ? left_{p} :"
-            yield f"    last_{p} ? again_{p}{jump} : left_{p} - {COUNT}'d{tile};"
+            yield Definition(f"  logic {vector(COUNT)} jump_{self.jumping};")
+        for p in range(self.loops):
+            yield from self.loop_text(p)
         yield from self.jump_text()
         for p in range(self.loops):
             before, beyond = self.before(p), self.beyond(p, around=False)
-            yield f"  wire from_{p} = first_{p}{f' || !({before})' if before else ''};"
-            yield f"  wire to_{p} = last_{p}{f' || !({beyond})' if beyond else ''};"
+            yield Definition(f"  wire from_{p} = first_{p}{f' || !({before})' if before else ''};", f"from_{p}")
+            yield Definition(f"  wire to_{p} = last_{p}{f' || !({beyond})' if beyond else ''};", f"to_{p}")
         for p in range(self.loops):
             again = f"jump_{p}" if p == self.jumping else "'0"
-            yield f"  always_ff @(posedge clk) left_{p} <= next_{p};"
-            yield f"  always_ff @(posedge clk) first_{p} <= reload || (move_{p} ? last_{p} : first_{p});"
-            yield (f"  always_ff @(posedge clk) index_{p} <= reload ? '0 : !move_{p} ? index_{p} : "
-                   f"last_{p} ? {again} : index_{p} + 1'b1;")  # fmt: skip
-        yield f"  wire exists = {self.may_hold({}) or chr(49) + chr(39) + 'b1'};"
+            yield Definition(f"  always_ff @(posedge clk) left_{p} <= next_{p};")
+            yield Definition(
+                f"  always_ff @(posedge clk) first_{p} <= reload || (move_{p} ? last_{p} : first_{p});", f"first_{p}"
+            )
+            yield Definition(
+                f"  always_ff @(posedge clk) index_{p} <= reload ? '0 : !move_{p} ? index_{p} : "
+                f"last_{p} ? {again} : index_{p} + 1'b1;",
+                f"index_{p}",
+            )
+        yield Definition(f"  wire exists = {self.may_hold({}) or TRUE};")
+
+    def loop_text(self, p: int) -> Iterator[Definition]:
+        """What there is of one loop."""
+        epochs = self.hardware.program.epochs
+        loop, above = epochs.loops[p], epochs.parent(p)
+        tile, word = int(loop.tile), vector(COUNT)
+        inner = "walk" if p == self.loops - 1 else f"move_{p + 1} && last_{p + 1}"
+        around = f"size_{loop.rank}" if above is None else f"extent_{above}"
+        begin = "" if above is None else f"begin_{above} + "
+        beyond = self.beyond(p, around=True)
+        yield Definition(f"  // Loop {loop.name}: {tile} of {loop.rank} at a time.\n  logic {word} left_{p};")
+        yield Definition(f"  logic {word} index_{p};", f"index_{p}")
+        yield Definition(f"  logic first_{p};", f"first_{p}")
+        least = f"left_{p} < {COUNT}'d{tile} ? left_{p} : {COUNT}'d{tile}"
+        yield Definition(f"  wire {word} extent_{p} = {least};", f"extent_{p}")
+        yield Definition(f"  wire {word} begin_{p} = {begin}{around} - left_{p};", f"begin_{p}")
+        yield Definition(f"  assign last_{p} = left_{p} <= {COUNT}'d{tile}{f' || !({beyond})' if beyond else ''};")
+        yield Definition(f"  assign move_{p} = {inner};")
+        again = f"size_{loop.rank}"
+        if above is not None:
+            limit = f"{COUNT}'d{int(epochs.loops[above].tile)}"
+            again = f"next_{above} < {limit} ? next_{above} : {limit}"
+        yield Definition(f"  wire {word} again_{p} = {again};")
+        jump = f" - {COUNT}'d{tile} * jump_{p}" if p == self.jumping else ""
+        yield Definition(
+            f"  wire {word} next_{p} = reload ? again_{p}{jump} : !move_{p} ? left_{p} :\n"
+            f"    last_{p} ? again_{p}{jump} : left_{p} - {COUNT}'d{tile};"
+        )
 
     @property
     def jumping(self) -> int | None:
@@ -120,7 +130,7 @@ class EpochText:
         inner = self.loops - 1
         return inner if self.towards(inner) == {1} else None
 
-    def jump_text(self) -> Iterator[str]:
+    def jump_text(self) -> Iterator[Definition]:
         """How many tiles without points the innermost loop begins with, as the loops around it will be."""
         p, epochs = self.jumping, self.hardware.program.epochs
         if p is None:
@@ -128,23 +138,22 @@ class EpochText:
         loop, above, tile = epochs.loops[p], epochs.parent(p), int(epochs.loops[p].tile)
         ranges: dict[str, tuple[str, str]] = {}
         for q in range(p):  # where the loops around will be
-            outer = epochs.parent(q)
-            size = int(epochs.loops[q].tile)
+            outer, size = epochs.parent(q), f"{COUNT}'d{int(epochs.loops[q].tile)}"
             around = f"size_{epochs.loops[q].rank}" if outer is None else f"then_extent_{outer}"
             begin = "" if outer is None else f"then_begin_{outer} + "
-            yield f"  wire {vector(COUNT)} then_begin_{q} = {begin}{around} - next_{q};"
-            yield f"  wire {vector(COUNT)} then_extent_{q} = next_{q} < {COUNT}'d{size} ? next_{q} : {COUNT}'d{size};"
+            word = vector(COUNT)
+            yield Definition(f"  wire {word} then_begin_{q} = {begin}{around} - next_{q};", f"then_begin_{q}")
+            least = f"next_{q} < {size} ? next_{q} : {size}"
+            yield Definition(f"  wire {word} then_extent_{q} = {least};", f"then_extent_{q}")
             ranges[epochs.loops[q].rank] = (f"then_begin_{q}", f"(then_begin_{q} + then_extent_{q})")
         start, end = ("'0", f"size_{loop.rank}") if above is None else ranges[loop.rank]
-        yield f"  always_comb begin\n    jump_{p} = '0;"
+        lines = [f"  always_comb begin\n    jump_{p} = '0;"]
         for k in reversed(range(1, epochs.trips[p])):
             # So many tiles are left out if the one before the next has no point.
             behind = f"({start} + {COUNT}'d{k * tile})"
             condition = self.may_hold({**ranges, loop.rank: (behind, behind)})
-            some = f"{behind} < {end}"
-            yield f"    if (jump_{p} == '0 && {some} && !({condition})) jump_{p} = {COUNT}'d{k};"
-        yield "  end"
-        yield f"  wire unused_jump = &{{1'b0, {', '.join(f'then_begin_{q}, then_extent_{q}' for q in range(p))}}};"
+            lines.append(f"    if (jump_{p} == '0 && {behind} < {end} && !({condition})) jump_{p} = {COUNT}'d{k};")
+        yield Definition("\n".join([*lines, "  end"]))
 
     # Filters: conditions that some tiles do not meet with any of their points.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from einsim.errors import SpecError
 from einsim.rtl.generator.addresses import AddressText
 from einsim.rtl.generator.epochs import COUNT, flag_text, mask_bits
 from einsim.rtl.generator.hardware import Duty
-from einsim.rtl.generator.words import bits_for, cast, table, vector
+from einsim.rtl.generator.words import Definition, bits_for, both, cast, needed, table, times, vector, where
 from einsim.rtl.verilog import Module, module
 from einsim.schedule.pipeline.program import Link, Pool, When
 from einsim.schedule.pipeline.strands import Body
@@ -48,55 +47,56 @@ class StrandText(AddressText):
 
     # Pieces.
 
-    def slot_text(self) -> Iterator[str]:
+    def slot_text(self) -> Iterator[Definition]:
         """The slot's number, its unit, and when it is planned."""
         duty, start, program = self.duty, self.duty.start, self.hardware.program
         slots = duty.slots
-        yield f"  logic {vector(self.slot_bits)} slot;"
+        yield Definition(f"  logic {vector(self.slot_bits)} slot;")
         if duty.counted:
-            yield f"  logic {vector(COUNT)} unit;"
-            yield "  assign begins = slot == '0;"
-            yield f"  assign ends = slot == {self.slot_bits}'d{slots - 1};"
-            yield "  wire instance_begins = begins && unit == '0;"
-            yield f"  wire instance_ends = ends && unit == index_{self.counted_loop(duty)};"
+            yield Definition(f"  logic {vector(COUNT)} unit;")
+            yield Definition("  assign begins = slot == '0;")
+            yield Definition(f"  assign ends = slot == {self.slot_bits}'d{slots - 1};")
+            yield Definition("  wire instance_begins = begins && unit == '0;")
+            yield Definition(f"  wire instance_ends = ends && unit == index_{self.counted_loop(duty)};")
         else:
             of = [slot * duty.units // slots for slot in range(slots)]
             first = [int(s == 0 or of[s - 1] != of[s]) for s in range(slots)]
             final = [int(s == slots - 1 or of[s + 1] != of[s]) for s in range(slots)]
-            yield table("unit", of, "slot", bits_for(duty.units))
-            yield f"  assign begins = {slots_where(first, self.slot_bits)};"
-            yield f"  assign ends = {slots_where(final, self.slot_bits)};"
-            yield "  wire instance_begins = slot == '0;"
-            yield f"  wire instance_ends = slot == {self.slot_bits}'d{slots - 1};"
-        yield "  wire take = grant;"
-        yield "  wire advance = run && !finished && exists && (present ? take && instance_ends : 1'b1);"
-        yield "  assign walk = advance || (run && !finished && !exists);"
+            yield Definition(table("unit", of, "slot", bits_for(duty.units)), "unit")
+            yield Definition(f"  assign begins = {slots_where(first, self.slot_bits)};")
+            yield Definition(f"  assign ends = {slots_where(final, self.slot_bits)};")
+            yield Definition("  wire instance_begins = slot == '0;")
+            yield Definition(f"  wire instance_ends = slot == {self.slot_bits}'d{slots - 1};")
+        yield Definition("  wire take = grant;")
+        yield Definition("  wire advance = run && !finished && exists && (present ? take && instance_ends : 1'b1);")
+        yield Definition("  assign walk = advance || (run && !finished && !exists);")
         last = f"slot == {self.slot_bits}'d{slots - 1}"
         text = "  always_ff @(posedge clk)\n    if (reload) begin\n      slot <= '0;\n"
         text += "      unit <= '0;\n" if duty.counted else ""
         text += f"    end else if (take) begin\n      slot <= {last} ? '0 : slot + 1'b1;\n"
         if duty.counted:
             text += "      if (ends) unit <= instance_ends ? '0 : unit + 1'b1;\n"
-        yield text + "    end"
+        yield Definition(text + "    end")
         if start.in_units:
             if start.pace[0] % start.pace[1]:
                 raise SpecError(f"the generator cannot build {duty.strand.name}, planned {start.pace} cycles apart")
             if len(start.at) > 1:
                 count = max(duty.units, len(start.at))
                 values = [start.planned(u) for u in range(count)]
-                yield table("at", values, f"unit{vector(bits_for(count))}" if duty.counted else "unit", COUNT)
+                index = f"unit{vector(bits_for(count))}" if duty.counted else "unit"
+                yield Definition(table("at", values, index, COUNT))
             else:
                 pace = start.pace[0] // start.pace[1]
                 unit = cast("unit", COUNT if duty.counted else bits_for(duty.units), COUNT)
                 each = f" + {unit} * {COUNT}'d{pace}" if pace else ""
-                yield f"  wire {vector(COUNT)} at = {COUNT}'d{start.at[0]}{each};"
-            yield "  assign holds = !begins;"
+                yield Definition(f"  wire {vector(COUNT)} at = {COUNT}'d{start.at[0]}{each};")
+            yield Definition("  assign holds = !begins;")
         else:
-            yield table("at", [start.planned(s) for s in range(slots)], "slot", COUNT)
-            yield "  assign holds = 1'b0;"
-        yield f"  logic {vector(COUNT)} epoch_planned;"
-        yield "  assign planned = epoch_planned + at;"
-        yield (
+            yield Definition(table("at", [start.planned(s) for s in range(slots)], "slot", COUNT))
+            yield Definition("  assign holds = 1'b0;")
+        yield Definition(f"  logic {vector(COUNT)} epoch_planned;")
+        yield Definition("  assign planned = epoch_planned + at;")
+        yield Definition(
             "  always_ff @(posedge clk)\n    if (reload) begin\n      epoch <= '0;\n      epoch_planned <= '0;\n"
             "      finished <= 1'b0;\n    end else begin\n      if (advance) begin\n        epoch <= epoch + 1'b1;\n"
             f"        epoch_planned <= epoch_planned + {COUNT}'d{program.interval};\n      end\n"
@@ -135,8 +135,8 @@ class StrandText(AddressText):
             lines += self.room_text(n, link, source)
         else:
             lines += self.value_text(n, link, source, there, each)
-        waits = f"begins{f' && !first_{link.over}' if link.over is not None else ''}"
-        lines.append(f"  wire met_{n} = !({waits}) || $signed(have_{n} - need_{n}) >= 0;")
+        waits = "!begins" if link.over is None else f"!(begins && !first_{link.over})"
+        lines.append(f"  wire met_{n} = {waits} || $signed(have_{n} - need_{n}) >= 0;")
         return "\n".join(lines)
 
     def value_text(self, n: int, link: Link, source: Duty, there: str, each: str) -> list[str]:
@@ -152,11 +152,11 @@ class StrandText(AddressText):
             within = f"{unit} + {COUNT}'d1"
         elif not source.counted and not reader.counted and source.units % steps == 0 and reader.units % steps == 0:
             per, mine = source.units // steps, reader.units // steps
-            within = f"({unit} / {COUNT}'d{mine} + {COUNT}'d1) * {COUNT}'d{per}"
+            within = times(f"({unit} / {COUNT}'d{mine} + {COUNT}'d1)", per, COUNT)
         else:
             raise self.cannot(link, f"in {steps} steps")
         lines = [f"  logic {vector(COUNT)} base_{n};  // the source's units in the epochs before"]
-        lines.append(f"  wire {vector(COUNT)} after_{n} = base_{n} + ({there} ? {each} : '0);")
+        lines.append(f"  wire {vector(COUNT)} after_{n} = base_{n} + {where(there, each)};")
         if link.over is not None:
             if source.strand.when.kind is not When.ALWAYS:
                 raise self.cannot(link, "from an iteration before, and not in every epoch")
@@ -178,7 +178,7 @@ class StrandText(AddressText):
         lines.append(
             f"  always_ff @(posedge clk)\n    if (reload) base_{n} <= '0;\n    else if (advance) base_{n} <= after_{n};"
         )
-        need = f"base_{n}" if link.back else f"base_{n} + ({there} ? {within} : '0)"
+        need = f"base_{n}" if link.back else f"base_{n} + {where(there, within)}"
         lines.append(f"  wire {vector(COUNT)} need_{n} = {need};")
         return lines
 
@@ -196,11 +196,12 @@ class StrandText(AddressText):
             ends, per = "ends", source.units // steps
         else:
             raise self.cannot(link, f"with room for {link.room} of {steps} steps")
+        made = f"steps_{n}" if link.room == 1 else f"(steps_{n} - {COUNT}'d{link.room - 1})"
         return [
             f"  logic {vector(COUNT)} steps_{n};  // how many this strand has made",
             f"  always_ff @(posedge clk)\n    if (reload) steps_{n} <= '0;\n"
             f"    else if (take && {ends}) steps_{n} <= steps_{n} + 1'b1;",
-            f"  wire {vector(COUNT)} need_{n} = (steps_{n} + {COUNT}'d1 - {COUNT}'d{link.room}) * {COUNT}'d{per};",
+            f"  wire {vector(COUNT)} need_{n} = {times(made, per, COUNT)};",
         ]
 
     def cannot(self, link: Link, what: str) -> SpecError:
@@ -214,7 +215,7 @@ class StrandText(AddressText):
         opens = flag_text(pool.opens, self.loops)
         return (
             f"  // Tiles of {pool.tensor}: {pool.limit} fit.\n  logic {vector(bits)} tiles_{number};\n"
-            f"  wire opens_{number} = instance_begins && ({opens});\n"
+            f"  wire opens_{number} = {both('instance_begins', opens)};\n"
             f"  wire room_{number} = !opens_{number} || tiles_{number} != {bits}'d{pool.limit};\n"
             f"  always_ff @(posedge clk)\n    if (reload) tiles_{number} <= '0;\n"
             f"    else tiles_{number} <= tiles_{number} + {bits}'(take && opens_{number}) - {bits}'(returned_{number});"
@@ -254,16 +255,15 @@ class StrandText(AddressText):
     def module(self, prefix: str) -> Module:
         """`<prefix>_strand_<name>`."""
         duty = self.duty
-        pieces = [*self.epoch_text(), *self.slot_text(), *self.spacing_text()]
+        pieces = [*self.spacing_text()]
         pieces += [self.link_text(n, link) for n, link in self.links]
         pieces += [self.pool_text(n, pool) for n, pool in self.pools]
         met = [f"met_{n}" for n, _ in self.links] + [f"room_{n}" for n, _ in self.pools]
         met.append(f"(!instance_begins || epoch - oldest < {COUNT}'d{self.ahead})")
-        pieces.insert(0, "  logic begins, present;")
-        pieces.append(f"  assign present = exists && {flag_text(duty.strand.when, self.loops)};")
+        pieces.append(f"  assign present = {both('exists', flag_text(duty.strand.when, self.loops))};")
         pieces.append("  assign ready = present && !finished && rested && " + " && ".join(met) + ";")
         pieces += [
-            f"  assign closes_{n} = grant && instance_ends && ({flag_text(pool.closes, self.loops)});"
+            f"  assign closes_{n} = {both('grant', 'instance_ends', flag_text(pool.closes, self.loops))};"
             for n, pool in self.closes
         ]
         pieces.append("  assign slot_now = slot;")
@@ -276,11 +276,10 @@ class StrandText(AddressText):
         pieces += [self.mask_text(*each) for each in self.masks]
         if self.fresh is not None:
             pieces.append(f"  assign fresh = first_{self.fresh};")
-        body = pruned("\n".join(pieces))
-        unit = ", unit" if re.search(r"\bunit\b", re.sub(r"(?m)^  (?:logic .*|assign) unit\b.*$", "", body)) else ""
-        if not unit:
-            body = re.sub(r"(?m)^  (?:logic .*|assign) unit\b.*\n", "", body)
-        body += f"\n  wire unused = &{{1'b0, oldest, run{unit}}};"
+        pieces.append("  wire unused = &{1'b0, oldest, run};")
+        body = needed([
+            Definition("  logic begins, present;"), *self.epoch_text(), *self.slot_text(), *map(Definition, pieces)
+        ])  # fmt: skip
         ports = ",\n".join(
             f"  {direction.ljust(6)} logic {vector(width) + ' ' if width > 1 else ''}{name}"
             for direction, name, width in self.ports()
@@ -304,31 +303,3 @@ def slots_where(values: Sequence[int], bits: int) -> str:
     if all(values):
         return "1'b1"
     return " || ".join(f"slot == {bits}'d{n}" for n, value in enumerate(values) if value) or "1'b0"
-
-
-def pruned(text: str) -> str:
-    """Text without trivial conditions and factors, and without wires of loops that nothing in it uses."""
-    for before, after in (
-        (r"\(1'b1 \? (.*?) : '0\)", r"\1"), (r"1'b1 && ", ""), (r" && 1'b1(?=[;)])", ""), (r" \* 32'd1\b", ""),
-        (r"\((steps_\d+) \+ 32'd1 - 32'd1\)", r"\1"), (r"\((steps_\d+) \+ 32'd1 - 32'd(\d+)\)", _room),
-        (r"!\(begins\)", "!begins"),
-    ):  # fmt: skip
-        text = re.sub(before, after, text)
-    wire = re.compile(
-        r"(?m)^  wire (?:\[\d+:0\] )?((?:last|from|to|begin|extent|then_begin|then_extent)_\d+) = [^;]*;\n"
-    )
-    while True:
-        useless = [m[0] for m in wire.finditer(text) if len(re.findall(rf"\b{m[1]}\b", text)) == 1]
-        if not useless:
-            break
-        for line in useless:
-            text = text.replace(line, "")
-    for name in sorted(set(re.findall(r"\b(?:first|index)_\d+\b", text))):
-        own = re.compile(rf"(?m)^  (?:always_ff @\(posedge clk\) {name} <=|logic (?:\[\d+:0\] )?{name};).*\n")
-        if not re.search(rf"\b{name}\b", own.sub("", text)):
-            text = own.sub("", text)
-    return text
-
-
-def _room(match: re.Match[str]) -> str:
-    return f"({match[1]} - 32'd{int(match[2]) - 1})"

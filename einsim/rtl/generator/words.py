@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from einsim.rtl.verilog import Module, module
 
@@ -16,6 +18,44 @@ def bits_for(values: int) -> int:
 def vector(width: int) -> str:
     """The range of a vector, for a declaration."""
     return f"[{width - 1}:0]"
+
+
+TRUE: Final = "1'b1"
+"""A condition that always holds."""
+
+
+def both(*conditions: str) -> str:
+    """The conjunction of some conditions, without those that always hold."""
+    return " && ".join(each for each in conditions if each != TRUE) or TRUE
+
+
+def where(condition: str, value: str) -> str:
+    """A value where a condition holds, else zero."""
+    return value if condition == TRUE else f"({condition} ? {value} : '0)"
+
+
+def times(value: str, factor: int, width: int) -> str:
+    """A value times a constant."""
+    return value if factor == 1 else f"{value} * {width}'d{factor}"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A piece of a module's text. With a name it is left out where nothing else mentions that."""
+
+    text: str
+    name: str = ""
+
+
+def needed(definitions: Sequence[Definition]) -> str:
+    """The text of those definitions that have no name, and of those that they need."""
+    kept = {n for n, each in enumerate(definitions) if not each.name}
+    while True:
+        words = {word for n in kept for word in re.findall(r"\w+", definitions[n].text)}
+        more = {n for n, each in enumerate(definitions) if n not in kept and each.name in words}
+        if not more:
+            return "\n".join(each.text for n, each in enumerate(definitions) if n in kept)
+        kept |= more
 
 
 def cast(signal: str, own: int, wanted: int) -> str:
