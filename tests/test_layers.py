@@ -17,6 +17,7 @@ LAYERS = [
     {"spec", "analysis"},
     {"schedule"},
     {"model", "rtl"},
+    {"mapper", "binder"},
     {"explore", "cosim"},
     {"report"},
     {"cli", "__main__"},
