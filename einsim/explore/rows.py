@@ -114,7 +114,7 @@ def _numbers(design: Design, evaluation: Evaluation) -> Record:
     return numbers | {f"cycles/{array}": value for array, value in evaluation.cycles_by_array.items()}
 
 
-def finish(space: Space, tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
+def finish(space: Space[Any], tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """One table in the order of the space, with `speedup` and `energy_ratio` against the baseline.
 
     speedup is the baseline's latency over the point's, energy_ratio the point's energy over the
