@@ -121,3 +121,17 @@ def _evaluate_together(points: Sequence[Point], design: Design, columns: Columns
             yield from _evaluate_together(points[half], design, own)
         return
     yield table_of_many(points, design, evaluation)
+
+
+def run_points(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataFrame]:
+    """Evaluates some points, together where that pays; yields tables of finished ones.
+
+    Raises SpecError as `run_sweep` does.
+    """
+    simulated = any(point.time_model is not TimeModel.CLOSED_FORM for point in points)
+    batches = [] if simulated else group(points)
+    for batch in batches:
+        if len(batch.points) >= _LEAST:
+            yield from _run_batch(batch, progress)
+    single = [point for batch in batches if len(batch.points) < _LEAST for point in batch.points]
+    yield from _run_single(points if simulated else single, progress)
