@@ -119,10 +119,9 @@ class Sampled:
 
     def _sampler(self, file: SearchFile) -> Any:
         samplers = self.optuna.samplers
-        given: dict[str, Any] = {"seed": file.seed, "constraints_func": lambda trial: [trial.user_attrs["violation"]]}
         if file.method is Method.TPE:
-            return samplers.TPESampler(multivariate=True, constant_liar=True, **given)
-        return samplers.NSGAIISampler(population_size=file.population, **given)
+            return samplers.TPESampler(multivariate=True, constant_liar=True, seed=file.seed)
+        return samplers.NSGAIISampler(population_size=file.population, seed=file.seed)
 
     def _distribution(self, steps: Sequence[Step]) -> Any:
         """Steps in an order, where they have one; else alternatives."""
@@ -167,7 +166,7 @@ class Sampled:
                 self.study.tell(trial, state=state.FAIL)
                 continue
             values, violation = self.known[number]
-            trial.set_user_attr("violation", violation)
+            trial.set_constraint("violation", violation)
             self.study.tell(trial, values)
 
 

@@ -75,7 +75,7 @@ def draw_front(
     axes = figure.subplots(1, panels, squeeze=False)[0]
     good = every.filter(pl.col("violation") == 0.0)
     for place, (ax, pair) in enumerate(zip(axes, pairs, strict=False)):
-        _panel(ax, pair, good, front, rivals, confirmed, legend=place == 0)
+        _panel(ax, pair, good, front, rivals, confirmed, legend=place == 0, line=len(pairs) == 1)
     if growth:
         _growth(axes[-1], growth)
     if title:
@@ -85,12 +85,13 @@ def draw_front(
 
 def _panel(
     ax: Axes, pair: tuple[str, str], good: pl.DataFrame, front: pl.DataFrame,
-    rivals: pl.DataFrame | None, confirmed: pl.DataFrame | None, *, legend: bool,
+    rivals: pl.DataFrame | None, confirmed: pl.DataFrame | None, *, legend: bool, line: bool,
 ) -> None:  # fmt: skip
     x, y = pair
     ax.scatter(good[x], good[y], s=5, color=_LIGHT, linewidths=0, label=f"{len(good):,} designs", rasterized=True)
-    line = front.sort(x)
-    ax.plot(line[x], line[y], color=_DARK, marker="o", markersize=2.6, linewidth=0.8, label="Pareto front", zorder=3)
+    best = front.sort(x)
+    ax.plot(best[x], best[y], color=_DARK, marker="o", markersize=2.6, linewidth=0.8 if line else 0.0,
+            label="Pareto front", zorder=3)  # fmt: skip
     if confirmed is not None and len(confirmed) and x == "latency_s":
         there = confirmed.filter(pl.col(x).is_not_null() & pl.col(y).is_not_null())
         for row in there.iter_rows(named=True):
@@ -113,7 +114,7 @@ def _panel(
         axis.set_label_text(_WORDS[name], fontsize=style.LABEL_PT, color=style.INK)
     _dress(ax)
     if legend:
-        ax.legend(fontsize=style.TICK_PT, frameon=True, framealpha=0.85, edgecolor="none", loc="upper right")
+        ax.legend(fontsize=style.TICK_PT, frameon=True, framealpha=0.85, edgecolor="none", loc="best")
 
 
 def _growth(ax: Axes, growth: Sequence[tuple[int, float]]) -> None:
