@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import signal
 import sys
 import time
@@ -51,8 +52,9 @@ def search_(
     if out == "":
         raise SpecError("names no folder", at=Location("--out"), remedy=f"write --out results/{name}")
     folder = Path(out) if out is not None else Path("results") / name
-    for each in designs.points([0, len(designs) - 1]):
-        each.design()
+    rivals = [designs.rival(each).points([0]) for each in designs.file.compare]
+    for point in itertools.chain(designs.points([0, len(designs) - 1]), *rivals):
+        point.design()
     store.check_output(folder)
     with store.output(folder) as stage:
         found = _Search(designs)
@@ -99,7 +101,7 @@ class _Search:
                     self.numbers.append(numbers)
                     bar.advance(task, len(numbers))
                 self._compare(check)
-                if file.confirm:
+                if file.confirm and len(self.front):
                     bar.update(task, description=f"{file.name}: cycle model", total=None)
                     self.confirmed = confirm(designs, self.front, lambda each: _evaluate(each, lambda _: check()))
             except Stopped as error:
