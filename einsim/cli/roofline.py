@@ -44,9 +44,7 @@ def roofline_(
     Example: einsim roofline fusemax flat unfused --model BERT --seq-len 16K --out results/roofline
     """
     if not configurations:
-        raise SpecError(
-            "no configuration is given", at=Location("roofline"), remedy="name one or several: fusemax flat"
-        )
+        raise SpecError("no configuration is given", at=Location("roofline"), remedy="name one mapping or several")
     load = workload(model, seq_len, batch, shape)
     overrides = [parse_override(text) for text in set_ or ()]
     found: list[tuple[str, Roofline]] = []
