@@ -70,7 +70,7 @@ def evaluate_many(design: Design, columns: Columns) -> Evaluation:
     costs = Costs(design, arrays)
     schedule = lower(design, costs.sizes())
     refuse_overflow(schedule, costs["word_bytes"])
-    return assemble(costs, schedule, compiled(lengths.pop()))
+    return assemble(costs, schedule, compiled)
 
 
 def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:

@@ -15,9 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from einsim.model.kernels import DISTINCT, VISITS_ALL, VISITS_ONE
+from einsim.model.tables import DISTINCT, VISITS_ALL, VISITS_ONE, Runner
 from einsim.model.queries import Structure
-from einsim.model.tables import Runner
 from einsim.schedule.nest import AccessPlan, EinsumSchedule, Schedule
 from einsim.spec.expressions import Number
 

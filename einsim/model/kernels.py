@@ -1,8 +1,8 @@
-"""Exact counts of loop nests, as plain loops over arrays.
+"""Exact counts along one rank of a loop nest, as plain loops over arrays.
 
 Every function here runs twice: interpreted on arrays of Python integers (one design; no width, so no
-overflow) and compiled by numba on int64 arrays (sweeps; `einsim.model.compiled`). The theory is in
-docs/counting.md.
+overflow) and compiled by numba on int64 arrays (sweeps; `einsim.model.compiled`). What ranks have in common is
+in `einsim.model.products`, the theory in docs/counting.md.
 
 A nest visits tiles of a tensor at a level, and fetches one again whenever it changes from one step to
 the next: loops that do not concern the tensor are free while they are inside the innermost loop that
@@ -13,30 +13,27 @@ concern the tensor, of products of one factor a rank:
 
 For a rank that the tensor has, X_r(k) is the number of its words in tiles for which no loop after k
 changes the rank any more; for a rank that it has not, the number of iterations up to k. A *chain* is the
-loops over one rank above a level; its factors at every depth are computed once and shared by all
-queries. Ragged tiles are carried exactly: `extents` (2 rows) holds the distinct extents of the tiles at the
-current depth and how many there are of each.
+loops over one rank above a level; its factors at every depth are computed here, once for all queries. Ragged
+tiles are carried exactly: `extents` (2 rows) holds the distinct extents of the tiles at the current depth and how
+many there are of each.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 Array = Any  # an int64 array, or an object array of Python integers
 
-# Columns of a chain table and of the loops of chains.
-RANK, FIRST, LAST = 0, 1, 2
-SLOT, KIND, INNER = 0, 1, 2
+# Columns of a chain's loops.
+KIND, INNER = 0, 1
 TEMPORAL, SPATIAL, WITHIN = 0, 1, 2
 # How a tensor sees a rank: not at all, word by word, or one word a grain; seen by all processing elements
 # together, or by their parent, which serves those with the same data once. STEPS counts steps in time.
 ABSENT_ALL, ABSENT_ONE, FULL, COARSE_ALL, COARSE_ONE, STEPS, VIEWS = 0, 1, 2, 3, 4, 5, 6
-# Columns of a query table, of its factors and of its walk.
-FACTOR_FIRST, FACTOR_LAST, WALK_FIRST, WALK_LAST = 0, 1, 2, 3
-CHAIN, VIEW_ALL, VIEW_ONE = 0, 1, 2
-FACTOR, RELEVANT = 0, 1
-# Columns of the results.
-VISITS_ALL, VISITS_ONE, DISTINCT, RESULTS = 0, 1, 2, 3
+# Rows of a chain's input: sizes of the rank and of its grain, then a tile for each loop.
+SIZE, GRAIN, TILES = 0, 1, 2
 
 
 def ceil_div(a: Any, b: Any) -> Any:
@@ -86,7 +83,7 @@ def two_largest(
     length = 1
     for i in range(first, last):
         if loops[i, KIND] == TEMPORAL and not (outer_only and loops[i, INNER] == 1):
-            length = refine(scratch, length, tiles[loops[i, SLOT]])
+            length = refine(scratch, length, tiles[i])
     largest = 0 * extent
     second = 0 * extent
     for i in range(length):
@@ -106,7 +103,7 @@ def least_tile(loops: Array, first: int, last: int, inner_only: bool, outer_only
         if loops[i, INNER] == 1 and outer_only:
             continue
         if loops[i, KIND] == TEMPORAL and (loops[i, INNER] == 1 or not inner_only):
-            tile = tiles[loops[i, SLOT]]
+            tile = tiles[i]
             if least == 0 or tile < least:
                 least = tile
     return least
@@ -116,7 +113,7 @@ def spread_of(loops: Array, first: int, last: int, inner: int, tiles: Array) -> 
     """Elements per processing element of the loop laid along an axis (0 where there is none)."""
     for i in range(first, last):
         if loops[i, KIND] == SPATIAL and loops[i, INNER] == inner:
-            return tiles[loops[i, SLOT]]
+            return tiles[i]
     return 0 * tiles[0]
 
 
@@ -180,11 +177,15 @@ def settled_inside(
 
 
 def chain_factors(
-    c: int, chains: Array, needs: Array, loops: Array, size: Any, grain: Any, tiles: Array,
+    needs: Array, loops: Array, size: Any, grain: Any, tiles: Array,
     extents: Array, scratch: Array, factors: Array, distinct: Array,
 ) -> None:  # fmt: skip
-    """Fills factors[c, view, depth] and distinct[c, view] of chain c, for the views that `needs` marks."""
-    first, last = chains[c, FIRST], chains[c, LAST]
+    """Factors of one chain at every depth, and its different words, for the views that `needs` marks.
+
+    Structure: needs (VIEWS,), loops (L, 2). Sizes: tiles (L,). Work: extents, scratch (2, L + 2).
+    Results: factors (VIEWS, L + 1), distinct (VIEWS,).
+    """
+    first, last = 0, len(loops)
     outer = spread_of(loops, first, last, 0, tiles)
     inner = spread_of(loops, first, last, 1, tiles)
     least_inner = least_tile(loops, first, last, True, False, tiles)
@@ -198,75 +199,74 @@ def chain_factors(
             if loops[i, KIND] != TEMPORAL:
                 continue
             inside = loops[i, INNER] == 1
-            length = refine(extents, length, tiles[loops[i, SLOT]])
+            length = refine(extents, length, tiles[i])
             depth += 1
         spread = outer if outer > 0 else inner
-        if needs[c, ABSENT_ONE] == 1:
-            factors[c, ABSENT_ONE, depth] = tiles_in(extents, length)
-        if needs[c, ABSENT_ALL] == 1:
+        if needs[ABSENT_ONE] == 1:
+            factors[ABSENT_ONE, depth] = tiles_in(extents, length)
+        if needs[ABSENT_ALL] == 1:
             least = least_tile(loops, i + 1, last, False, False, tiles)
-            factors[c, ABSENT_ALL, depth] = active(extents, length, least, spread)
-        if needs[c, FULL] == 1:
-            factors[c, FULL, depth] = settled(
+            factors[ABSENT_ALL, depth] = active(extents, length, least, spread)
+        if needs[FULL] == 1:
+            factors[FULL, depth] = settled(
                 extents, length, loops, i + 1, last, False, tiles, 1 + 0 * grain, spread, scratch
             )
-        if needs[c, COARSE_ONE] == 1:
-            factors[c, COARSE_ONE, depth] = (
+        if needs[COARSE_ONE] == 1:
+            factors[COARSE_ONE, depth] = (
                 tiles_in(extents, length) if inside
                 else settled(extents, length, loops, i + 1, last, True, tiles, grain, outer, scratch)
             )  # fmt: skip
-        if needs[c, COARSE_ALL] == 1:
+        if needs[COARSE_ALL] == 1:
             if inside:
                 least = least_tile(loops, i + 1, last, False, False, tiles)
-                factors[c, COARSE_ALL, depth] = active(extents, length, least, spread)
+                factors[COARSE_ALL, depth] = active(extents, length, least, spread)
             elif inner > 0:
-                factors[c, COARSE_ALL, depth] = settled_inside(
+                factors[COARSE_ALL, depth] = settled_inside(
                     extents, length, loops, i + 1, last, tiles, inner, least_inner, scratch
                 )
             else:
-                factors[c, COARSE_ALL, depth] = settled(
+                factors[COARSE_ALL, depth] = settled(
                     extents, length, loops, i + 1, last, True, tiles, grain, outer, scratch
                 )
-    chain_distinct(c, chains, needs, loops, size, grain, tiles, extents, distinct, inner, least_inner)
+    chain_distinct(needs, loops, size, grain, tiles, extents, distinct, inner, least_inner)
 
 
 def chain_distinct(
-    c: int, chains: Array, needs: Array, loops: Array, size: Any, grain: Any, tiles: Array, extents: Array,
+    needs: Array, loops: Array, size: Any, grain: Any, tiles: Array, extents: Array,
     distinct: Array, inner: Any, least_inner: Any,
 ) -> None:  # fmt: skip
     """Different words of a rank that the level, or its parent on its behalf, ever sees; and steps in time."""
-    first, last = chains[c, FIRST], chains[c, LAST]
-    distinct[c, ABSENT_ONE] = 0 * size + 1
-    distinct[c, FULL] = size
-    distinct[c, COARSE_ONE] = ceil_div(size, grain)
-    if needs[c, ABSENT_ALL] == 1:
+    first, last = 0, len(loops)
+    distinct[ABSENT_ONE] = 0 * size + 1
+    distinct[FULL] = size
+    distinct[COARSE_ONE] = ceil_div(size, grain)
+    if needs[ABSENT_ALL] == 1:
         spread = inner if inner > 0 else spread_of(loops, first, last, 0, tiles)
         least = least_tile(loops, first, last, False, False, tiles)
-        distinct[c, ABSENT_ALL] = ceil_div(clip(size, least), spread) if spread > 0 else 0 * size + 1
-    if needs[c, COARSE_ALL] == 1:
+        distinct[ABSENT_ALL] = ceil_div(clip(size, least), spread) if spread > 0 else 0 * size + 1
+    if needs[COARSE_ALL] == 1:
         extents[0, 0] = size
         extents[1, 0] = 0 * size + 1
         length = refine(extents, 1, grain)
-        distinct[c, COARSE_ALL] = active(extents, length, least_inner, inner)
-    if needs[c, STEPS] == 1:
-        distinct[c, STEPS] = steps(c, chains, loops, size, tiles, extents)
+        distinct[COARSE_ALL] = active(extents, length, least_inner, inner)
+    if needs[STEPS] == 1:
+        distinct[STEPS] = steps(loops, size, tiles, extents)
 
 
-def steps(c: int, chains: Array, loops: Array, size: Any, tiles: Array, extents: Array) -> Any:
+def steps(loops: Array, size: Any, tiles: Array, extents: Array) -> Any:
     """Steps in time of a chain: a grain that loops walk inside counts whole, other partial tiles as they are."""
-    first, last = chains[c, FIRST], chains[c, LAST]
     extents[0, 0] = size
     extents[1, 0] = 0 * size + 1
     length = 1
     grain = size
     inside = False
-    for i in range(first, last):
+    for i in range(len(loops)):
         if loops[i, INNER] == 1 and not inside:
             extents[1, 0] = tiles_in(extents, length)
             extents[0, 0] = grain
             length = 1
             inside = True
-        grain = tiles[loops[i, SLOT]]
+        grain = tiles[i]
         if loops[i, KIND] == SPATIAL:  # the first processing element has the first part
             for j in range(length):
                 extents[0, j] = clip(extents[0, j], grain)
@@ -275,81 +275,22 @@ def steps(c: int, chains: Array, loops: Array, size: Any, tiles: Array, extents:
     return tiles_in(extents, length)
 
 
-def visits(
-    q: int, queries: Array, used: Array, walk: Array, factors: Array, one: bool, depths: Array, current: Array
-) -> Any:
-    """Words fetched over the whole nest (see the module's text); `one`: as the parent sees it."""
-    first, last = queries[q, FACTOR_FIRST], queries[q, FACTOR_LAST]
-    view = VIEW_ONE if one else VIEW_ALL
-    total = 1 + 0 * factors[0, 0, 0]
-    for f in range(first, last):
-        current[f - first] = factors[used[f, CHAIN], used[f, view], 0]
-        depths[f - first] = 0
-        total *= current[f - first]
-    for w in range(queries[q, WALK_FIRST], queries[q, WALK_LAST]):
-        own = walk[w, FACTOR]
-        depths[own] += 1
-        new = factors[used[first + own, CHAIN], used[first + own, view], depths[own]]
-        if walk[w, RELEVANT] == 1:
-            gain = new - current[own]
-            for other in range(last - first):
-                if gain == 0:
-                    break
-                if other != own:
-                    gain *= current[other]
-            total += gain
-        current[own] = new
-    return total
+def chain_many(start: int, stop: int, needs: Array, loops: Array, places: Array, given: Array, made: Array) -> None:
+    """One chain of designs start..stop-1, compiled only.
 
-
-def count_query(
-    q: int, queries: Array, used: Array, walk: Array, factors: Array, distinct: Array,
-    depths: Array, current: Array, out: Array,
-) -> None:  # fmt: skip
-    """Fills `out`: visits over all processing elements and as their parent sees them, and distinct words over all."""
-    out[q, DISTINCT] = 1 + 0 * factors[0, 0, 0]
-    same = True
-    for f in range(queries[q, FACTOR_FIRST], queries[q, FACTOR_LAST]):
-        out[q, DISTINCT] *= distinct[used[f, CHAIN], used[f, VIEW_ALL]]
-        same = same and used[f, VIEW_ALL] == used[f, VIEW_ONE]
-    out[q, VISITS_ALL] = visits(q, queries, used, walk, factors, False, depths, current)
-    out[q, VISITS_ONE] = out[q, VISITS_ALL] if same else visits(q, queries, used, walk, factors, True, depths, current)
-
-
-def count_all(
-    chains: Array, needs: Array, loops: Array, queries: Array, used: Array, walk: Array, nests: Array,
-    nest_chains: Array, sizes: Array, tiles: Array, grains: Array,
-    factors: Array, distinct: Array, extents: Array, scratch: Array, depths: Array, current: Array,
-    out: Array, out_steps: Array,
-) -> None:  # fmt: skip
-    """All queries and all nests of one design.
-
-    Structure: chains (C, 3), needs (C, VIEWS), loops (L, 3), queries (Q, 4), used (F, 3), walk (W, 2),
-    nests (N, 2) into nest_chains. Sizes: sizes, grains (ranks,), tiles (slots,). Work: factors
-    (C, VIEWS, D), distinct (C, VIEWS), extents, scratch (2, D), depths, current (ranks,).
-    Results: out (Q, RESULTS), out_steps (N,).
+    given (TILES + L, designs); places (VIEWS, L + 2) has the row of `made` for each view at each depth, and last for
+    its different words; -1: none.
     """
-    for c in range(len(chains)):
-        rank = chains[c, RANK]
-        chain_factors(c, chains, needs, loops, sizes[rank], grains[rank], tiles, extents, scratch, factors, distinct)
-    for q in range(len(queries)):
-        count_query(q, queries, used, walk, factors, distinct, depths, current, out)
-    for n in range(len(nests)):
-        out_steps[n] = 1 + 0 * factors[0, 0, 0]
-        for c in range(nests[n, 0], nests[n, 1]):
-            out_steps[n] *= distinct[nest_chains[c], STEPS]
-
-
-def count_many(
-    start: int, stop: int,
-    chains: Array, needs: Array, loops: Array, queries: Array, used: Array, walk: Array, nests: Array,
-    nest_chains: Array, sizes: Array, tiles: Array, grains: Array,
-    factors: Array, distinct: Array, extents: Array, scratch: Array, depths: Array, current: Array,
-    out: Array, out_steps: Array,
-) -> None:  # fmt: skip
-    """`count_all` for designs start..stop-1: sizes, tiles, grains and results have a first axis over designs."""
+    depth = len(loops) + 2
+    extents, scratch = np.zeros((2, depth), np.int64), np.zeros((2, depth), np.int64)
+    factors, distinct = np.zeros((VIEWS, depth), np.int64), np.zeros(VIEWS, np.int64)
+    tiles = np.zeros(len(loops) + 1, np.int64)
     for n in range(start, stop):
-        count_all(
-            chains, needs, loops, queries, used, walk, nests, nest_chains, sizes[n], tiles[n], grains[n],
-            factors, distinct, extents, scratch, depths, current, out[n], out_steps[n],
-        )  # fmt: skip
+        for i in range(len(loops)):
+            tiles[i] = given[TILES + i, n]
+        chain_factors(needs, loops, given[SIZE, n], given[GRAIN, n], tiles, extents, scratch, factors, distinct)
+        for view in range(VIEWS):
+            factors[view, depth - 1] = distinct[view]
+            for place in range(depth):
+                if places[view, place] >= 0:
+                    made[places[view, place], n] = factors[view, place]
