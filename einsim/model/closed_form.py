@@ -17,7 +17,7 @@ from einsim.errors import SpecError
 from einsim.model.costs import Costs, Energy, as_float, checked_column
 from einsim.model.counts import Counts, LevelCount, count
 from einsim.model.overflow import refuse_overflow
-from einsim.model.tables import Runner, compiled, exactly
+from einsim.model.tables import Runner, as_numbers
 from einsim.schedule.environment import Columns
 from einsim.schedule.lower import lower
 from einsim.schedule.nest import Schedule
@@ -53,7 +53,7 @@ class Evaluation:
 def evaluate(design: Design) -> Evaluation:
     """Evaluates one design exactly. Raises SpecError where its files are wrong."""
     costs = Costs(design, {})
-    return assemble(costs, lower(design), exactly)
+    return assemble(costs, lower(design), as_numbers)
 
 
 def evaluate_many(design: Design, columns: Columns) -> Evaluation:
@@ -70,7 +70,7 @@ def evaluate_many(design: Design, columns: Columns) -> Evaluation:
     costs = Costs(design, arrays)
     schedule = lower(design, costs.sizes())
     refuse_overflow(schedule, costs["word_bytes"])
-    return assemble(costs, schedule, compiled)
+    return assemble(costs, schedule, as_numbers)
 
 
 def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:

@@ -28,12 +28,20 @@ class Products:
     def __init__(self) -> None:
         self._arrays: list[Any] = []
         self._alike: dict[tuple[Any, ...], list[int]] = {}
+        self._known: dict[int, tuple[Any, Number]] = {}  # by identity, which keeping the array keeps its own
         self._numbers: dict[int, int] = {}
         self._products: dict[Term, Any] = {}
         self._sums: dict[frozenset[tuple[Term, int]], Number] = {}
 
-    def one_of(self, values: Any) -> Number:
-        """The array itself, the equal one that was there before, or an integer where all values are the same."""
+    def one_of(self, values: Number) -> Number:
+        """A number itself, or of an array the equal one that was there before, or an integer where it is the same all over."""
+        if not isinstance(values, np.ndarray):
+            return int(values)
+        if id(values) not in self._known:
+            self._known[id(values)] = values, self._first_of(values)
+        return self._known[id(values)][1]
+
+    def _first_of(self, values: Any) -> Number:
         first = values.flat[0]
         if values.flat[-1] == first and (values == first).all():
             return int(first)
@@ -43,17 +51,18 @@ class Products:
             if np.array_equal(self._arrays[number], values):
                 return self._arrays[number]
         self._alike[key].append(len(self._arrays))
-        self._add(values)
+        self._numbers[id(values)] = len(self._arrays)
+        self._arrays.append(values)
         return values
 
     def sum(self, terms: Iterable[tuple[int, Sequence[Number]]]) -> Number:
-        """The sum of sign times product of factors."""
+        """The sum of sign times product of factors, each from `one_of`."""
         found: Counter[Term] = Counter()
         for sign, factors in terms:
             coefficient, term = sign, []
             for factor in factors:
                 if isinstance(factor, np.ndarray):
-                    term.append(self._number(factor))
+                    term.append(self._numbers[id(factor)])
                 else:
                     coefficient *= factor
             found[tuple(sorted(term))] += coefficient
@@ -62,9 +71,9 @@ class Products:
             self._sums[key] = self._total(sorted(key))
         return self._sums[key]
 
-    def product(self, factors: Sequence[Number]) -> Number:
+    def product(self, factors: Iterable[Number]) -> Number:
         """The product of factors."""
-        return self.sum([(1, factors)])
+        return self.sum([(1, list(factors))])
 
     def _total(self, terms: list[tuple[Term, int]]) -> Number:
         result: Number = 0
@@ -84,10 +93,3 @@ class Products:
         if term not in self._products:
             self._products[term] = self._product(term[:-1]) * self._arrays[term[-1]]
         return self._products[term]
-
-    def _number(self, values: Any) -> int:
-        return self._numbers[id(values)] if id(values) in self._numbers else self._add(values)
-
-    def _add(self, values: Any) -> int:
-        self._arrays.append(values)  # which keeps its identity its own
-        return self._numbers.setdefault(id(values), len(self._arrays) - 1)

@@ -45,7 +45,7 @@ def ceil_div(a: Number, b: Number) -> Number:
     """ceil(a / b) without leaving the integers."""
     if is_formula(a) or is_formula(b):
         return sys.modules["sympy"].ceiling(a / b)
-    return -(-a // b)
+    return a if isinstance(b, int) and b == 1 else -(-a // b)
 
 
 def minimum(*values: Number) -> Number:
@@ -63,6 +63,23 @@ def negation(value: Number) -> Number:
     if is_formula(value):
         return sys.modules["sympy"].Not(value)
     return ~value if isinstance(value, np.ndarray) else not value
+
+
+def choose(condition: Number, one: Number, other: Number) -> Number:
+    """One number where a condition holds, and the other where not, element by element."""
+    if any(isinstance(each, np.ndarray) for each in (condition, one, other)):
+        return np.where(condition, one, other)
+    return one if condition else other
+
+
+def everywhere(condition: Number) -> bool:
+    """Whether a condition holds at every point."""
+    return bool(condition.all() if isinstance(condition, np.ndarray) else condition)
+
+
+def somewhere(condition: Number) -> bool:
+    """Whether a condition holds (or a number is not zero) at any point."""
+    return bool(condition.any() if isinstance(condition, np.ndarray) else condition)
 
 
 def _fold(values: tuple[Number, ...], arrays: Any, numbers: Callable[..., Number], formula: str) -> Number:
