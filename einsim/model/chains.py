@@ -191,17 +191,17 @@ class Rank:
         return _sum(found)
 
     def two_largest(self, extent: Number, cutting: Loops) -> tuple[Number, Number]:
-        """The largest and the second-largest of the tiles that loops cut an extent into (0 where there is no second)."""
-        extents: Extents = ((extent, 1),)
-        for loop in cutting:
-            extents = cut(extents, self.tiles[loop.slot])
-        largest: Number = 0
+        """The largest and the second-largest of the tiles that loops cut an extent into (0 where there is no second).
+
+        The first tile is whole at every depth, and so the largest. The second is the largest of what some loop leaves
+        outside its first tile, of all that is in the first tiles of the loops around it.
+        """
         second: Number = 0
-        for part, count in extents:
-            there = choose(count > 0, part, 0)
-            other = choose(there > largest, choose(count > 1, there, largest), there)
-            largest, second = maximum(largest, there), maximum(second, other)
-        return largest, second
+        for number, loop in enumerate(cutting):
+            tile = self.tiles[loop.slot]
+            second = maximum(second, clip(maximum(0, extent - tile), self.least(cutting[number:])))
+            extent = minimum(extent, tile)
+        return extent, second
 
 
 def _inner(loops: Loops) -> Loops:

@@ -153,8 +153,8 @@ class Expression:
     @property
     def names(self) -> frozenset[str]:
         """Every name the expression reads."""
-        tree = _parse(self.text, self.at)
-        return frozenset(name for node in ast.walk(tree) if (name := _dotted(node)) and not _is_part(node, tree))
+        _parse(self.text, self.at)
+        return _names(self.text)
 
     def evaluate(self, env: Mapping[str, Number]) -> Number:
         """The value under `env`; raises SpecError for an unknown name or a division by zero."""
@@ -224,6 +224,12 @@ def _tree(text: str) -> ast.expr:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Python finds odd in `1is 2` is refused in words of ours
         return ast.parse(text.strip(), mode="eval").body
+
+
+@lru_cache(maxsize=1024)
+def _names(text: str) -> frozenset[str]:
+    tree = _tree(text)
+    return frozenset(name for node in ast.walk(tree) if (name := _dotted(node)) and not _is_part(node, tree))
 
 
 def _parse(text: str, at: Location) -> ast.expr:
