@@ -57,16 +57,21 @@ def evaluate(design: Design) -> Evaluation:
 
 
 def evaluate_many(design: Design, columns: Columns) -> Evaluation:
-    """Evaluates many designs that differ in some numbers, given as equally long arrays.
+    """Evaluates many designs that differ in some numbers, given as arrays that are equally long or broadcast.
+
+    Of a grid with an axis for each column, a column of shape (n, 1, 1) varies along the first only; results have
+    length 1 along the axes on which they do not depend.
 
     Column names are those of mapping expressions (`array2d.rows`, `buffer.capacity_bytes`, `M`, `B`) and
     of costs (`buffer.read_energy_pj`, `dram.bandwidth_bytes_per_s`, `clock_hz`). Raises SpecError for
     an unknown name or a value out of range, OverflowError where 64 bits might not hold a count.
     """
     arrays = {name: checked_column(design, name, np.atleast_1d(np.asarray(each))) for name, each in columns.items()}
-    lengths = {len(values) for values in arrays.values()}
-    if len(lengths) != 1:
-        raise SpecError(f"columns of {sorted(lengths)} values; they must be equally long")
+    try:
+        np.broadcast_shapes(*(values.shape for values in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(sorted({str(values.shape) for values in arrays.values()}))
+        raise SpecError(f"columns of shapes {shapes}; they must be equally long, or broadcast") from None
     costs = Costs(design, arrays)
     schedule = lower(design, costs.sizes())
     refuse_overflow(schedule, costs["word_bytes"])
