@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from einsim.explore.searchfile import Bound, Rival, SearchFile
 from einsim.explore.sweepfile import SweepFile
 from einsim.spec.architecture import Architecture, Array, Memory, Operation, Registers
 from einsim.spec.mapping import EinsumPlan, Fitted, Mapping, Nest, Phase, Spill, Stall
@@ -13,7 +14,7 @@ from einsim.spec.workload import ModelShape
 DOCS = Path(__file__).parents[1] / "docs"
 RECORDS = (
     Architecture, Memory, Array, Registers, Operation, Mapping, Fitted, Nest, EinsumPlan, Phase, Stall, Spill,
-    ModelShape, SweepFile,
+    ModelShape, SweepFile, SearchFile, Bound, Rival,
 )  # fmt: skip
 
 

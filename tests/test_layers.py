@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "einsim"
 # Lowest first; those of one row are siblings and must not import each other.
 LAYERS = [
-    {"errors", "units", ""},
+    {"errors", "extras", "units", ""},
     {"cascade"},
     {"spec", "analysis"},
     {"schedule"},

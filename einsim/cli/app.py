@@ -19,6 +19,7 @@ from einsim.errors import EinsimError
 COMMANDS: Final = {
     "run": "einsim.cli.run:run",
     "simulate": "einsim.cli.simulate:simulate",
+    "search": "einsim.cli.search:search_",
     "sweep": "einsim.cli.sweep:sweep",
     "show": "einsim.cli.show:show",
     "zoo": "einsim.cli.zoo:zoo",

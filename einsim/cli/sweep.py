@@ -22,6 +22,7 @@ from einsim.explore import store
 from einsim.explore.rows import finish
 from einsim.explore.space import Space, load_space
 from einsim.explore.sweep import Engine, check_points, run_sweep
+from einsim.explore.sweepfile import SweepFile
 from einsim.report.comparison import Published, compare, read_published
 from einsim.report.tables import comparison_tables, sweep_summary, worst_table
 from einsim.spec import library
@@ -74,7 +75,7 @@ def sweep(
     return 0
 
 
-def _evaluate(space: Space, engine: Engine) -> tuple[list[pl.DataFrame], Stopped | None]:
+def _evaluate(space: Space[SweepFile], engine: Engine) -> tuple[list[pl.DataFrame], Stopped | None]:
     """Finished tables, and what cut the sweep short, if anything did."""
     tables: list[pl.DataFrame] = []
     bar = Progress(
@@ -97,7 +98,7 @@ def _evaluate(space: Space, engine: Engine) -> tuple[list[pl.DataFrame], Stopped
 
 
 def _write(
-    space: Space, report: _Report, stage: Path, *, figures: bool, seconds: float, stopped: Stopped | None
+    space: Space[SweepFile], report: _Report, stage: Path, *, figures: bool, seconds: float, stopped: Stopped | None
 ) -> Stopped | None:
     """Writes everything, figures last; who stops the run now has all but the figures."""
     with deferred() as check:
@@ -117,7 +118,7 @@ def _write(
     return stopped
 
 
-def _draw(space: Space, frame: pl.DataFrame, stage: Path, check: Callable[[], None]) -> list[Path]:
+def _draw(space: Space[SweepFile], frame: pl.DataFrame, stage: Path, check: Callable[[], None]) -> list[Path]:
     from einsim.report.drawing import draw_files  # noqa: PLC0415 - matplotlib is slow to import
 
     gc.freeze()  # see einsim.cli.app
@@ -128,7 +129,7 @@ def _draw(space: Space, frame: pl.DataFrame, stage: Path, check: Callable[[], No
     return files
 
 
-def _published(space: Space) -> Published | None:
+def _published(space: Space[SweepFile]) -> Published | None:
     """The published results that the sweep file names."""
     if space.file.published is None:
         return None
@@ -140,7 +141,7 @@ def _published(space: Space) -> Published | None:
 class _Report:
     """What is printed at the end, of which files."""
 
-    def __init__(self, space: Space, frame: pl.DataFrame, published: Published | None) -> None:
+    def __init__(self, space: Space[SweepFile], frame: pl.DataFrame, published: Published | None) -> None:
         self.space = space
         self.frame = frame
         self.published = published

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from einsim.errors import Location, SpecError, suggest
-from einsim.explore.sweepfile import SweepFile
+from einsim.explore.sweepfile import Common
 from einsim.spec import library
 from einsim.spec.configuration import Accounting
 from einsim.spec.overrides import Override, make_override
@@ -34,14 +34,15 @@ Step = tuple[Setting, ...]
 """Settings that are made together."""
 
 
-def axes_of(file: SweepFile, document: Document) -> tuple[tuple[Step, ...], ...]:
-    """The axes, outermost first. Raises SpecError for a field or value that is wrong, or there twice."""
+def axes_of(file: Common, document: Document, lists: Sequence[str] = ("axes",)) -> tuple[tuple[Step, ...], ...]:
+    """The axes of some lists of a file, outermost first. Raises SpecError for what is wrong in one, or there twice."""
     known = _set_already(file, document)
     axes = []
-    for number, entry in enumerate(file.axes):
+    every = [(name, number, entry) for name in lists for number, entry in enumerate(getattr(file, name))]
+    for name, number, entry in every:
         columns = []
         for field, values in entry.items():
-            place = ("axes", number, field)
+            place = (name, number, field)
             _note(field, "on an axis", known, document.locate(place))
             columns.append(settings(field, values, [document.locate((*place, i)) for i in range(len(values))]))
         steps = tuple(zip(*columns, strict=True))
@@ -56,7 +57,7 @@ _Known = dict[tuple[str, ...], tuple[str, str]]
 """What a field changes -> where that is done already, and how it is spelt there."""
 
 
-def _set_already(file: SweepFile, document: Document) -> _Known:
+def _set_already(file: Common, document: Document) -> _Known:
     """What a file sets at every point."""
     known: _Known = {}
     for name in file.shape:

@@ -80,7 +80,7 @@ def table_of_many(points: Sequence[Point], design: Design, evaluation: Evaluatio
 
 def _is_count(name: str) -> bool:
     """Whether a number is a count: exact in the table while 64 bits hold it."""
-    return name in {"traffic_bytes", "simulated/cycles"} or name.startswith("cycles/")
+    return name in {"traffic_bytes", "held_bytes", "simulated/cycles"} or name.startswith("cycles/")
 
 
 def _series(name: str, values: list[Any]) -> pl.Series:
@@ -110,11 +110,12 @@ def _reasons(evaluation: Evaluation, total: int) -> list[str | None]:
 def _numbers(design: Design, evaluation: Evaluation) -> Record:
     """Metrics, energy by part and busy cycles by array, flat."""
     numbers = {name: value for name, value in metrics(design, evaluation).items() if value is not None}
+    numbers["held_bytes"] = sum(evaluation.schedule.occupancy.values())
     numbers |= {f"energy_pj/{part}": value for part, value in evaluation.energy_by_part_pj.items()}
     return numbers | {f"cycles/{array}": value for array, value in evaluation.cycles_by_array.items()}
 
 
-def finish(space: Space, tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
+def finish(space: Space[Any], tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """One table in the order of the space, with `speedup` and `energy_ratio` against the baseline.
 
     speedup is the baseline's latency over the point's, energy_ratio the point's energy over the

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from einsim.errors import Location, SpecError
 from einsim.explore.axes import PLAIN, Setting, Step, axes_of, baseline_of, settings
-from einsim.explore.sweepfile import SweepFile, TimeModel
+from einsim.explore.sweepfile import Common, SweepFile, TimeModel
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, Design, load_design
 from einsim.spec.fields import validate
@@ -73,19 +73,23 @@ def _command(command: str, configuration: str, architecture: str | None, workloa
     return shlex.join([*words, *(["--arch", architecture] if architecture else [])])
 
 
+F = TypeVar("F", bound=Common)
+
+
 @dataclass(frozen=True, slots=True)
-class Space:
-    """A sweep file with its place: the points are made on demand.
+class Space(Generic[F]):
+    """A file of a sweep, or of a search, with its place: the points are made on demand.
 
     `base` has the step of each axis that the baseline names, `baseline` the values there.
     """
 
-    file: SweepFile
+    file: F
     document: Document
     folder: Path
     axes: tuple[tuple[Step, ...], ...]
     base: dict[int, int]
     baseline: dict[str, Any] | None
+    time_model: TimeModel = TimeModel.CLOSED_FORM
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -150,7 +154,7 @@ class Space:
         workload = make_workload(model, seq_len, batch, shape, plain["model"].at)
         return Point(
             index, tuple(coordinates), plain["configuration"], plain["architecture"], plain["accounting"].value,
-            workload, tuple(overrides), self.file.time_model,
+            workload, tuple(overrides), self.time_model,
         )  # fmt: skip
 
 
@@ -185,7 +189,7 @@ def make_workload(
     return workload.with_sizes(sizes) if sizes else workload
 
 
-def load_space(path: Path) -> Space:
+def load_space(path: Path) -> Space[SweepFile]:
     """Reads and validates a sweep file; raises SpecError with its line."""
     document = library.load_document(path)
     file = validate(SweepFile, document)
@@ -193,7 +197,7 @@ def load_space(path: Path) -> Space:
     base, baseline = ({}, None) if file.baseline is None else baseline_of(file.baseline, axes, document)
     if not axes:
         raise SpecError("axes: there is none", at=document.locate(("axes",)), remedy="add one, such as - model: [BERT]")
-    space = Space(file, document, path.parent, axes, base, baseline)
+    space = Space(file, document, path.parent, axes, base, baseline, file.time_model)
     total = prod(len(steps) for steps in axes)
     if total > MAX_POINTS:
         raise SpecError(f"axes: {total} points are more than the {MAX_POINTS} that a sweep may have",

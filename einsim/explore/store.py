@@ -127,7 +127,7 @@ def write_table(folder: Path, stem: str, frame: pl.DataFrame) -> list[Path]:
     ]
 
 
-def write_inputs(folder: Path, space: Space, frame: pl.DataFrame) -> dict[str, str]:
+def write_inputs(folder: Path, space: Space[Any], frame: pl.DataFrame) -> dict[str, str]:
     """Copies every file that the sweep read into `inputs/`, named by content; returns name -> file.
 
     With a row's coordinates and its `command`, these are the exact inputs of the row.
@@ -172,7 +172,7 @@ def _copy(folder: Path, stem: str, content: bytes) -> str:
 
 
 def write_manifest(
-    folder: Path, space: Space, *, rows: int, inputs: dict[str, str], files: list[Path], seconds: float
+    folder: Path, space: Space[Any], *, rows: int, inputs: dict[str, str], files: list[Path], seconds: float
 ) -> Path:
     """Writes `manifest.json`: what was asked, with which version, what is there and whether it is all."""
     manifest = {

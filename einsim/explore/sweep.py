@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from einsim.errors import SpecError
 from einsim.explore.batches import Batch, group, load_columns
@@ -44,7 +44,7 @@ class Engine(StrEnum):
     COMPILED = "compiled"
 
 
-def check_points(space: Space) -> None:
+def check_points(space: Space[Any]) -> None:
     """Loads every point of a small sweep, and of a large one a point for each step of each axis.
 
     Raises SpecError for what is wrong in one; the rest shows when points are evaluated.
@@ -56,13 +56,13 @@ def check_points(space: Space) -> None:
         point.design()
 
 
-def run_sweep(space: Space, progress: Progress, engine: Engine = Engine.AUTO) -> Iterator[pl.DataFrame]:
+def run_sweep(space: Space[Any], progress: Progress, engine: Engine = Engine.AUTO) -> Iterator[pl.DataFrame]:
     """Evaluates a space; yields tables of finished points (column `index` says which).
 
     Raises SpecError for a point that is wrong (one that does not fit is a row with its reason).
     """
     total = len(space)
-    simulated = space.file.time_model is not TimeModel.CLOSED_FORM  # by points, each with its own compiled run
+    simulated = space.time_model is not TimeModel.CLOSED_FORM  # by points, each with its own compiled run
     together = not simulated and (engine is Engine.COMPILED or (engine is Engine.AUTO and total >= _TOGETHER))
     least = 1 if engine is Engine.COMPILED else _LEAST
     points = space.points()
@@ -121,3 +121,17 @@ def _evaluate_together(points: Sequence[Point], design: Design, columns: Columns
             yield from _evaluate_together(points[half], design, own)
         return
     yield table_of_many(points, design, evaluation)
+
+
+def run_points(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataFrame]:
+    """Evaluates some points, together where that pays; yields tables of finished ones.
+
+    Raises SpecError as `run_sweep` does.
+    """
+    simulated = any(point.time_model is not TimeModel.CLOSED_FORM for point in points)
+    batches = [] if simulated else group(points)
+    for batch in batches:
+        if len(batch.points) >= _LEAST:
+            yield from _run_batch(batch, progress)
+    single = [point for batch in batches if len(batch.points) < _LEAST for point in batch.points]
+    yield from _run_single(points if simulated else single, progress)

@@ -29,13 +29,14 @@ class TimeModel(StrEnum):
     BOTH = "both"
 
 
-class SweepFile(Record):
-    """A sweep: fixed settings, axes, and what to make of the results.
+Axes = list[dict[str, list[Any]]]
+"""Each entry is a mapping of fields to lists of values; the entries are crossed with each other, the fields of one
+entry advance together. A field is one of configuration, architecture, accounting, model, seq_len, batch, or a path such
+as arch.array2d.rows, mapping.P1 or workload.M."""
 
-    Each entry of `axes` is a mapping of fields to lists of values; the entries are crossed with each
-    other, the fields of one entry advance together. A field is one of configuration, architecture,
-    accounting, model, seq_len, batch, or a path such as arch.array2d.rows, mapping.P1 or workload.M.
-    """
+
+class Common(Record):
+    """What holds for all points of a sweep or a search, where no axis says otherwise."""
 
     name: Name = Field(description="Names the output folder")
     description: str = Field("", description="One paragraph for the reader")
@@ -51,7 +52,12 @@ class SweepFile(Record):
     batch: Count = Field(DEFAULT_BATCH, description="Sequences processed together, B")
     shape: dict[str, Count] = Field(default_factory=dict, description="Sizes on top of, or instead of, a model's")
     set: dict[str, Any] = Field(default_factory=dict, description="Fields set at every point, by path")
-    axes: list[dict[str, list[Any]]] = Field(description="What varies")
+
+
+class SweepFile(Common):
+    """A sweep: fixed settings, axes, and what to make of the results."""
+
+    axes: Axes = Field(description="What varies")
     baseline: dict[str, Any] | None = Field(None, description="Axis values of the points that others compare with")
     published: str | None = Field(None, description="A CSV of published results to compare with, beside this file")
     figures: list[FigureName] = Field(
@@ -60,14 +66,19 @@ class SweepFile(Record):
 
     @field_validator("axes")
     @classmethod
-    def _equal_lengths(cls, axes: list[dict[str, list[Any]]]) -> list[dict[str, list[Any]]]:
-        for entry in axes:
-            if not entry:
-                raise ValueError("an axis names no field")
-            lengths = {field: len(values) for field, values in entry.items()}
-            if len(set(lengths.values())) != 1:
-                shown = ", ".join(f"{field} has {length}" for field, length in lengths.items())
-                raise ValueError(f"fields that advance together need equally many values: {shown}")
-            if 0 in lengths.values():
-                raise ValueError(f"{next(iter(entry))} has no values")
-        return axes
+    def _equal_lengths(cls, axes: Axes) -> Axes:
+        return check_lengths(axes)
+
+
+def check_lengths(axes: Axes) -> Axes:
+    """Raises ValueError where an axis has no values, or its fields not equally many."""
+    for entry in axes:
+        if not entry:
+            raise ValueError("an axis names no field")
+        lengths = {field: len(values) for field, values in entry.items()}
+        if len(set(lengths.values())) != 1:
+            shown = ", ".join(f"{field} has {length}" for field, length in lengths.items())
+            raise ValueError(f"fields that advance together need equally many values: {shown}")
+        if 0 in lengths.values():
+            raise ValueError(f"{next(iter(entry))} has no values")
+    return axes

@@ -79,11 +79,7 @@ def to_record(design: Design, evaluation: Evaluation) -> Record:
         **{name: numbers[name] if feasible else None for name in METRICS},
         "occupancy_bytes": {level: plain(held) for level, held in evaluation.schedule.occupancy.items()},
         "capacity_bytes": {name: memory.capacity_bytes for name, memory in memories.items() if memory.capacity_bytes},
-        "spills": [
-            {"level": rule.level, "tensors": sorted(rule.tensors), "proportion": plain(rule.proportion)}
-            for rule in evaluation.schedule.spills
-            if rule.tensors and rule.proportion
-        ],
+        "spills": spills(evaluation),
     }
     if not feasible:
         return {**record, "tiles": {}, "energy_by_part_pj": {}, "cycles_by_array": {}, "einsums": {}}
@@ -95,6 +91,15 @@ def to_record(design: Design, evaluation: Evaluation) -> Record:
         "cycles_by_array": {name: plain(value) for name, value in evaluation.cycles_by_array.items()},
         "einsums": _einsums(evaluation),
     }
+
+
+def spills(evaluation: Evaluation) -> list[Record]:
+    """What of which tensors goes from a memory that is too small for them to the outermost one."""
+    return [
+        {"level": rule.level, "tensors": sorted(rule.tensors), "proportion": plain(rule.proportion)}
+        for rule in evaluation.schedule.spills
+        if rule.tensors and rule.proportion
+    ]
 
 
 def _einsums(evaluation: Evaluation) -> Record:

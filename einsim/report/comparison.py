@@ -27,7 +27,7 @@ class Published:
     rows: tuple[dict[str, Any], ...]
 
 
-def read_published(content: bytes, source: str, space: Space) -> Published:
+def read_published(content: bytes, source: str, space: Space[Any]) -> Published:
     """Published results from a CSV whose columns are axes and metrics.
 
     A metric's column is its name, perhaps with a suffix (`energy_pj_no_overflow` compares with energy_pj); lines
@@ -78,7 +78,7 @@ def _lines(content: bytes, source: str) -> Iterator[tuple[Location, list[str]]]:
         raise SpecError(f"no table: {reason}", at=Location(source), remedy="write a CSV with a header") from None
 
 
-def _metric(column: str, at: Location, space: Space) -> str:
+def _metric(column: str, at: Location, space: Space[Any]) -> str:
     """The metric that a column compares with."""
     for name in METRICS:
         if column == name or column.startswith(f"{name}_"):

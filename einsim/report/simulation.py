@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from einsim.report.tables import Record, table
+from einsim.report.tables import Record, show_held, table
 from einsim.units import show_bytes, show_count, show_si
 
 TOP: Final = 4
@@ -46,18 +46,13 @@ def _headline(record: Record) -> RenderableType:
             ("closed form", f"{closed:,.0f} ({(record['cycles'] / closed - 1) * 100:+.3g} % in the simulation{dense})"),
             ("utilisation", ", ".join(f"{name} array {share:.1%}" for name, share in shares if share is not None)),
             ("off-chip traffic", show_bytes(record["traffic_bytes"])),
-            *((f"most in {level}", _held(record, level)) for level in record["high_water"]),
+            *((f"most in {level}", show_held(record, level, held)) for level, held in record["high_water"].items()),
             *((level, f"{words} of {record['registers_depth'][level]} words a processing element")
               for level, words in record["registers_words"].items()),
         ]  # fmt: skip
         width = max(len(name) for name, _ in rows)
         lines += [Text(f"{name:<{width}}  {value}") for name, value in rows]
     return Group(*lines)
-
-
-def _held(record: Record, level: str) -> str:
-    held, capacity = record["high_water"][level], record["capacity_bytes"].get(level)
-    return f"{show_bytes(held)} of {show_bytes(capacity)}" if capacity else show_bytes(held)
 
 
 def _stalls(record: Record) -> RenderableType:

@@ -74,7 +74,10 @@ def _headline(record: Record) -> RenderableType:
             ("utilisation", utilisation),
             ("area", f"{record['area_um2'] / 1e6:.4g} mm²"),
             ("tiles", tiles or "-"),
-            *((f"held in {level}", _held(record, level)) for level in record["occupancy_bytes"]),
+            *(
+                (f"held in {level}", show_held(record, level, record["occupancy_bytes"][level]))
+                for level in record["occupancy_bytes"]
+            ),
             *(
                 ("assumed", f"{tensor} stays in {', '.join(levels)}, whether it fits or not")
                 for tensor, levels in record["assumed"].items()
@@ -98,9 +101,10 @@ def _dense(record: Record) -> list[tuple[str, str]]:
     ]
 
 
-def _held(record: Record, level: str) -> str:
+def show_held(record: Record, level: str, held_bytes: int) -> str:
     """What a memory holds, of how much, and what does not fit."""
-    held = f"{show_bytes(record['occupancy_bytes'][level])} of {show_bytes(record['capacity_bytes'][level])}"
+    capacity = record["capacity_bytes"].get(level)
+    held = f"{show_bytes(held_bytes)} of {show_bytes(capacity)}" if capacity else show_bytes(held_bytes)
     spilt = [f"{rule['proportion']:.1%} of {', '.join(rule['tensors'])}" for rule in record["spills"]
              if rule["level"] == level]  # fmt: skip
     return f"{held}; {' and '.join(spilt)} spills" if spilt else held

@@ -13,7 +13,7 @@ from einsim.spec.overrides import parse_override
 
 from .test_attention import CAUSAL
 
-SHAPES = [(3, 5, {}), (5, 3, {"B": 2, "H": 2}), (4, 2, {})]
+SHAPES = [(3, 5, {}), (5, 3, {"B": 2, "H": 2}), (4, 2, {}), (5, 5, {"E": 1, "F": 2})]
 
 
 def subject_of(rows: int, columns: int, shape: dict[str, int]):

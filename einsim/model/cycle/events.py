@@ -72,7 +72,9 @@ class Events:
     done: list[int] = field(default_factory=list)
     """Of each strand, how many instances have been issued."""
     reached: list[int] = field(default_factory=list)
-    """From epoch 0 on, when all instances of earlier ones were issued."""
+    """From epoch 0 on, when it is seen that all instances of earlier ones were issued."""
+    walked: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Of each strand, the epoch of its last instance, and the cycle from which on it has looked for the next."""
     ports: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -117,17 +119,23 @@ class Events:
         return sorted(every, key=lambda issue: issue.planned)
 
     def reach(self, cycle: int) -> None:
-        """Notes epochs before which every instance has been issued; that is seen a cycle later."""
+        """Notes epochs before which every instance has been issued; that is seen a cycle later.
+
+        Epochs without an instance of a strand are seen as it passes them.
+        """
         left = [here[n] for here, n in zip(self.present, self.done, strict=True) if n < len(here)]
         oldest = min(left, default=len(self.epochs))
-        self.reached += [cycle + 1] * (oldest + 1 - len(self.reached))
+        for epoch in range(len(self.reached), oldest + 1):
+            passed = [begun + epoch - number for number, begun in self.walked.values()]
+            self.reached.append(max([cycle + 1, *passed]))
 
     # What a slot waits for.
 
     def ready(self, issue: Issue) -> tuple[int, Cause, int] | None:
         """When a slot's conditions are all met, which is met last, and its way; None while that is not known."""
         strand = self.program.strands[issue.strand]
-        found = [(self.last.get(issue.strand, -strand.spacing) + strand.spacing, Cause.LATENCY, 0)]
+        found = [(self.last.get(issue.strand, -strand.spacing) + strand.spacing, Cause.LATENCY, 0),
+                 (self.in_sight(issue), Cause.LATENCY, 0)]  # fmt: skip
         if issue.begins:
             for link in sorted(self.program.links, key=lambda each: max(each.shares) > 1):
                 if link.reader == issue.strand:
@@ -146,6 +154,25 @@ class Events:
                         return None
                     found.append((left + 1, Cause.FULL, 0))
         return max(found, key=lambda each: each[0])
+
+    def in_sight(self, issue: Issue) -> int:
+        """When it is known that a slot is the next of its resource.
+
+        Having ended an instance, a strand looks for its next one at an epoch a cycle; others wait while it might be
+        first.
+        """
+        found = [0]
+        for s, (number, begun) in self.walked.items():
+            if self.program.strands[s].resource == self.program.strands[issue.strand].resource:
+                here = self.present[s]
+                position = here[self.done[s]] if self.done[s] < len(here) else len(self.epochs)
+                if s != issue.strand:
+                    mine = self.program.starts[s].planned(0)
+                    while (position > number and (position - 1) * self.program.interval + mine
+                           >= issue.planned + int(s < issue.strand)):  # fmt: skip
+                        position -= 1
+                found.append(begun + position - number)
+        return max(found)
 
     def met(self, link: Link, issue: Issue) -> int | None:
         """When a link lets its reader's unit begin: 0 where there is nothing to wait for, None if not known."""
@@ -240,6 +267,7 @@ class Events:
         if issue.ends and issue.unit == strand.units[kind] - 1:
             self.end[s, e] = end
             self.done[s] += 1
+            self.walked[s] = e, last
             self.reach(cycle)
             for p, pool in enumerate(self.program.pools):
                 there = [tile for tile in self.tiles[p] if tile.left is None]

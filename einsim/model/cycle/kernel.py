@@ -37,7 +37,9 @@ def consider(M: Memory, resource: int) -> None:
     """
     best = 0
     first = NEVER
+    settled = LONG_AGO
     for strand in range(M[resource + FIRST_STRAND], M[resource + STRANDS_END], STRAND_SIZE):
+        settled = max(settled, M[strand + SETTLED])
         if M[strand + NEXT] < first:
             best = strand
             first = M[strand + NEXT]
@@ -68,9 +70,29 @@ def consider(M: Memory, resource: int) -> None:
             ready = cycle
             why = FULL
             on_way = 0
+    if settled > ready:
+        settled = in_sight(M, resource, best)
+        if settled > ready:
+            ready = settled
+            why = LATENCY
+            on_way = 0
     M[resource + READY] = ready
     M[resource + WHY] = why
     M[resource + ON_WAY] = on_way
+
+
+def in_sight(M: Memory, resource: int, best: int) -> int:
+    """When it is known that a strand's slot is the next of its resource.
+
+    Having ended an instance, a strand looks for its next one at an epoch a cycle; others wait while it might be first.
+    """
+    cycle = M[best + SETTLED]
+    for strand in range(M[resource + FIRST_STRAND], M[resource + STRANDS_END], STRAND_SIZE):
+        if strand != best:
+            planned = M[strand + K] * M[INTERVAL] + M[M[strand + PLAN]]
+            later = planned - M[best + NEXT] - (1 if strand < best else 0)
+            cycle = max(cycle, M[strand + SETTLED] - max(0, later) // M[INTERVAL])
+    return cycle
 
 
 def start_of(M: Memory, resource: int) -> int:
@@ -172,6 +194,7 @@ def end_unit(M: Memory, strand: int, end: int) -> int:
     M[M[strand + COUNTS] + M[strand + KIND]] += 1
     close_pools(M, strand, M[M[EPOCHS] + place * M[EPOCH_SIZE] + BITS], end)
     M[strand + K] += 1
+    M[strand + SETTLED] = M[strand + LAST] + 1
     enter(M, strand)
     return 2
 

@@ -21,7 +21,7 @@ HEADER_NAMES: Final = (
     "FRONT", "MADE_ALL", "CHANGED", "TOTAL", "CHANNELS", "N_CHANNELS", "SKIPPED", "PORT_CYCLE",
     "READS_USED", "WRITES_USED", "LOG",
     "LOG_SIZE", "LOGGED", "LEVELS", "N_LEVELS", "HISTORY", "SNAPSHOTS", "SNAPSHOT_SIZE", "PICTURE", "SPARE", "ISSUES",
-    "AHEAD", "OLDEST", "OLDEST_FROM", "KNOWN",
+    "AHEAD", "OLDEST", "REACHED",
 )  # fmt: skip
 (
     LOOPS, N_LOOPS, N_CLASSES, CLASSES, STRANDS, N_STRANDS, RESOURCES, N_RESOURCES, FLAGS, N_FLAGS,
@@ -29,11 +29,11 @@ HEADER_NAMES: Final = (
     STORES, RESPONSE, READ_PORTS, WRITE_PORTS, REFERENCE, SKIPS, FAR, NOW, AFTER, PROBE, STARTS,
     FRONT, MADE_ALL, CHANGED, TOTAL, CHANNELS, N_CHANNELS, SKIPPED, PORT_CYCLE, READS_USED, WRITES_USED, LOG,
     LOG_SIZE, LOGGED, LEVELS, N_LEVELS, HISTORY, SNAPSHOTS, SNAPSHOT_SIZE, PICTURE, SPARE, ISSUES,
-    AHEAD, OLDEST, OLDEST_FROM, KNOWN,
+    AHEAD, OLDEST, REACHED,
 ) = range(len(HEADER_NAMES))  # fmt: skip
 """MASK: rows of the rings less one; HALF: of them; INTERVAL: of the plan. FRONT: epochs described so far; CHANGED: the
 outermost loop that the next one changes (-1: there is none). AHEAD: how many epochs strands may be apart, OLDEST: the
-one farthest behind, seen from the cycle OLDEST_FROM on (KNOWN: what is seen before). NOW, AFTER,
+next of the one farthest behind, REACHED: from when on it is seen that epochs are the oldest, in a ring. NOW, AFTER,
 PROBE: indices, trips and extents of all loops; STARTS: first epochs of each loop's iteration and of the last."""
 
 # An epoch's loop: its tile, the loop around it over its rank (-1: none), whether it walks whole tiles of that, the
@@ -45,13 +45,14 @@ LOOP_SIZE: Final = 8
 BITS, OUTERMOST, INDEX, KINDS_HERE = range(4)
 # A strand; from K on what moves. Links from LINKS_BETWEEN on are asked at every unit, others at the first only.
 # PRESENT: 1 in an instance, 0 beyond what the rings hold, 2 at the end of all. NEXT: the next slot's planned cycle (of
-# one beyond, not before that).
+# one beyond, not before that). SETTLED: when it stands at K, having looked at an epoch a cycle.
 (
     RESOURCE, CLASS, WHEN, SPACING, READS, WRITES, UNIT_ENDS, UNITS_MOST, ENDS, KINDS, PLAN, PLAN_LENGTH, PACE, PACE_OF,
     IN_UNITS, LINKS, LINKS_BETWEEN, LINKS_END, OPENING, OPENING_END, CLOSING, CLOSING_END, COUNTS, N_KINDS,
     K, UNIT, SLOT, NEXT, LAST, PRESENT, SLOTS, UNITS, KIND, UNIT_START, UNIT_END, ENDED,
-) = range(36)  # fmt: skip
-STRAND_SIZE: Final = 36
+    SETTLED,
+) = range(37)  # fmt: skip
+STRAND_SIZE: Final = 37
 # A link of the strand that waits.
 SOURCE, SHARES, DELAY, TRAVEL, CAUSE, BACK, OVER, ROOM = range(8)
 LINK_SIZE: Final = 8

@@ -334,7 +334,12 @@ class _Writer:
             first, first + len(opening), then, then + len(closing), space.room(len(strand.slots)), len(strand.slots),
         ]  # fmt: skip
         moving = [0] * (at.STRAND_SIZE - at.K)
-        for cell, value in ((at.NEXT, at.NEVER), (at.LAST, at.LONG_AGO), (at.ENDED, at.LONG_AGO)):
+        for cell, value in (
+            (at.NEXT, at.NEVER),
+            (at.LAST, at.LONG_AGO),
+            (at.ENDED, at.LONG_AGO),
+            (at.SETTLED, at.LONG_AGO),
+        ):
             moving[cell - at.K] = value
         return fixed + moving
 
@@ -362,7 +367,7 @@ class _Writer:
         response = self.timing.response(machine, machine.outermost)
         delay = max([1, *(link.delay for link in program.links)])
         spacing = max(strand.spacing for strand in program.strands)
-        header[at.AHEAD], header[at.OLDEST_FROM] = most_ahead(program), at.LONG_AGO
+        header[at.AHEAD], header[at.REACHED] = most_ahead(program), self.space.room(self.ring, at.LONG_AGO)
         header[at.INTERVAL], header[at.MASK], header[at.HALF] = program.interval, self.ring - 1, self.ring // 2
         header[at.CHANNEL_UNIT], header[at.RESPONSE], header[at.PORT_CYCLE] = CHANNEL_UNIT, response, -1
         header[at.READ_PORTS], header[at.WRITE_PORTS] = (-1 if port is None else port for port in ports)
@@ -378,9 +383,10 @@ class _Writer:
         units = sum(max([1, *strand.units]) for strand in program.strands)
         pools = sum(2 * (pool.limit + 2) + 1 for pool in program.pools)
         length = (
-            4 * len(program.strands)
+            5 * len(program.strands)
             + 3 * len(program.resources)
-            + 3
+            + 2
+            + header[at.AHEAD]
             + header[at.N_CHANNELS]
             + header[at.N_LOOPS]
             + pools

@@ -30,7 +30,8 @@ def take_picture(M: Memory, number: int, level: int, cycle: int) -> int:
         M[at + 1] = M[strand + SLOT]
         M[at + 2] = M[strand + PRESENT]
         M[at + 3] = since(M, M[strand + LAST], cycle)
-        at += 4
+        M[at + 4] = since(M, M[strand + SETTLED], cycle)
+        at += 5
     for r in range(M[N_RESOURCES]):
         resource = M[RESOURCES] + r * RESOURCE_SIZE
         M[at] = since(M, M[resource + FREE], cycle) if M[resource + BEGUN] == 1 else NEVER
@@ -42,8 +43,10 @@ def take_picture(M: Memory, number: int, level: int, cycle: int) -> int:
         at += 1
     M[at] = M[FRONT] - number
     M[at + 1] = M[MADE_ALL]
-    M[at + 2] = M[KNOWN] - number if M[OLDEST_FROM] > cycle else NEVER
-    at += 3
+    at += 2
+    for epoch in range(max(0, M[OLDEST] - M[AHEAD] + 1), M[OLDEST] + 1):
+        M[at] = since(M, M[M[REACHED] + (epoch & M[MASK])], cycle)
+        at += 1
     here = M[M[EPOCHS] + (number & M[MASK]) * M[EPOCH_SIZE] + INDEX]
     for j in range(M[N_LOOPS]):
         M[at] = M[M[NOW] + j] - (here if j == level else 0)
@@ -232,12 +235,11 @@ def skip(M: Memory, level: int, snapshot: int, number: int, cycle: int) -> None:
     M[FRONT] += epochs
     M[SKIPPED] += epochs
     M[OLDEST] += epochs
-    M[KNOWN] += epochs
-    M[OLDEST_FROM] += cycles
     for c in range(M[N_CHANNELS]):
         M[M[CHANNELS] + c * CHANNEL_SIZE + BOOKED] += cycles * M[CHANNEL_UNIT]
         M[M[CHANNELS] + c * CHANNEL_SIZE + BOOKED_CYCLE] += cycles
     turn(M, M[EPOCHS], M[MASK] + 1, M[EPOCH_SIZE], epochs, 0)
+    turn(M, M[REACHED], M[MASK] + 1, 1, epochs, cycles)
     shift_strands(M, epochs, cycles, cycle)
     shift_pools(M, pools, times, cycles)
 
@@ -281,6 +283,8 @@ def shift_strands(M: Memory, epochs: int, cycles: int, cycle: int) -> None:
             M[strand + NEXT] += epochs * M[INTERVAL]
         if M[strand + LAST] - cycle > -M[FAR]:
             M[strand + LAST] += cycles
+        if M[strand + SETTLED] - cycle > -M[FAR]:
+            M[strand + SETTLED] += cycles
         if M[strand + ENDED] - cycle > -M[FAR]:
             M[strand + ENDED] += cycles
         turn(M, M[strand + ENDS], rows, 1, epochs, cycles)

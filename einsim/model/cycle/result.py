@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from einsim.model.cycle.evaluation import Simulation
 from einsim.model.cycle.simulate import Run
-from einsim.model.result import Record, counted_dense, plain, reason
+from einsim.model.result import Record, counted_dense, plain, reason, spills
 
 CYCLE_METRICS = ("cycles", "latency_s", "util_2d", "util_1d", "traffic_bytes", "cycles_closed_form")
 """Numbers of every simulation, in the order of tables."""
@@ -34,6 +34,7 @@ def simulation_record(simulation: Simulation) -> Record:
         "registers_depth": {a.registers.name: a.registers.depth_words for a in machine.arrays.values()},
         "capacity_bytes": {name: memory.capacity_bytes for name, memory in machine.memories.items()
                            if memory.capacity_bytes},
+        "spills": spills(simulation.closed_form),
     }  # fmt: skip
     if not feasible:
         return {**record, "stalls": {}, "high_water": {}, "registers_words": {}, "programs": []}

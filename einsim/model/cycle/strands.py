@@ -27,13 +27,16 @@ def oldest(M: Memory) -> int:
 def catch_up(M: Memory, cycle: int) -> bool:
     """Sees whether the strand farthest behind has moved on in a cycle, and brings those beyond the rings on.
 
-    Others know of it a cycle later.
+    Others know of it a cycle later, and of epochs without an instance as they are passed.
     """
     moved = False
     while oldest(M) > M[OLDEST]:
-        if M[OLDEST_FROM] <= cycle:
-            M[KNOWN] = M[OLDEST]
-            M[OLDEST_FROM] = cycle + 1
+        walked = LONG_AGO
+        for s in range(M[N_STRANDS]):
+            strand = M[STRANDS] + s * STRAND_SIZE
+            walked = max(walked, M[strand + SETTLED] - M[strand + K])
+        for number in range(M[OLDEST] + 1, oldest(M) + 1):
+            M[M[REACHED] + (number & M[MASK])] = max(cycle + 1, walked + number)
         M[OLDEST] = oldest(M)
         moved = True
         for s in range(M[N_STRANDS]):
@@ -81,6 +84,7 @@ def enter(M: Memory, strand: int) -> None:
         before = M[M[strand + ENDS] + ((number - 1) & M[MASK])] if number > 0 else LONG_AGO
         M[M[strand + ENDS] + place] = before
         M[strand + K] = number + 1
+        M[strand + SETTLED] += 1
 
 
 def shared(M: Memory, link: int, reader: int, row: int) -> int:
@@ -144,7 +148,7 @@ def room_for(M: Memory, strand: int) -> int:
     first = M[strand + K] - M[AHEAD] + 1
     if first > M[OLDEST]:
         return NEVER
-    ready = M[OLDEST_FROM] if first > M[KNOWN] else LONG_AGO
+    ready = M[M[REACHED] + (first & M[MASK])] if first > 0 else LONG_AGO
     bits = M[M[EPOCHS] + (M[strand + K] & M[MASK]) * M[EPOCH_SIZE] + BITS]
     for cell in range(M[strand + OPENING], M[strand + OPENING_END]):
         pool = M[cell]

@@ -1,0 +1,196 @@
+"""`einsim search`: the best designs of a space, by several objectives at once, confirmed cycle by cycle."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console, Group
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from einsim.cli.common import JsonOption
+from einsim.cli.output import complain, print_json, show_result
+from einsim.cli.signals import Stopped, deferred
+from einsim.errors import Location, SpecError
+from einsim.explore import store
+from einsim.explore.designs import Designs, load_designs, numbers_of
+from einsim.explore.front import front, hypervolume
+from einsim.explore.search import confirm, search
+from einsim.explore.searchfile import Method
+from einsim.explore.space import Point
+from einsim.explore.sweep import run_points
+from einsim.report.front import front_report
+from einsim.spec import library
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def search_(
+    file: Annotated[str, Parameter(help="A search file")],
+    *,
+    out: Annotated[str | None, Parameter(name="--out", help="Output folder [results/NAME]")] = None,
+    figures: Annotated[bool, Parameter(name="--figures", help="Draw the front")] = True,
+    json: JsonOption = False,
+) -> int:
+    """Search a space of designs for its Pareto front; write designs, front, figures and the inputs.
+
+    Every design runs on every workload of the file. The cycle model runs the designs of the front, and what it says
+    otherwise than the closed form is shown. Ctrl-C ends the search; what is there then is the result.
+    Example: einsim search experiments/iso_area/own_depth.yaml --out results/iso_area
+    """
+    designs = load_designs(library.find("experiment", file, at=Location("search")))
+    name = designs.file.name
+    if out == "":
+        raise SpecError("names no folder", at=Location("--out"), remedy=f"write --out results/{name}")
+    folder = Path(out) if out is not None else Path("results") / name
+    rivals = [designs.rival(each).points([0]) for each in designs.file.compare]
+    for point in itertools.chain(designs.points([0, len(designs) - 1]), *rivals):
+        point.design()
+    store.check_output(folder)
+    with store.output(folder) as stage:
+        found = _Search(designs)
+        found.run()
+        if not found.numbers:
+            raise found.stopped or Stopped(signal.SIGINT)
+        files = found.write(stage, figures=figures)
+    if json:
+        print_json(found.summary() | {"folder": str(folder), "files": [str(folder / each) for each in files]})
+    else:
+        found.print(folder)
+    if found.stopped is not None:
+        complain(f"{found.stopped}: {len(found.table):,} of {len(designs):,} designs are in {folder}")
+        return found.stopped.exit_code
+    return 0
+
+
+@dataclass
+class _Search:
+    """A search and what has come of it so far."""
+
+    designs: Designs
+    points: list[pl.DataFrame] = field(default_factory=list)
+    numbers: list[pl.DataFrame] = field(default_factory=list)
+    confirmed: pl.DataFrame | None = None
+    rivals: pl.DataFrame | None = None
+    stopped: Stopped | None = None
+    seconds: float = 0.0
+
+    def run(self) -> None:
+        """Searches, confirms the front and evaluates what is compared; a signal ends it where it is."""
+        started = time.perf_counter()
+        file, designs = self.designs.file, self.designs
+        total = len(designs) if file.method is Method.EXHAUSTIVE else min(file.evaluations, len(designs))
+        bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
+        )  # fmt: skip
+        with deferred() as check, bar:
+            task = bar.add_task(file.name, total=total)
+            try:
+                for points, numbers in search(designs, lambda each: _evaluate(each, lambda _: check())):
+                    self.points.append(points)
+                    self.numbers.append(numbers)
+                    bar.advance(task, len(numbers))
+                self._compare(check)
+                if file.confirm and len(self.front):
+                    bar.update(task, description=f"{file.name}: cycle model", total=None)
+                    self.confirmed = confirm(designs, self.front, lambda each: _evaluate(each, lambda _: check()))
+            except Stopped as error:
+                self.stopped = error
+        self.seconds = time.perf_counter() - started
+
+    def _compare(self, check: Callable[[], None]) -> None:
+        """What the designs to compare with reach, by both models."""
+        import polars as pl  # noqa: PLC0415
+
+        rows = []
+        for name in self.designs.file.compare:
+            rival = self.designs.rival(name)
+            points = _evaluate(rival.points([0]), lambda _: check())
+            rows.append(numbers_of(points.sort("index"), rival).with_columns(name=pl.lit(name)))
+        if rows:
+            self.rivals = pl.concat(rows, how="diagonal_relaxed")
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """All designs so far, in the order in which they were chosen."""
+        import polars as pl  # noqa: PLC0415
+
+        return pl.concat(self.numbers, how="diagonal_relaxed")
+
+    @property
+    def front(self) -> pl.DataFrame:
+        """The front so far."""
+        return front(self.table, self.designs.file.objectives)
+
+    def write(self, stage: Path, *, figures: bool) -> list[Path]:
+        """Writes everything; returns the files, relative to the folder."""
+        import polars as pl  # noqa: PLC0415
+
+        points = pl.concat(self.points, how="diagonal_relaxed").sort("index")
+        files = store.write_table(stage, "points", points)
+        files += store.write_table(stage, "designs", self.table)
+        files += store.write_table(stage, "front", self.front)
+        for name, frame in (("confirmed", self.confirmed), ("compared", self.rivals)):
+            if frame is not None:
+                files += store.write_table(stage, name, frame)
+        if figures and self.stopped is None and len(self.designs.file.objectives) > 1 and len(self.front):
+            files += self._draw(stage)
+        inputs = store.write_inputs(stage, self.designs.space, points)
+        files.append(
+            store.write_manifest(
+                stage, self.designs.space, rows=len(points), inputs=inputs, files=files, seconds=self.seconds
+            )
+        )
+        return [path.relative_to(stage) for path in files]
+
+    def _draw(self, stage: Path) -> list[Path]:
+        from einsim.report.drawing import save_figure  # noqa: PLC0415 - matplotlib is slow to import
+        from einsim.report.front import draw_front  # noqa: PLC0415
+
+        gc.freeze()  # see einsim.cli.app
+        file = self.designs.file
+        figure = draw_front(
+            self.table, self.front, file.objectives, rivals=self.rivals, confirmed=self.confirmed,
+            growth=hypervolume(self.table, file.objectives), title=file.name,
+        )  # fmt: skip
+        return save_figure(figure, "front", stage)
+
+    def summary(self) -> dict[str, Any]:
+        """For scripts."""
+        growth = hypervolume(self.table, self.designs.file.objectives)
+        return {
+            "designs": len(self.designs),
+            "evaluated": len(self.table),
+            "feasible": int((self.table["violation"] == 0.0).sum()),
+            "hypervolume": growth[-1][1] if growth else 0.0,
+            "front": self.front.to_dicts(),
+            "confirmed": [] if self.confirmed is None else self.confirmed.to_dicts(),
+            "compared": [] if self.rivals is None else self.rivals.to_dicts(),
+        }
+
+    def print(self, folder: Path) -> None:
+        """The front, and where everything is."""
+        file, table = self.designs.file, self.table
+        kept = int((table["violation"] == 0.0).sum())
+        report = front_report(
+            self.front, self.designs.fields, file.objectives, confirmed=self.confirmed, rivals=self.rivals
+        )
+        where = (f"\n{len(table):,} of {len(self.designs):,} designs on {self.designs.workloads} workloads in "
+                 f"{self.seconds:.2f} s, {kept:,} keep all constraints; everything is in {folder}")  # fmt: skip
+        show_result(Group(report, where))
+
+
+def _evaluate(points: Sequence[Point], progress: Callable[[int], None]) -> pl.DataFrame:
+    import polars as pl  # noqa: PLC0415
+
+    return pl.concat(run_points(points, progress), how="diagonal_relaxed")
