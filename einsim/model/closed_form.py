@@ -60,7 +60,7 @@ def evaluate_many(design: Design, columns: Columns) -> Evaluation:
     """Evaluates many designs that differ in some numbers, given as arrays that are equally long or broadcast.
 
     Of a grid with an axis for each column, a column of shape (n, 1, 1) varies along the first only; results have
-    length 1 along the axes on which they do not depend.
+    length 1 along the axes on which they do not depend, and are integers where they are the same all over.
 
     Column names are those of mapping expressions (`array2d.rows`, `buffer.capacity_bytes`, `M`, `B`) and
     of costs (`buffer.read_energy_pj`, `dram.bandwidth_bytes_per_s`, `clock_hz`). Raises SpecError for
