@@ -1,4 +1,4 @@
-"""Batches: points that share a structure and differ only in numbers, which the compiled model takes as columns."""
+"""Batches: points that share a structure and differ only in numbers, which the model takes as columns."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _split(points: list[Point]) -> list[Batch]:
 
 
 def column_name(change: Override, machine: Architecture) -> str | None:
-    """The model's name of an overridden number, or None where it is no column of the compiled model.
+    """The model's name of an overridden number, or None where it is no column of the model.
 
     `arch.array2d.operations.mac.energy_pj` is `array2d.mac.energy_pj`; `...mac.cycles` is no column.
     """

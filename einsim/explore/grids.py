@@ -18,6 +18,7 @@ from einsim.explore.batches import column_name, is_related, numbers_of
 from einsim.explore.space import Point, Space, changed
 from einsim.model.blocks import Box
 from einsim.schedule.environment import Columns
+from einsim.spec.choices import Choices
 from einsim.spec.configuration import Design
 from einsim.spec.overrides import Override
 
@@ -135,10 +136,10 @@ def _by_choices(grid: Grid) -> Iterator[Steps]:
         return
     lengths = [grid.shape[axis] for axis in axes]
     chosen = [point.design().choices for point in grid.along(*axes)]
-    rows = [tuple(chosen[start : start + lengths[-1]]) for start in range(0, len(chosen), lengths[-1])]
     outer, inner = (axes[0] if len(axes) > 1 else None), axes[-1]
-    alike: dict[Hashable, list[int]] = {}
-    for number, row in enumerate(rows):
+    alike: dict[tuple[Choices, ...], list[int]] = {}  # rows of the outer axis by what is chosen along the inner one
+    for number in range(len(chosen) // lengths[-1]):
+        row = tuple(chosen[number * lengths[-1] : (number + 1) * lengths[-1]])
         alike.setdefault(row, []).append(number)
     for row, numbers in alike.items():
         for choice in dict.fromkeys(row):
@@ -158,9 +159,7 @@ def load_grid(grid: Grid) -> tuple[Design, Columns]:
     first = next(grid.along())
     workloads = grid.axes_with(_WORKLOAD)
     rows = [dict(point.workload.sizes) for point in grid.along(*workloads)]
-    columns: dict[str, Any] = {
-        name: grid.spread(np.array([row[name] for row in rows]), *workloads) for name in rows[0]
-    }
+    columns: dict[str, Any] = {name: grid.spread(np.array([row[name] for row in rows]), *workloads) for name in rows[0]}
     design = first.design()
     for change in first.overrides[: len(grid.space.file.set)]:
         name = _name(change, column_name(change, design.architecture))
@@ -187,7 +186,7 @@ class Labels:
         axes = [[space_axis[step] for step in own]
                 for space_axis, own in zip(grid.space.axes, grid.steps, strict=True)]  # fmt: skip
         self.fields = [
-            (axis, pl.Series(setting.field, [each[position].shown for each in grid.space.axes[axis]]).gather(own))
+            (axis, pl.Series(setting.field, [each[position].shown for each in grid.space.axes[axis]]).gather(list(own)))
             for axis, (steps, own) in enumerate(zip(axes, grid.steps, strict=True))
             for position, setting in enumerate(steps[0])
         ]
@@ -208,7 +207,9 @@ class Labels:
 
     def points(self, box: Box) -> list[Point]:
         """A box's points, in order."""
-        return [self.grid.point(places) for places in itertools.product(*(range(each.start, each.stop) for each in box))]
+        return [
+            self.grid.point(places) for places in itertools.product(*(range(each.start, each.stop) for each in box))
+        ]
 
     def lead(self, box: Box) -> list[pl.Series]:
         """The columns before results of a box's points: index and coordinates."""

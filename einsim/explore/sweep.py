@@ -43,7 +43,7 @@ _FEW: Final = 16  # points that are evaluated one by one rather than halved agai
 
 
 class Engine(StrEnum):
-    """How points are evaluated: one by one with exact integers, many at once compiled, or as suits."""
+    """How points are evaluated: one by one with integers of any size, many at once as arrays, or as suits."""
 
     AUTO = "auto"
     EXACT = "exact"
@@ -68,7 +68,7 @@ def run_sweep(space: Space[Any], progress: Progress, engine: Engine = Engine.AUT
     Raises SpecError for a point that is wrong (one that does not fit is a row with its reason).
     """
     total = len(space)
-    simulated = space.time_model is not TimeModel.CLOSED_FORM  # by points, each with its own compiled run
+    simulated = space.time_model is not TimeModel.CLOSED_FORM  # one by one
     together = not simulated and (engine is Engine.COMPILED or (engine is Engine.AUTO and total >= _TOGETHER))
     if not together:
         points = space.points()

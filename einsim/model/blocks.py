@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from einsim.model.closed_form import Evaluation, evaluate_many
+from einsim.model.closed_form import evaluate_many
 from einsim.model.result import metrics
 from einsim.schedule.environment import Columns
 from einsim.spec.configuration import Design

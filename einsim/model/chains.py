@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from einsim.model.queries import SPATIAL, LoopRef
 from einsim.spec.expressions import Number, ceil_div, choose, everywhere, maximum, minimum, somewhere
@@ -30,6 +31,8 @@ from einsim.spec.expressions import Number, ceil_div, choose, everywhere, maximu
 Loops = tuple[LoopRef, ...]
 Extents = tuple[tuple[Number, Number], ...]
 """(extent, how many tiles have it) of all tiles; where there are none, the extent means nothing."""
+
+T = TypeVar("T")
 
 
 class View(Enum):
@@ -54,17 +57,17 @@ class Rank:
     tiles: list[Number]
     _known: dict[object, Any] = field(default_factory=dict)
 
-    def once(self, key: object, compute: Callable[[], Any]) -> Any:
+    def once(self, key: object, compute: Callable[[], T]) -> T:
         """A value computed once."""
         if key not in self._known:
             self._known[key] = compute()
-        return self._known[key]
+        known: T = self._known[key]
+        return known
 
     def brought(self, loops: Loops, view: View) -> list[Number]:
         """What a chain brings before its first loop in time and after each."""
-        places = [number + 1 for number, loop in enumerate(loops) if loop.in_time]
-        return [self.once((view, loops, place), lambda place=place: self._at(loops, view, place))
-                for place in (0, *places)]  # fmt: skip
+        places = [0, *(number + 1 for number, loop in enumerate(loops) if loop.in_time)]
+        return [self.once((view, loops, place), partial(self._at, loops, view, place)) for place in places]
 
     def _at(self, loops: Loops, view: View, place: int) -> Number:
         extents, left = self.extents(loops[:place]), loops[place:]
@@ -172,7 +175,7 @@ class Rank:
         return _sum(words)
 
     def _reached(self, extent: Number, cutting: Loops, spread: Number | None) -> Number:
-        """Elements of a tile that only the largest of the tiles inside it reaches, whole processing elements of them."""
+        """Elements of a tile that only the largest of the tiles inside it reaches, in whole processing elements."""
         if spread is None:
             return 0
         largest, second = self.two_largest(extent, cutting)

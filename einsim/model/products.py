@@ -34,7 +34,7 @@ class Products:
         self._sums: dict[frozenset[tuple[Term, int]], Number] = {}
 
     def one_of(self, values: Number) -> Number:
-        """A number itself, or of an array the equal one that was there before, or an integer where it is the same all over."""
+        """The equal array that was there before, the array itself, or an integer where it is the same all over."""
         if not isinstance(values, np.ndarray):
             return int(values)
         if id(values) not in self._known:

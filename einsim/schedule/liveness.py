@@ -228,9 +228,7 @@ class Liveness:
             available = self.env[f"{stay.level}.depth_words"]
             between = f"between {stay.holder} and {stay.reader}" if stay.holder != stay.reader else "while it is made"
             what = f"{stay.level}: {stay.touch.stored} {between}"
-            yield Shortfall(
-                self.same(gt, needed, available), what, needed, available, "words a processing element"
-            )
+            yield Shortfall(self.same(gt, needed, available), what, needed, available, "words a processing element")
 
     def words_an_element(self, stay: Stay, prefix: Prefix) -> Number:
         """Words of a stay in the fullest processing element, laid out as the Einsum on its array lays them."""

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from operator import gt
-from typing import Final
 
 from einsim.cascade import (
     Access,
@@ -38,10 +37,8 @@ from einsim.schedule.residency import check_homes, check_residencies
 from einsim.schedule.tiles import check_capacity, fit_tile, occupancy
 from einsim.spec.architecture import Array
 from einsim.spec.configuration import Design
-from einsim.spec.expressions import Expression, Number, ceil_div, expression, is_formula, maximum, minimum, product, symbol
+from einsim.spec.expressions import Number, ceil_div, expression, is_formula, maximum, minimum, product, symbol
 from einsim.spec.mapping import Fitted
-
-NOWHERE: Final = Location("")
 
 
 def lower(design: Design, columns: Columns | None = None) -> Schedule:
@@ -133,7 +130,7 @@ class _Lowering:
         self.env[name] = value
         texts = {loop: text for parts in self.design.mapping.partition.values() for loop, text in parts.items()}
         for key in list(self.known_loops):
-            if key[0] in texts and name in Expression(str(texts[key[0]]), NOWHERE).names:
+            if key[0] in texts and name in expression(texts[key[0]], Location("")).names:
                 del self.known_loops[key]
 
     def einsum(self, einsum: Einsum) -> EinsumSchedule:

@@ -176,7 +176,8 @@ TOGETHER = [
 def sweep_files(draw):
     """Sweeps in which structure and numbers vary on any axis, alone and together."""
     fields = draw(st.lists(st.sampled_from(sorted(AXES)), min_size=1, max_size=4, unique=True))
-    axes = [{field: draw(st.lists(st.sampled_from(AXES[field]), min_size=1, max_size=3, unique=True))} for field in fields]
+    values = {field: st.lists(st.sampled_from(AXES[field]), min_size=1, max_size=3, unique=True) for field in fields}
+    axes = [{field: draw(values[field])} for field in fields]
     if draw(st.booleans()):
         joint = draw(st.sampled_from(TOGETHER))
         if not joint.keys() & set(fields):
