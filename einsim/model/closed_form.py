@@ -7,11 +7,14 @@ behind the whole run or behind its phase. What this leaves out (fill, drain, haz
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from einsim.errors import SpecError
 from einsim.model.costs import Costs, Energy, as_float, checked_column
@@ -67,15 +70,21 @@ def evaluate_many(design: Design, columns: Columns) -> Evaluation:
     an unknown name or a value out of range, OverflowError where 64 bits might not hold a count.
     """
     arrays = {name: checked_column(design, name, np.atleast_1d(np.asarray(each))) for name, each in columns.items()}
-    try:
-        np.broadcast_shapes(*(values.shape for values in arrays.values()))
-    except ValueError:
-        shapes = ", ".join(sorted({str(values.shape) for values in arrays.values()}))
-        raise SpecError(f"columns of shapes {shapes}; they must be equally long, or broadcast") from None
+    grid_shape(arrays.values())
     costs = Costs(design, arrays)
     schedule = lower(design, costs.sizes())
     refuse_overflow(schedule, costs["word_bytes"])
     return assemble(costs, schedule, as_numbers)
+
+
+def grid_shape(columns: Iterable[NDArray[Any]]) -> tuple[int, ...]:
+    """The shape over which columns broadcast; raises SpecError where they do not."""
+    shapes = [values.shape for values in columns]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        shown = ", ".join(sorted(map(str, set(shapes))))
+        raise SpecError(f"columns of shapes {shown}; they must be equally long, or broadcast") from None
 
 
 def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
