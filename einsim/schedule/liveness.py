@@ -76,7 +76,7 @@ class Liveness:
             return
         assert len(mixed) < 63, "more loops than a mapping has"
         code = sum(once.astype(np.int64) << number for number, once in enumerate(mixed.values()))
-        there = np.flatnonzero(np.bincount(code.reshape(-1))) if len(mixed) < _FEW else np.unique(code)
+        there = np.flatnonzero(np.bincount(np.ravel(code))) if len(mixed) < _FEW else np.unique(code)
         for value in there.tolist():
             once_here = (chain for number, chain in enumerate(mixed) if value >> number & 1)
             yield code == value, frozenset(always.union(once_here))
