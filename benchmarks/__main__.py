@@ -30,6 +30,7 @@ def main() -> None:
             s.configuration,
             f"{s.designs:,}",
             f"{s.together_per_s:,.0f}",
+            f"{s.processor_us:.2f}",
             f"{s.alone_per_s:,.0f}",
             f"{s.ratio:,.0f}x",
             f"{s.worst_difference:.1e}",
@@ -41,9 +42,10 @@ def main() -> None:
         "configuration",
         "designs",
         "designs/s together",
+        "processor us each",
         "one by one",
         "ratio",
-        "largest relative difference",
+        "largest difference",
     )
     console.print()
     console.print(
