@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "taxonomy": "einsim.cli.zoo:taxonomy",
     "passes": "einsim.cli.zoo:passes",
     "bound": "einsim.cli.bound:bound",
+    "roofline": "einsim.cli.roofline:roofline_",
     "evaluate": "einsim.cli.zoo:evaluate",
     "derive": "einsim.cli.derive:derive",
     "map": "einsim.cli.map:map_",
