@@ -18,9 +18,9 @@ from einsim.model.costs import Costs, cost_fields
 from einsim.model.kernels import RESULTS, SPATIAL
 from einsim.model.queries import LoopRef, Query, Sight, Structure
 from einsim.model.tables import Runner
-from einsim.schedule.environment import machine_fields
 from einsim.schedule.lower import lower
 from einsim.schedule.nest import Schedule
+from einsim.spec.architecture import machine_fields
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number
 
