@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "run": "einsim.cli.run:run",
     "simulate": "einsim.cli.simulate:simulate",
     "sweep": "einsim.cli.sweep:sweep",
+    "explain": "einsim.cli.explain:explain",
     "show": "einsim.cli.show:show",
     "zoo": "einsim.cli.zoo:zoo",
     "taxonomy": "einsim.cli.zoo:taxonomy",

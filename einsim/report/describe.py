@@ -11,7 +11,7 @@ from rich.text import Text
 from einsim.cascade import Cascade, is_copy, iteration_ranks, operations, reduced_ranks, size_of, size_parameters
 from einsim.model.closed_form import Evaluation
 from einsim.report.tables import table
-from einsim.spec.architecture import Architecture
+from einsim.spec.architecture import Architecture, machine_fields
 from einsim.spec.configuration import Design
 from einsim.spec.mapping import Fitted, Mapping
 from einsim.units import show_bytes, show_si
@@ -76,6 +76,7 @@ def describe_architecture(machine: Architecture) -> RenderableType:
         *([Text(machine.description.strip())] if machine.description else []),
         Text(f"clock {show_si(machine.clock_hz, 'Hz')}, words of {machine.word_bytes} bytes", style="dim"),
         *([Text(f"source: {machine.source.strip()}", style="dim")] if machine.source else []),
+        *(Text(line, style="dim") for line in _costs(machine)),
         Text(),
         table("Memories, outermost first", MEMORY_COLUMNS, memories),
         Text(),
@@ -83,6 +84,16 @@ def describe_architecture(machine: Architecture) -> RenderableType:
         Text(),
         table("Operations", ("array", "operation", "cycles", "energy", "area of a unit"), units, left=3),
     )
+
+
+def _costs(machine: Architecture) -> Iterable[str]:
+    """The cost tables, and what to know of them."""
+    pricing = machine.pricing
+    for part in {(each.table, each.technology_nm, each.source, each.date): each for each in pricing.parts}.values():
+        yield f"costs: {part.table}, {part.technology_nm:g} nm, {part.date}: {part.source}"
+    for misfit in pricing.misfits(machine_fields(machine), ()):
+        yield f"unknown cost: {misfit.what}: needed {misfit.needed}, available {misfit.available} {misfit.unit}"
+    yield from (f"note: {note}" for note in pricing.notes)
 
 
 def describe_mapping(mapping: Mapping, choices: dict[str, str | int]) -> RenderableType:

@@ -222,9 +222,7 @@ class Sram:
         capacity, width = parameters
         known = self.widths()
         ways = f"{self.banks} bank{'s' * (self.banks > 1)} with {self.ports} port{'s' * (self.ports > 1)} each"
-        what = (
-            f"{self.part}: no costs at {self.node:g} nm for {ways}; state its energies and area, or keep to the table"
-        )
+        what = f"{self.part}: no costs at {self.node:g} nm for {ways}; keep to the table, or state energies and area"
         nearest = self._nearest_width(width)
         least, most = (self._bounds(nearest, end) for end in (0, -1))
         wide = nearest == width

@@ -64,8 +64,8 @@ class HwMemory:
         """What hwcomponents was asked."""
         capacity, width = parameters
         return (
-            f"{quantity} of hwcomponents' {self.component}: {capacity} bytes, rows of {width} bits, {self.banks} banks, "
-            f"{self.ports} ports"
+            f"{quantity} of hwcomponents' {self.component}: {capacity} bytes, rows of {width} bits, "
+            f"{self.banks} banks, {self.ports} ports"
         )
 
     def place(self, parameters: Sequence[int]) -> Location:
@@ -110,8 +110,11 @@ def _answer(memory: HwMemory, capacity: int, width: int) -> tuple[float, ...]:
                  float(model.leak_power) * 1e3]  # fmt: skip
     except Exception as error:  # whatever it raises: a missing binary, a wrong name, an assertion
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise SpecError(f"hwcomponents has no answer for {memory.component}: {lines[0] if lines else error!r}",
-                        at=memory.at, remedy="see `hwc --list`; its CACTI needs glibc 2.38 or later") from None  # fmt: skip
+        raise SpecError(
+            f"hwcomponents has no answer for {memory.component}: {lines[0] if lines else error!r}",
+            at=memory.at,
+            remedy="see `hwc --list`; its CACTI needs glibc 2.38 or later",
+        ) from None
     for name, value in zip(SRAM_QUANTITIES, found, strict=True):
         if not math.isfinite(value) or value < 0 or (value == 0 and name != "leak_mw"):
             raise SpecError(

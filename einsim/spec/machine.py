@@ -10,7 +10,7 @@ from typing import Any, Final
 from einsim.errors import Location, SpecError, suggest
 from einsim.spec.architecture import Architecture, machine_fields
 from einsim.spec.components import Component, Dram, Flat, RegisterFile, Sram
-from einsim.spec.costtable import CostTable, Loaded, load_rows, load_scaling, load_table
+from einsim.spec.costtable import CostTable, Loaded, ScalingFactors, load_rows, load_scaling, load_table
 from einsim.spec.expressions import Number
 from einsim.spec.fields import validate
 from einsim.spec.hwcomponents import from_hwcomponents
@@ -22,7 +22,7 @@ _AREA: Final = ("area_um2",)
 _ACCESS: Final = ("read_energy_pj", "write_energy_pj", "leak_mw")
 _WORK: Final = ("energy_pj", "leak_mw")
 _FACTOR: Final = {"read_energy_pj": "energy", "write_energy_pj": "energy", "energy_pj": "energy",
-                  "leak_mw": "leakage", "area_um2": "area"}  # fmt: skip
+                  "leak_mw": "leakage", "area_um2": "area", "delay_ns": "delay"}  # fmt: skip
 
 
 def load_machine(document: Document) -> Architecture:
@@ -131,7 +131,6 @@ class _Desk:
             if quantity not in known and quantity != "leak_mw":
                 raise SpecError(f"the cost table {table.name} has no {quantity} of {_dotted(part.path)}", at=at,
                                 remedy=f"state {quantity} there, or name another table")  # fmt: skip
-        self._note_delay(part, component)
         fields = tuple((quantity, self._name(part.path, quantity)) for quantity in quantities if quantity in known)
         factors, scaled = ((), "") if isinstance(component, Dram) else self._scaling(used, table, at)
         self.parts.append(Priced(
@@ -140,7 +139,8 @@ class _Desk:
             table.decimals, factors, scaled,
         ))  # fmt: skip
         if isinstance(component, Sram) and "read_energy_pj" in quantities:
-            self._note_cycle(part, component, factors)
+            self._note_cycle(part, component, dict(factors).get("delay_ns", 1.0))
+        self._note_delay(part, component, dict(factors).get("delay_ns", 1.0))
 
     def _component(self, part: _Part, loaded: Loaded) -> tuple[Component, tuple[str | int, ...], Any]:
         """What a part is in a table, its parameters, and the table's section."""
@@ -188,7 +188,7 @@ class _Desk:
             raise SpecError(
                 f"the cost table {loaded.table.name} has no unit {name!r}, which {_dotted(part.path)} needs",
                 at=self.document.blame(part.path),
-                remedy=f"{suggest(name, loaded.table.operations)}; or state its energy_pj and area_um2, or make it a macro",
+                remedy=f"{suggest(name, loaded.table.operations)}; or state its energy_pj and area_um2",
             )
         values = {name: getattr(unit, name) for name in (*_WORK, *_AREA)}
         at = loaded.document.locate(("operations", name))
@@ -224,40 +224,39 @@ class _Desk:
             if each is None:
                 raise SpecError(f"{scaling.name} has no factors of {node:g} nm", at=document.locate(("nodes",)),
                                 remedy=f"it has {', '.join(scaling.nodes)}")  # fmt: skip
-        ratios = {name: getattr(ends[1], name) / getattr(ends[0], name) for name in ("energy", "area", "leakage")}
+        ratios = {name: getattr(ends[1], name) / getattr(ends[0], name) for name in ScalingFactors.model_fields}
         way = f"from {table.technology_nm:g} to {used.scaled_to_nm:g} nm"
         words = f"; scaled {way} by {scaling.name} ({scaling.source})"
         return tuple((quantity, ratios[kind]) for quantity, kind in _FACTOR.items()), words
 
-    def _note_cycle(self, part: _Part, sram: Sram, factors: Any) -> None:
+    def _note_cycle(self, part: _Part, sram: Sram, slower: float) -> None:
         """Notes where a memory's banks cannot be accessed as often as the clock ticks."""
         memory = self.bare.memories[str(part.path[1])]
         capacity, width = memory.capacity_bytes or 0, memory.access_bytes * 8
         if any(misfit.where for misfit in sram.misfits((capacity, width))):
             return
-        cycle, period = sram.cycle_ns(capacity, width), 1e9 / self.bare.clock_hz
+        cycle, period = sram.cycle_ns(capacity, width) * slower, 1e9 / self.bare.clock_hz
         rows = memory.banks * memory.ports * period / cycle
         wanted = (memory.read_ports or 0) + (memory.write_ports or 0) or 1
         if rows < wanted:
-            table = "as computed" if not factors else "before scaling"
+            banks = f"{memory.banks} bank{'s' * (memory.banks > 1)}"
+            ports = f"{memory.ports} port{'s' * (memory.ports > 1)}"
             self.notes.append(
-                f"{part.path[1]}: {memory.banks} bank{'s' * (memory.banks > 1)} of {show_bytes(capacity)} in all, each "
-                f"with {memory.ports} port{'s' * (memory.ports > 1)} that cycles in {cycle:.4g} ns ({table}), deliver "
-                f"{rows:.3g} rows a clock of {period:.4g} ns; up to {wanted} are counted on"
+                f"{part.path[1]}: {show_bytes(capacity)} in {banks} of {ports} cycle in {cycle:.4g} ns and give "
+                f"{rows:.3g} rows a clock ({period:.4g} ns), where up to {wanted} are counted on"
             )
 
-    def _note_delay(self, part: _Part, component: Component) -> None:
+    def _note_delay(self, part: _Part, component: Component, slower: float) -> None:
         """Notes where a unit's path is longer than the cycles that its operation takes."""
         if not isinstance(component, Flat) or component.delay_ns is None:
             return
         operation = self.bare.arrays[str(part.path[1])].operations[str(part.path[-1])]
-        period = operation.result_cycles * 1e9 / self.bare.clock_hz
-        note = (
-            f"{part.path[1]}.{part.path[-1]}: a path of {component.delay_ns:.4g} ns through the unit is longer than "
-            f"the {period:.4g} ns that its result may take; pipeline it, or lower the clock"
-        )
-        if component.delay_ns > period and note not in self.notes:
-            self.notes.append(note)
+        delay, period = component.delay_ns * slower, operation.result_cycles * 1e9 / self.bare.clock_hz
+        if delay > period:
+            self.notes.append(
+                f"{part.path[1]}.{part.path[-1]}: the unit's path of {delay:.4g} ns is longer than the {period:.4g} ns "
+                "that its result may take; pipeline it, or lower the clock"
+            )
 
     def machine(self) -> Architecture:
         """The machine with its costs."""
