@@ -133,7 +133,11 @@ def write_inputs(folder: Path, space: Space, frame: pl.DataFrame) -> dict[str, s
     With a row's coordinates and its `command`, these are the exact inputs of the row.
     """
     copies: dict[str, str] = {"sweep": _copy(folder, "sweep", _source(space.document))}
-    structural = [field for field in ("configuration", "architecture") if field in frame.columns]
+    structural = [
+        field
+        for field in frame.columns
+        if field in {"configuration", "architecture"} or (field.startswith("arch.") and ".costs" in field)
+    ]
     rows = (
         frame.select(*structural, "index").group_by(structural).min()["index"].sort()
         if structural
@@ -157,7 +161,7 @@ def _files(design: Any, configuration: str, architecture: str | None) -> Iterabl
     arch_path = library.find("architecture", architecture or design.mapping.architecture, beside=mapping_path.parent)
     yield "architecture", arch_path.stem, library.read(arch_path)
     for name in design.architecture.pricing.files:
-        yield "costs", Path(name).stem, library.read(Path(name))
+        yield "costs", Path(name).name, library.read(Path(name))
     yield "cascade", design.cascade.name, str(design.cascade).encode()
 
 
@@ -167,8 +171,8 @@ def _source(document: Document) -> bytes:
 
 def _copy(folder: Path, stem: str, content: bytes) -> str:
     digest = hashlib.sha256(content).hexdigest()[:12]
-    suffix = "cascade" if stem.startswith("cascade-") else "yaml"
-    relative = Path("inputs") / f"{stem}-{digest}.{suffix}"
+    suffix = ".cascade" if stem.startswith("cascade-") else Path(stem).suffix or ".yaml"
+    relative = Path("inputs") / f"{stem.removesuffix(suffix)}-{digest}{suffix}"
     write_bytes(folder / relative, content)
     return str(relative)
 

@@ -101,7 +101,7 @@ class _Desk:
     notes: list[str] = field(default_factory=list)
 
     def price(self, part: _Part) -> None:
-        """Adds what a part does not state."""
+        """Adds what a part does not state; one that states all its energies and areas takes no leakage either."""
         assert part.costs is not None
         used, at = self._used(part.costs), self.document.locate(part.costs)
         areas = tuple(name for name in part.missing if name in _AREA)
@@ -110,10 +110,12 @@ class _Desk:
                   for quantities, own in ((energies, used.energy), (areas, used.area)) if quantities}  # fmt: skip
         if len(set(tables.values())) == 1:
             tables = {part.missing: next(iter(tables.values()))}
-        for quantities, name in tables.items():
-            loaded = load_table(name, at, FilePath(at.source).parent)
-            self.files[str(loaded.path)] = None
-            self._from(part, quantities, loaded, used, at)
+        loads = {quantities: load_table(name, at, FilePath(at.source).parent)
+                 for quantities, name in tables.items() if quantities != ("leak_mw",)}  # fmt: skip
+        units = {name for loaded in loads.values() for name in loaded.table.operations}
+        for quantities, loaded in loads.items():
+            self.files |= dict.fromkeys(place.source for place in loaded.document.places.values())
+            self._from(part, quantities, loaded, used, units)
 
     def _used(self, path: Path) -> CostsUsed:
         """The `costs` of the machine or of a part."""
@@ -122,10 +124,14 @@ class _Desk:
             record = record[name] if isinstance(record, dict) else getattr(record, str(name))
         return record if isinstance(record, CostsUsed) else CostsUsed.model_validate({"table": record})
 
-    def _from(self, part: _Part, quantities: tuple[str, ...], loaded: Loaded, used: CostsUsed, at: Location) -> None:
-        """Adds some quantities of a part from a table."""
-        table = loaded.table
-        component, parameters, section = self._component(part, loaded)
+    def _from(self, part: _Part, quantities: tuple[str, ...], loaded: Loaded, used: CostsUsed, units: set[str]) -> None:
+        """Adds some quantities of a part from a table; `units` are those of all its tables."""
+        assert part.costs is not None
+        table, at = loaded.table, self.document.locate(part.costs)
+        if "operations" in part.path:
+            component, parameters, section = self._unit(part, loaded, units)
+        else:
+            component, parameters, section = self._component(part, quantities, loaded)
         known = component.costs([1] * len(parameters)) if isinstance(component, Flat) else dict.fromkeys(quantities)
         for quantity in quantities:
             if quantity not in known and quantity != "leak_mw":
@@ -142,22 +148,24 @@ class _Desk:
             self._note_cycle(part, component, dict(factors).get("delay_ns", 1.0))
         self._note_delay(part, component, dict(factors).get("delay_ns", 1.0))
 
-    def _component(self, part: _Part, loaded: Loaded) -> tuple[Component, tuple[str | int, ...], Any]:
+    def _component(
+        self, part: _Part, quantities: tuple[str, ...], loaded: Loaded
+    ) -> tuple[Component, tuple[str | int, ...], Any]:
         """What a part is in a table, its parameters, and the table's section."""
         table, locate = loaded.table, loaded.document.locate
-        if "operations" in part.path:
-            return self._unit(part, loaded)
         if part.path[-1] == "registers":
             registers = self.bare.arrays[str(part.path[1])].registers
-            self._need(table.registers, loaded, "register files", part)
+            self._need(table.registers, loaded, "register files", part, quantities)
             width = bits_of("word_bytes") if registers.width_bits is None else registers.width_bits
             made = RegisterFile(table.registers, table.adder, locate(("registers",)))  # type: ignore[arg-type]
             return made, (f"{registers.name}.depth_words", width), table.registers
         name = str(part.path[1])
         if name == self.bare.outermost:
-            self._need(table.dram, loaded, "memory off the chip", part)
+            if table.dram is None and not set(quantities) & {"read_energy_pj", "write_energy_pj"}:
+                return Flat(dict.fromkeys(quantities, 0.0), locate(()), "off the chip: none"), (), None
+            self._need(table.dram, loaded, "memory off the chip", part, quantities)
             return Dram(table.dram, locate(("dram",))), (f"{name}.access_bytes",), table.dram  # type: ignore[arg-type]
-        self._need(table.sram, loaded, "memories", part)
+        self._need(table.sram, loaded, "memories", part, quantities)
         return self._sram(name, loaded)
 
     def _sram(self, name: str, loaded: Loaded) -> tuple[Component, tuple[str | int, ...], Any]:
@@ -180,9 +188,12 @@ class _Desk:
             )  # fmt: skip
         return sram, (f"{name}.capacity_bytes", bits_of(f"{name}.access_bytes")), table.sram
 
-    def _unit(self, part: _Part, loaded: Loaded) -> tuple[Component, tuple[str | int, ...], Any]:
+    def _unit(self, part: _Part, loaded: Loaded, units: set[str]) -> tuple[Component, tuple[str | int, ...], Any]:
+        """A functional unit: the one that is named, unless only another of the tables has it; else the operation's."""
         operation = str(part.path[-1])
         name = self.bare.arrays[str(part.path[1])].operations[operation].unit or operation
+        if name in units and name not in loaded.table.operations:
+            name = operation
         unit = loaded.table.operations.get(name)
         if unit is None:
             raise SpecError(
@@ -190,18 +201,18 @@ class _Desk:
                 at=self.document.blame(part.path),
                 remedy=f"{suggest(name, loaded.table.operations)}; or state its energy_pj and area_um2",
             )
-        values = {name: getattr(unit, name) for name in (*_WORK, *_AREA)}
+        values = {quantity: getattr(unit, quantity) for quantity in (*_WORK, *_AREA)}
         at = loaded.document.locate(("operations", name))
         known = {key: value for key, value in values.items() if value is not None}
         return Flat(known, at, unit.note, unit.delay_ns), (), unit
 
-    def _need(self, section: Any, loaded: Loaded, what: str, part: _Part) -> None:
+    def _need(self, section: Any, loaded: Loaded, what: str, part: _Part, quantities: tuple[str, ...]) -> None:
         if section is None:
             assert part.costs is not None
             raise SpecError(
                 f"the cost table {loaded.table.name} has no {what}, which {_dotted(part.path)} needs",
-                at=self.document.locate(part.costs), remedy=f"state {', '.join(part.missing)} there, or name a table "
-                "that has them in its `costs`",
+                at=self.document.locate(part.costs),
+                remedy=f"state its {', '.join(quantities)}, or name a table that has them in its `costs`",
             )  # fmt: skip
 
     def _name(self, path: Path, quantity: str) -> str:
@@ -242,8 +253,8 @@ class _Desk:
             banks = f"{memory.banks} bank{'s' * (memory.banks > 1)}"
             ports = f"{memory.ports} port{'s' * (memory.ports > 1)}"
             self.notes.append(
-                f"{part.path[1]}: {show_bytes(capacity)} in {banks} of {ports} cycle in {cycle:.4g} ns and give "
-                f"{rows:.3g} rows a clock ({period:.4g} ns), where up to {wanted} are counted on"
+                f"{part.path[1]}: {show_bytes(capacity)} in {banks} of {ports}: a bank cycles in {cycle:.4g} ns, which "
+                f"gives {rows:.3g} rows a clock ({period:.4g} ns), where up to {wanted} are counted on"
             )
 
     def _note_delay(self, part: _Part, component: Component, slower: float) -> None:
