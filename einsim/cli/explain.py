@@ -118,10 +118,10 @@ Fields = dict[str, Callable[[], Step]]
 
 def _again(command: str, at: Location) -> tuple[Fields, Record]:
     """The fields of the design that a command asks for."""
-    words = shlex.split(command) if command.startswith(("einsim run ", "einsim simulate ")) else []
-    if not words:
+    if not command.startswith(("einsim run ", "einsim simulate ")):
         raise SpecError("carries no command of einsim run or simulate", at=at)
     try:
+        words = shlex.split(command)
         _, bound, _ = application(words[1:]).parse_args(words[1:], exit_on_error=False, print_error=False)
     except (ValueError, CycloptsError) as error:
         raise SpecError(f"carries a command that cannot be read: {error}", at=at) from None

@@ -110,8 +110,9 @@ def _answer(memory: HwMemory, capacity: int, width: int) -> tuple[float, ...]:
                  float(model.leak_power) * 1e3]  # fmt: skip
     except Exception as error:  # whatever it raises: a missing binary, a wrong name, an assertion
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        first = lines[0] if lines else type(error).__name__
         raise SpecError(
-            f"hwcomponents has no answer for {memory.component}: {lines[0] if lines else error!r}",
+            f"hwcomponents has no answer for {memory.component}: {first}",
             at=memory.at,
             remedy="see `hwc --list`; its CACTI needs glibc 2.38 or later",
         ) from None
