@@ -39,10 +39,12 @@ def evaluate_symbolic(design: Design) -> Evaluation:
 
 
 def symbols(design: Design) -> dict[str, Number]:
-    """A positive symbol for every size, machine field and cost that a formula may hold."""
+    """A positive symbol for every size, machine field and cost that a formula may hold; what leaks nothing has none."""
     whole = [*(name for name, _ in design.workload.sizes), *machine_fields(design.architecture)]
     table = {name: sympy.Symbol(name, integer=True, positive=True) for name in whole}
-    return table | {name: sympy.Symbol(name, positive=True) for name in cost_fields(design.architecture)}
+    costs = cost_fields(design.architecture)
+    leaks = {name for name, value in costs.items() if name.endswith("leak_mw") and not value}
+    return table | {name: 0.0 if name in leaks else sympy.Symbol(name, positive=True) for name in costs}
 
 
 def single_loops(schedule: Schedule) -> frozenset[tuple[str, str]]:

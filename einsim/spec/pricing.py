@@ -107,13 +107,16 @@ class Pricing:
     def derived(self, numbers: Mapping[str, Number], given: Collection[str]) -> dict[str, Number]:
         """Figures that change with the numbers in `given` (a sweep's columns) and are not among them."""
         found: dict[str, Number] = {}
-        for part in self.parts:
+        for part in self._asked(given):
             if not part.needs().isdisjoint(given):
                 found |= {name: value for name, value in part.values(numbers).items() if name not in given}
         return found
 
     def misfits(self, numbers: Mapping[str, Number], given: Collection[str]) -> list[Misfit]:
         """What the tables do not know of the machine (or machines), where they are asked."""
-        parts = [part for part in self.parts if any(name not in given for _, name in part.fields)]
-        return [misfit for part in parts for misfit in part.component.misfits(part.arguments(numbers))
+        return [misfit for part in self._asked(given) for misfit in part.component.misfits(part.arguments(numbers))
                 if np.any(misfit.where)]  # fmt: skip
+
+    def _asked(self, given: Collection[str]) -> list[Priced]:
+        """Parts of which not all figures are given."""
+        return [part for part in self.parts if any(name not in given for _, name in part.fields)]
