@@ -7,6 +7,7 @@ arithmetic in the same order gives the same floats. Each kind of part knows a fe
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -14,7 +15,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from einsim.errors import Location
-from einsim.spec.costtable import AdderCosts, DramCosts, Kind, RegisterCosts, SramRow
+from einsim.spec.costtable import AdderCosts, DramCosts, RegisterCosts, SramKind, SramRow, SramRows
 from einsim.spec.expressions import Number, ceil_div, maximum
 
 Quantities = dict[str, Number]
@@ -199,8 +200,7 @@ class Sram:
     """
 
     part: str
-    kinds: dict[Kind, tuple[SramRow, ...]]
-    file: str
+    table: SramRows
     node: float
     banks: int
     ports: int
@@ -244,28 +244,29 @@ class Sram:
 
     def place(self, parameters: Sequence[int]) -> Location:
         """The row, or the lower of the two."""
-        return Location(self.file, self._around(parameters[0], parameters[1])[0].line)
+        return Location(self.table.file, self._around(parameters[0], parameters[1])[0].line)
 
-    def widths(self) -> list[int]:
+    def widths(self) -> tuple[int, ...]:
         """Widths that there are rows of."""
-        return sorted(kind[1] for kind in self.kinds if kind[0] == self.node and kind[2:] == (self.banks, self.ports))
+        return self.table.widths.get((self.node, self.banks, self.ports), ())
 
-    def _rows(self, width: int) -> tuple[SramRow, ...]:
-        return self.kinds[self.node, width, self.banks, self.ports]
+    def _rows(self, width: int) -> SramKind:
+        return self.table.kinds[self.node, width, self.banks, self.ports]
 
     def _nearest_width(self, width: Number) -> Number:
+        if not isinstance(width, np.ndarray):
+            return min(self.widths(), key=lambda known: abs(known - width))
         known = np.array(self.widths())
-        nearest = known[np.abs(known - np.asarray(width)[..., None]).argmin(-1)]
-        return nearest if isinstance(width, np.ndarray) else int(nearest)
+        return known[np.abs(known - width[..., None]).argmin(-1)]
 
     def _bounds(self, width: Number, end: int) -> Number:
         if not isinstance(width, np.ndarray):
-            return self._rows(width)[end].capacity_bytes
-        return _by_value(width, lambda one, _: self._rows(one)[end].capacity_bytes, np.int64)
+            return self._rows(width).rows[end].capacity_bytes
+        return _by_value(width, lambda one, _: self._rows(one).rows[end].capacity_bytes, np.int64)
 
     def _around(self, capacity: int, width: int) -> list[SramRow]:
         """The row of a capacity, or the two that it lies between (the last one beyond them)."""
-        rows = self._rows(self._nearest_width(width))
+        rows = self._rows(self._nearest_width(width)).rows
         at = [row for row in rows if row.capacity_bytes == capacity]
         if at or not rows[0].capacity_bytes < capacity < rows[-1].capacity_bytes:
             return at or [rows[0] if capacity < rows[0].capacity_bytes else rows[-1]]
@@ -280,18 +281,23 @@ class Sram:
         return _by_value(nearest, lambda one, where: self._between(self._rows(one), name, wide[where]), np.float64)
 
     @staticmethod
-    def _between(rows: tuple[SramRow, ...], name: str, capacity: Number) -> Number:
-        """Linear between the rows; beyond them the last row's (which is a misfit)."""
-        sizes = np.array([row.capacity_bytes for row in rows], np.float64)
-        values = np.array([row.values[name] for row in rows])
-        asked = np.clip(np.atleast_1d(np.asarray(capacity, np.float64)), sizes[0], sizes[-1])
-        lower = np.clip(np.searchsorted(sizes, asked, side="right") - 1, 0, max(0, len(sizes) - 2))
-        upper = np.minimum(lower + 1, len(sizes) - 1)
-        step = np.where(upper > lower, sizes[upper] - sizes[lower], 1.0)
-        share = (asked - sizes[lower]) / step
-        found = values[lower] + (values[upper] - values[lower]) * share
-        found = np.where(share == 1.0, values[upper], found)  # a row's own value, to the last bit
-        return found if isinstance(capacity, np.ndarray) else float(found[0])
+    def _between(kind: SramKind, name: str, capacity: Number) -> Number:
+        """Linear between the rows, a row's own value at it; beyond them the last row's (which is a misfit)."""
+        sizes, values = kind.sizes, kind.columns[name]
+        last = len(sizes) - 1
+        if not isinstance(capacity, np.ndarray):
+            if capacity >= sizes[-1]:
+                return values[-1]
+            asked = max(float(capacity), sizes[0])
+            lower = bisect_right(sizes, asked) - 1
+            share = (asked - sizes[lower]) / (sizes[lower + 1] - sizes[lower])
+            return values[lower] + (values[lower + 1] - values[lower]) * share
+        ends, costs = np.array(sizes), np.array(values)
+        many = np.clip(capacity.astype(np.float64), ends[0], ends[-1])
+        below = np.minimum(np.searchsorted(ends, many, side="right") - 1, max(0, last - 1))
+        above = np.minimum(below + 1, last)
+        shares = (many - ends[below]) / np.where(above > below, ends[above] - ends[below], 1.0)
+        return np.where(many >= ends[-1], costs[-1], costs[below] + (costs[above] - costs[below]) * shares)
 
 
 def _by_value(keys: Any, make: Any, dtype: Any) -> Any:

@@ -204,8 +204,26 @@ Kind = tuple[float, int, int, int]
 """(technology_nm, width_bits, banks, ports)."""
 
 
-def load_rows(loaded: Loaded) -> tuple[dict[Kind, tuple[SramRow, ...]], str]:
-    """A table's SRAM rows by kind, ascending in capacity, and the file that they are in."""
+@dataclass(frozen=True, slots=True, eq=False)
+class SramKind:
+    """Memories of one kind, ascending in capacity: as rows, and their numbers as columns."""
+
+    rows: tuple[SramRow, ...]
+    sizes: tuple[float, ...]
+    columns: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SramRows:
+    """A file of SRAM rows by kind; `widths` are those of each (technology_nm, banks, ports), ascending."""
+
+    file: str
+    kinds: dict[Kind, SramKind]
+    widths: dict[tuple[float, int, int], tuple[int, ...]]
+
+
+def load_rows(loaded: Loaded) -> SramRows:
+    """A table's SRAM rows; raises SpecError for a file that holds none."""
     assert loaded.table.sram is not None
     assert loaded.table.sram.rows is not None
     at = loaded.document.locate(("sram", "rows"))
@@ -214,7 +232,7 @@ def load_rows(loaded: Loaded) -> tuple[dict[Kind, tuple[SramRow, ...]], str]:
 
 
 @lru_cache(maxsize=16)
-def _rows_once(content: bytes, source: str) -> tuple[dict[Kind, tuple[SramRow, ...]], str]:
+def _rows_once(content: bytes, source: str) -> SramRows:
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
@@ -233,7 +251,16 @@ def _rows_once(content: bytes, source: str) -> tuple[dict[Kind, tuple[SramRow, .
                 raise SpecError("the same memory stands twice", at=Location(source, number),
                                 remedy=f"it is already on line {rows[int(capacity)].line}")  # fmt: skip
             rows[int(capacity)] = SramRow(int(capacity), values, number)
-    return {kind: tuple(rows[size] for size in sorted(rows)) for kind, rows in kinds.items()}, source
+    widths: dict[tuple[float, int, int], list[int]] = {}
+    for node, width, banks, ports in sorted(kinds):
+        widths.setdefault((node, banks, ports), []).append(width)
+    made = {kind: _kind(tuple(rows[size] for size in sorted(rows))) for kind, rows in kinds.items()}
+    return SramRows(source, made, {ways: tuple(each) for ways, each in widths.items()})
+
+
+def _kind(rows: tuple[SramRow, ...]) -> SramKind:
+    columns = {name: tuple(row.values[name] for row in rows) for name in COLUMNS[_KEYS:]}
+    return SramKind(rows, tuple(float(row.capacity_bytes) for row in rows), columns)
 
 
 def _numbers(names: list[str], cells: list[str], at: Location) -> list[float]:

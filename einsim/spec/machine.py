@@ -98,6 +98,8 @@ class _Desk:
     document: Document
     parts: list[Priced] = field(default_factory=list)
     files: dict[str, None] = field(default_factory=dict)
+    loaded: dict[tuple[str, str], Loaded] = field(default_factory=dict)
+    used: dict[Path, CostsUsed] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def price(self, part: _Part) -> None:
@@ -110,19 +112,28 @@ class _Desk:
                   for quantities, own in ((energies, used.energy), (areas, used.area)) if quantities}  # fmt: skip
         if len(set(tables.values())) == 1:
             tables = {part.missing: next(iter(tables.values()))}
-        loads = {quantities: load_table(name, at, FilePath(at.source).parent)
-                 for quantities, name in tables.items() if quantities != ("leak_mw",)}  # fmt: skip
+        loads = {quantities: self._load(name, at) for quantities, name in tables.items() if quantities != ("leak_mw",)}
         units = {name for loaded in loads.values() for name in loaded.table.operations}
         for quantities, loaded in loads.items():
-            self.files |= dict.fromkeys(place.source for place in loaded.document.places.values())
             self._from(part, quantities, loaded, used, units)
+
+    def _load(self, name: str, at: Location) -> Loaded:
+        """A table, read once."""
+        key = (name, at.source)
+        if key not in self.loaded:
+            self.loaded[key] = load_table(name, at, FilePath(at.source).parent)
+            self.files |= dict.fromkeys(place.source for place in self.loaded[key].document.places.values())
+        return self.loaded[key]
 
     def _used(self, path: Path) -> CostsUsed:
         """The `costs` of the machine or of a part."""
-        record: Any = self.bare
-        for name in path:
-            record = record[name] if isinstance(record, dict) else getattr(record, str(name))
-        return record if isinstance(record, CostsUsed) else CostsUsed.model_validate({"table": record})
+        if path not in self.used:
+            record: Any = self.bare
+            for name in path:
+                record = record[name] if isinstance(record, dict) else getattr(record, str(name))
+            made = record if isinstance(record, CostsUsed) else CostsUsed.model_validate({"table": record})
+            self.used[path] = made
+        return self.used[path]
 
     def _from(self, part: _Part, quantities: tuple[str, ...], loaded: Loaded, used: CostsUsed, units: set[str]) -> None:
         """Adds some quantities of a part from a table; `units` are those of all its tables."""
@@ -175,16 +186,16 @@ class _Desk:
             at = loaded.document.locate(("sram", "hwcomponents"))
             made = from_hwcomponents(name, table.sram.hwcomponents, table.technology_nm, memory.banks, memory.ports, at)
             return made, (f"{name}.capacity_bytes", bits_of(f"{name}.access_bytes")), table.sram
-        kinds, file = load_rows(loaded)
-        self.files[file] = None
-        sram = Sram(name, kinds, file, table.technology_nm, memory.banks, memory.ports, table.adder)
+        rows = load_rows(loaded)
+        self.files[rows.file] = None
+        sram = Sram(name, rows, table.technology_nm, memory.banks, memory.ports, table.adder)
         if not sram.widths():
-            ways = sorted({f"{kind[2]} x {kind[3]}" for kind in kinds if kind[0] == table.technology_nm})
+            ways = sorted(f"{banks} x {ports}" for node, banks, ports in rows.widths if node == table.technology_nm)
             raise SpecError(
                 f"{name}: the cost table {table.name} has no rows of {memory.banks} banks with {memory.ports} ports",
                 at=self.document.blame(("memories", name)),
                 remedy=f"it has banks x ports of {', '.join(ways)}" if ways else
-                f"{file} has no rows at {table.technology_nm:g} nm",
+                f"{rows.file} has no rows at {table.technology_nm:g} nm",
             )  # fmt: skip
         return sram, (f"{name}.capacity_bytes", bits_of(f"{name}.access_bytes")), table.sram
 
@@ -285,7 +296,7 @@ class _Desk:
 
 def _with(record: Any, costs: dict[str, Number], name: str) -> Any:
     """A record with the costs of its name."""
-    own = {quantity: costs[f"{name}.{quantity}"] for quantity in _FACTOR if f"{name}.{quantity}" in costs}
+    own = {quantity: costs[key] for quantity in _FACTOR if (key := f"{name}.{quantity}") in costs}
     return record.model_copy(update=own) if own else record
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from pydantic import Field
@@ -74,9 +75,8 @@ class Priced:
         for quantity, name in self.fields:
             value = costs[quantity]
             if self.decimals is not None and quantity != "leak_mw":
-                value = np.round(value, self.decimals)
-            value = value * factors.get(quantity, 1.0)
-            found[name] = value if isinstance(value, np.ndarray) and value.ndim else float(value)
+                value = _rounded(value, 10.0**self.decimals)
+            found[name] = value * factors.get(quantity, 1.0)
         return found
 
     def origin(self, quantity: str, numbers: Mapping[str, Number]) -> Origin:
@@ -88,7 +88,12 @@ class Priced:
         return Origin(at, how + scaled, self.table, self.technology_nm, self.source, self.date)
 
 
-_BITS = "8 x "
+def _rounded(value: Number, scale: float) -> Number:
+    """To a multiple of 1 / scale, half to even; numbers and arrays alike to the last bit."""
+    return np.rint(value * scale) / scale if isinstance(value, np.ndarray) else round(value * scale) / scale
+
+
+_BITS: Final = "8 x "
 
 
 def bits_of(name: str) -> str:
