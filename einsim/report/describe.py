@@ -13,6 +13,7 @@ from einsim.model.closed_form import Evaluation
 from einsim.report.tables import table
 from einsim.spec.architecture import Architecture, machine_fields
 from einsim.spec.configuration import Design
+from einsim.spec.costtable import CostTable
 from einsim.spec.mapping import Fitted, Mapping
 from einsim.units import show_bytes, show_si
 
@@ -94,6 +95,36 @@ def _costs(machine: Architecture) -> Iterable[str]:
     for misfit in pricing.misfits(machine_fields(machine), ()):
         yield f"unknown cost: {misfit.what}: needed {misfit.needed}, available {misfit.available} {misfit.unit}"
     yield from (f"note: {note}" for note in pricing.notes)
+
+
+def describe_costs(costs: CostTable) -> RenderableType:
+    """A cost table's units, and what else it knows."""
+
+    def number(value: float | None, unit: str) -> str:
+        return "-" if value is None else f"{value:.7g} {unit}"
+
+    units = [
+        (name, unit.note, number(unit.energy_pj, "pJ"), number(unit.area_um2, "µm²"), number(unit.leak_mw, "mW"),
+         number(unit.delay_ns, "ns"))
+        for name, unit in costs.operations.items()
+    ]  # fmt: skip
+    sections = {"memory off the chip": costs.dram, "register files": costs.registers, "on-chip memories": costs.sram}
+    lines = [
+        f"{name}: {getattr(section, 'source', '') or 'as above' if section else 'unknown to this table'}"
+        for name, section in sections.items()
+    ]
+    return Group(
+        Text(f"cost table {costs.name}", style="bold"),
+        *([Text(costs.description.strip())] if costs.description else []),
+        Text(f"{costs.technology_nm:g} nm, {costs.date}: {costs.source.strip()}", style="dim"),
+        *(Text(line, style="dim") for line in lines),
+        *(_units(units) if units else ()),
+    )
+
+
+def _units(rows: list[tuple[str, ...]]) -> Iterable[RenderableType]:
+    yield Text()
+    yield table("Units", ("unit", "", "energy", "area", "leakage", "path"), rows, left=2)
 
 
 def describe_mapping(mapping: Mapping, choices: dict[str, str | int]) -> RenderableType:

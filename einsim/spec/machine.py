@@ -80,7 +80,7 @@ def _filled(document: Document, parts: list[_Part]) -> Document:
         if part.costs is not None:
             zeros = dict.fromkeys(part.missing, 0.0)
             value = _laid(value, part.path, zeros)
-            places |= {(*part.path, name): document.locate(part.costs) for name in zeros}
+            places |= dict.fromkeys(((*part.path, name) for name in zeros), document.locate(part.costs))
     return Document(document.source, value, places, document.changed)
 
 
