@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -122,7 +122,7 @@ def describe_costs(costs: CostTable) -> RenderableType:
     )
 
 
-def _units(rows: list[tuple[str, ...]]) -> Iterable[RenderableType]:
+def _units(rows: Sequence[tuple[str, ...]]) -> Iterable[RenderableType]:
     yield Text()
     yield table("Units", ("unit", "", "energy", "area", "leakage", "path"), rows, left=2)
 
