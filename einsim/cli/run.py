@@ -9,21 +9,20 @@ from cyclopts import Parameter
 from einsim.cli.common import (
     AccountingOption,
     ArchOption,
+    Asked,
     BatchOption,
     JsonOption,
     LengthOption,
     ModelOption,
     SetOption,
     ShapeOption,
-    workload,
 )
 from einsim.cli.output import print_json, show_result
 from einsim.errors import InfeasibleError
 from einsim.model.closed_form import evaluate
 from einsim.model.result import to_record
 from einsim.report.tables import run_report
-from einsim.spec.configuration import Accounting, load_design
-from einsim.spec.overrides import parse_override
+from einsim.spec.configuration import Accounting
 
 
 def run(
@@ -42,14 +41,9 @@ def run(
 
     Example: einsim run fusemax --model BERT --seq-len 16K --set arch.array2d.rows=128
     """
-    design = load_design(
-        configuration,
-        workload(model, seq_len, batch, shape),
-        architecture=arch,
-        overrides=[parse_override(text) for text in set_ or ()],
-        accounting=accounting,
-    )
-    record = to_record(design, evaluate(design))
+    asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
+    design = asked.design()
+    record = to_record(design, evaluate(design)) | {"command": asked.command("run")}
     if json:
         print_json(record)
     else:

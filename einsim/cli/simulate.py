@@ -11,13 +11,13 @@ from cyclopts import Parameter
 from einsim.cli.common import (
     AccountingOption,
     ArchOption,
+    Asked,
     BatchOption,
     JsonOption,
     LengthOption,
     ModelOption,
     SetOption,
     ShapeOption,
-    workload,
 )
 from einsim.cli.output import print_json, show_result
 from einsim.errors import InfeasibleError, Location, SpecError
@@ -25,8 +25,7 @@ from einsim.model.cycle.evaluation import Simulation, simulate_design
 from einsim.model.cycle.result import simulation_record
 from einsim.report.simulation import simulation_report
 from einsim.schedule.pipeline.timing import IDEAL, Timing
-from einsim.spec.configuration import Accounting, load_design
-from einsim.spec.overrides import parse_override
+from einsim.spec.configuration import Accounting
 
 LOGGED = 400_000
 """Issues that are written down for traces and pictures."""
@@ -55,18 +54,13 @@ def simulate(
 
     Example: einsim simulate fusemax --model BERT --seq-len 16K --waterfall waterfall.svg
     """
-    design = load_design(
-        configuration,
-        workload(model, seq_len, batch, shape),
-        architecture=arch,
-        overrides=[parse_override(text) for text in set_ or ()],
-        accounting=accounting,
-    )
+    asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
+    design = asked.design()
     if most is not None and most <= 0:
         raise SpecError(f"{most} is not positive", at=Location("--max-issues"))
     log = LOGGED if trace or waterfall or occupancy else 0
     simulation = simulate_design(design, IDEAL if ideal else Timing(), skip=skip, log=log, most=most)
-    record = simulation_record(simulation)
+    record = simulation_record(simulation) | {"command": asked.command("simulate", *(["--ideal"] if ideal else []))}
     if simulation.feasible:
         _write(simulation, trace, waterfall, occupancy)
     if json:

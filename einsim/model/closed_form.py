@@ -33,8 +33,8 @@ class Evaluation:
     """What the closed form says of a design, or (every number an array) of the points of a sweep.
 
     Energies in pJ, times in seconds, traffic in bytes to and from the outermost memory; counts are totals
-    over all instances. `energy_by_part_pj` has one key a memory, register file and `array.operation`;
-    `energy_by_einsum_pj` the same total by Einsum.
+    over all instances. `energy_by_part_pj` has one key a memory, register file and `array.operation`, and `leakage`
+    where there is any; `energy_by_einsum_pj` all but leakage by Einsum.
     """
 
     schedule: Schedule
@@ -94,11 +94,12 @@ def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
 
 
 def costed(costs: Costs, schedule: Schedule, counts: Counts) -> Evaluation:
-    """Times, energies and utilisations of counts."""
+    """Times, energies and utilisations of counts; what cost tables do not know of the machine does not fit."""
+    schedule = replace(schedule, shortfalls=(*schedule.shortfalls, *costs.shortfalls()))
     cycles = {e.name: counts.einsums[e.name].steps * e.cycles_per_point for e in schedule.einsums}
     times = _channel_times(costs, counts)
     latency, compute, memory = _latency(costs, schedule, counts, cycles, times)
-    energy = Energy(costs, schedule, counts)
+    energy = Energy(costs, schedule, counts, latency)
     return Evaluation(
         schedule=schedule,
         counts=counts,

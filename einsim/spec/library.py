@@ -25,8 +25,11 @@ from einsim.spec.zoo import System
 from einsim.units import shorten
 
 _PACKAGE: Final = Path(str(resources.files("einsim")))
-_SUFFIX: Final = {"cascade": ".cascade", "architecture": ".yaml", "mapping": ".yaml", "experiment": ".yaml"}
-_FOLDER: Final = {"architecture": "arch", "mapping": "mappings", "experiment": "experiments"}
+_SUFFIX: Final = {"cascade": ".cascade"}
+_FOLDER: Final = {
+    "architecture": "arch", "mapping": "mappings", "experiment": "experiments",
+    "cost table": "arch/costs", "scaling table": "arch/costs/scaling",
+}  # fmt: skip
 
 
 def folder(kind: str) -> Path:
@@ -45,9 +48,10 @@ def names(kind: str) -> list[str]:
 @lru_cache(maxsize=8)
 def _shipped(kind: str) -> dict[str, Path]:
     """Shipped name -> file. The cascades of the zoo's systems are called SYSTEM-VARIANT."""
-    found = {path.stem: path for path in folder(kind).glob(f"*{_SUFFIX[kind]}")}
+    suffix = _SUFFIX.get(kind, ".yaml")
+    found = {path.stem: path for path in folder(kind).glob(f"*{suffix}")}
     if kind == "cascade":
-        found |= {f"{path.parent.name}-{path.stem}": path for path in folder(kind).glob(f"*/*{_SUFFIX[kind]}")}
+        found |= {f"{path.parent.name}-{path.stem}": path for path in folder(kind).glob(f"*/*{suffix}")}
     return found
 
 
@@ -100,13 +104,13 @@ def read(path: Path) -> bytes:
 
 def load_document(path: Path) -> Document:
     """A YAML file with the lines of its values; parsed once per content."""
-    return _parse_once(read(path), _show(path))
+    return _parse_once(read(path), show(path))
 
 
 def load_cascade(name: str, *, at: Location | None = None, beside: Path | None = None) -> Cascade:
     """A cascade by shipped name or file."""
     path = find("cascade", name, at=at, beside=beside)
-    return _parse_cascade_once(read(path), _show(path))
+    return _parse_cascade_once(read(path), show(path))
 
 
 @lru_cache(maxsize=1)
@@ -166,7 +170,7 @@ def _parse_cascade_once(content: bytes, source: str) -> Cascade:
     return parse(text, source)
 
 
-def _show(path: Path) -> str:
+def show(path: Path) -> str:
     """A path as messages show it: relative where that is shorter."""
     try:
         return str(path.relative_to(Path.cwd()))
