@@ -16,35 +16,52 @@ PIECES: Final = (12, 48)
 class Form:
     """A way to cut jobs. `pieces` of each array (0: slot by slot, so that nothing is lost).
 
-    `turns`: jobs of one array that share all their steps take turns, a step each.
+    `turns`: jobs of one array that share all their steps take turns, a step each. `paced`: jobs that share steps go
+    at the pace of the slowest of them, without a break.
     """
 
-    turns: bool
-    pieces: int
+    turns: bool = False
+    paced: bool = False
+    pieces: int = 0
 
     @property
     def exact(self) -> bool:
         """Whether every plan can be written in this form."""
-        return not self.turns and self.pieces == 0
+        return self == EXACT
 
 
-EXACT: Final = Form(turns=False, pieces=0)
-FORMS: Final = (*(Form(turns=turns, pieces=pieces) for pieces in PIECES for turns in (True, False)),
-                Form(turns=True, pieces=0))  # fmt: skip
-"""Coarse forms first: a plan of theirs is a plan, that they have none says nothing."""
+EXACT: Final = Form()
+FORMS: Final = (Form(turns=True, paced=True),
+                *(Form(turns=turns, pieces=pieces) for pieces in PIECES for turns in (True, False)),
+                Form(turns=True))  # fmt: skip
+"""Forms that a solver is quick with: a plan of theirs is a plan, that they have none says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Train:
     """Jobs whose slots follow each other in a fixed order: of slot n, `order[n]` is (job, its slot).
 
-    Cut into pieces of `grain` slots, which are in consecutive cycles.
+    Cut into pieces of `grain` slots, which follow each other every `pace` cycles.
     """
 
     order: tuple[tuple[int, int], ...]
     grain: int
+    pace: int
     spacing: int
     resource: str
+
+    def length(self, piece: int) -> int:
+        """Cycles from the first to the last slot of a piece, both included."""
+        return (self.slots(piece) - 1) * self.pace + 1
+
+    def slots(self, piece: int) -> int:
+        """Slots of a piece."""
+        return min(self.grain, len(self.order) - piece * self.grain)
+
+    @property
+    def pieces(self) -> int:
+        """How many there are."""
+        return -(-len(self.order) // self.grain)
 
 
 def trains_of(jobs: Sequence[Job], needs: Sequence[Need], form: Form) -> list[Train]:
@@ -53,6 +70,7 @@ def trains_of(jobs: Sequence[Job], needs: Sequence[Need], form: Form) -> list[Tr
     total: dict[str, int] = {}
     for job in jobs:
         total[job.resource] = total.get(job.resource, 0) + job.slots
+    paces = _paces(jobs, needs, groups) if form.paced else {}
     found = []
     for group in groups:
         lead = jobs[group[0]]
@@ -64,11 +82,13 @@ def trains_of(jobs: Sequence[Job], needs: Sequence[Need], form: Form) -> list[Tr
             for slot in range(unit * jobs[number].slots // units, (unit + 1) * jobs[number].slots // units)
         )
         turn = len(order) // units if len(group) > 1 else max(1, lead.slots // lead.units if lead.units > 1 else 1)
-        grain = 1
+        grain, pace = 1, 1
+        if group[0] in paces:
+            grain, pace = len(order), paces[group[0]]
         if form.pieces and lead.spacing == 1:
             wanted = max(1, total[lead.resource] // form.pieces)
             grain = min(len(order), max(turn, wanted // turn * turn))
-        found.append(Train(order, grain, lead.spacing, lead.resource))
+        found.append(Train(order, grain, pace, lead.spacing, lead.resource))
     return found
 
 
@@ -87,3 +107,27 @@ def _turns(jobs: Sequence[Job], needs: Sequence[Need]) -> list[list[int]]:
             one.extend(other)
             groups.remove(other)
     return groups
+
+
+def _paces(jobs: Sequence[Job], needs: Sequence[Need], groups: list[list[int]]) -> dict[int, int]:
+    """Lead of each group that shares steps with others -> cycles from slot to slot, so that all keep step."""
+    lead = {number: group[0] for group in groups for number in group}
+    linked: dict[int, set[int]] = {}
+    for need in needs:
+        if need.steps > 1 and need.distance == 0 and jobs[need.source].units == jobs[need.reader].units == need.steps:
+            one, other = lead[need.source], lead[need.reader]
+            together = linked.get(one, {one}) | linked.get(other, {other})
+            linked |= dict.fromkeys(together, together)
+    found = {}
+    for group in groups:
+        if group[0] in linked:
+            turn = {each: sum(jobs[n].slots * jobs[n].spacing for n in lead if lead[n] == each) // jobs[each].units
+                    for each in linked[group[0]]}  # fmt: skip
+            found[group[0]] = max(jobs[group[0]].spacing, max(turn.values()) // max(1, turn[group[0]]))
+    for group in groups:  # what shares an array with them fills the gaps between their slots
+        beside = [each for each in found if jobs[each].resource == jobs[group[0]].resource and found[each] > 1]
+        if len(group) == 1 and group[0] not in linked and beside:
+            longest = max(beside, key=lambda each: jobs[each].slots)
+            if 2 * jobs[group[0]].slots >= jobs[longest].slots >= jobs[group[0]].slots:
+                found[group[0]] = found[longest]
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
@@ -67,35 +67,48 @@ Judge = Callable[[Plan], bool]
 
 
 def least_interval(
-    graph: TileGraph, order: Order, budget: Budget, *, known: Plan | None = None, judge: Judge | None = None,
-    below: int | None = None,
-) -> Pipelined:  # fmt: skip
+    graph: TileGraph, order: Order, budget: Budget, *, known: Plan | None = None, judge: Judge | None = None
+) -> Pipelined:
     """The least interval of a tile graph, with a plan that has it.
 
-    known: a plan to improve; below: intervals from which on nobody is interested. Intervals are tried from the bounds
-    upwards: the first that has a plan is the least if those before it were proved to have none. Where time ends, the
-    last proof stands beside the best plan.
+    known: a plan to improve. Intervals are tried from the bounds upwards: the first that has a plan is the least if
+    those before it were proved to have none. Where time ends, the last proof stands beside the best plan.
     """
     bounds = bounds_of(graph)
     least = max(bounds.least, phase_bound(graph)) if order is Order.PHASES else bounds.least
-    best = known
-    interval, proving = least, True
-    highest = min(below or most_of(graph), best.interval if best else most_of(graph))
+    found = Pipelined(graph, bounds, least, known)
     if sum(job.slots for job in graph.jobs) > LARGEST:
-        return Pipelined(graph, bounds, least, best)
+        return found
+    if order is Order.SINGLE:
+        return one_at_a_time(found, budget)
+    interval = least
+    highest = known.interval if known else most_of(graph)
     while interval < highest and budget.left() > 0:
-        answer = at_interval(Question(graph, interval, order, EXACT, 0), budget, judge, hard=proving)
+        answer = at_interval(Question(graph, interval, order, EXACT, 0), budget, judge)
         if answer.status is Status.FOUND:
-            best = Plan(interval, answer.at, words_of(graph, answer.at, interval))
-            highest = interval
-            break
-        proving = proving and answer.status is Status.NONE
-        if proving:
-            least = interval + 1
-        interval += 1 if proving else max(1, (highest - interval) // 2)
-    if best is not None and best.interval == highest and order is Order.INTERLEAVED and not below:
-        return fewest_words(Pipelined(graph, bounds, least, best), budget, judge)
-    return Pipelined(graph, bounds, least, best)
+            found, highest = replace(found, plan=_plan(graph, answer)), interval
+        elif answer.status is Status.NONE and interval == found.least:
+            found = replace(found, least=interval + 1)
+            interval += 1
+        else:
+            interval += max(1, (highest - interval) // 2)
+    if found.plan is not None and order is Order.INTERLEAVED:
+        return fewest_words(found, budget, judge)
+    return found
+
+
+def one_at_a_time(found: Pipelined, budget: Budget) -> Pipelined:
+    """The shortest epoch that is over before the next one begins."""
+    question = Question(found.graph, most_of(found.graph), Order.SINGLE, FORMS[0], budget.left(0.3))
+    hint = ask(question)
+    exact = ask(replace(question, form=EXACT, seconds=budget.left(), hint=hint.at or None))
+    best = exact if exact.status is Status.FOUND else hint
+    least = max(found.least, exact.bound)
+    return replace(found, least=least, plan=_plan(found.graph, best) if best.status is Status.FOUND else None)
+
+
+def _plan(graph: TileGraph, answer: Answer) -> Plan:
+    return Plan(answer.interval, answer.at, words_of(graph, answer.at, answer.interval))
 
 
 def most_of(graph: TileGraph) -> int:
@@ -117,20 +130,14 @@ def phase_bound(graph: TileGraph) -> int:
     return total
 
 
-def at_interval(question: Question, budget: Budget, judge: Judge | None, *, hard: bool) -> Answer:
-    """A plan with one interval: coarse forms first, then slot by slot, which may also prove that there is none.
-
-    hard: spend what is left on it, because nothing shorter is open.
-    """
-    seen: set[tuple[tuple[int, ...], ...]] = set()
-    for form in (*FORMS, EXACT):
-        share = (0.6 if hard else 0.3) if form.exact else 0.12
+def at_interval(question: Question, budget: Budget, judge: Judge | None) -> Answer:
+    """A plan with one interval: quick forms first, then slot by slot, which may also prove that there is none."""
+    for form, share in ((FORMS[0], 0.15), (EXACT, 0.05), *((form, 0.1) for form in FORMS[1:]), (EXACT, 0.5)):
         answer = ask(replace(question, form=form, seconds=budget.left(share)))
         if answer.status is Status.FOUND and sound(question, answer, judge):
             return answer
-        if form.exact and answer.status is not Status.FOUND:
+        if form.exact and answer.status is Status.NONE:
             return answer
-        seen.add(tuple(tuple(map(int, each)) for each in answer.at))
     return Answer(Status.OPEN)
 
 
@@ -144,17 +151,14 @@ def sound(question: Question, answer: Answer, judge: Judge | None) -> bool:
 
 def fewest_words(found: Pipelined, budget: Budget, judge: Judge | None) -> Pipelined:
     """The same interval with as few words in registers as can be."""
-    assert found.plan is not None
-    plan = found.plan
-    question = Question(found.graph, plan.interval, Order.INTERLEAVED, EXACT, budget.left(0.9), plan.at, fewest=True)
-    answer = ask(question)
-    if answer.status is not Status.FOUND or not sound(question, answer, judge):
-        return found
-    words = words_of(found.graph, answer.at, plan.interval)
-    better = Plan(plan.interval, answer.at, words) if words < plan.words else plan
-    return replace(found, plan=better, fewest=answer.best)
-
-
-def cells(at: Sequence[Cycles], interval: int) -> list[list[int]]:
-    """Where slots stand within the interval."""
-    return [[int(cycle) % interval for cycle in each] for each in at]
+    for form, share in ((FORMS[0], 0.25), (EXACT, 0.95)):
+        assert found.plan is not None
+        plan = found.plan
+        hint = None if form.paced else plan.at
+        question = Question(found.graph, plan.interval, Order.INTERLEAVED, form, budget.left(share), hint, fewest=True)
+        answer = ask(question)
+        if answer.status is Status.FOUND and sound(question, answer, judge):
+            better = _plan(found.graph, answer)
+            best = better if better.words < plan.words else plan
+            found = replace(found, plan=best, fewest=form.exact and answer.best)
+    return found

@@ -39,7 +39,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked for. `hint`: a plan to start from; `seconds` to answer; `fewest`: words of registers."""
+    """What is asked for: a plan in an interval (SINGLE: in the least one up to it).
+
+    `hint`: a plan to start from; `seconds` to answer; `fewest`: the plan with the fewest words in registers.
+    """
 
     graph: TileGraph
     interval: int
@@ -52,11 +55,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A plan or none. `best`: whether it is proved that none keeps fewer words."""
+    """A plan or none. `best`: whether none is better, where the question has an objective; `bound`: on that."""
 
     status: Status
+    interval: int = 0
     at: tuple[Cycles, ...] = ()
     best: bool = False
+    bound: int = 0
 
 
 def ask(question: Question) -> Answer:
@@ -71,8 +76,10 @@ def ask(question: Question) -> Answer:
     if status in {cp.OPTIMAL, cp.FEASIBLE}:
         at = tuple(np.array([solver.value(made.at(n, slot)) for slot in range(job.slots)], np.int64)
                    for n, job in enumerate(question.graph.jobs))  # fmt: skip
-        shift = min(int(each[0]) for each in at) // question.interval * question.interval
-        return Answer(Status.FOUND, tuple(each - shift for each in at), status == cp.OPTIMAL)
+        interval = int(solver.value(made.interval)) if question.order is Order.SINGLE else question.interval
+        shift = min(int(each[0]) for each in at) // interval * interval
+        bound = int(solver.best_objective_bound) if made.model.has_objective() else 0
+        return Answer(Status.FOUND, interval, tuple(each - shift for each in at), status == cp.OPTIMAL, bound)
     return Answer(Status.NONE if status == cp.INFEASIBLE else Status.OPEN)
 
 
@@ -95,9 +102,13 @@ class _Model:
     cells: list[list[IntVar]] = field(default_factory=list)
     place: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     trains: list[Train] = field(default_factory=list)
+    interval: Any = 0
 
     def build(self) -> None:
         graph, question = self.question.graph, self.question
+        self.interval = question.interval
+        if question.order is Order.SINGLE:  # nothing goes round: the interval may be as short as an epoch takes
+            self.interval = self.model.new_int_var(1, question.interval, "")
         self.trains = trains_of(graph.jobs, graph.needs, question.form)
         for number, train in enumerate(self.trains):
             self.place |= {each: (number, slot) for slot, each in enumerate(train.order)}
@@ -108,21 +119,20 @@ class _Model:
         if question.order is Order.PHASES:
             self.phases()
         words = self.rooms()
-        if question.fewest:
+        if question.order is Order.SINGLE:
+            self.model.minimize(self.interval)
+        elif question.fewest:
             self.model.minimize(sum(words))
         if question.hint is not None:
             self.hint(question.hint)
-
-    def length(self, train: Train, piece: int) -> int:
-        """Slots of a piece."""
-        return min(train.grain, len(train.order) - piece * train.grain)
 
     def pieces(self, train: Train) -> None:
         """Variables of a train's pieces. None of them crosses the end of the interval."""
         interval, most = self.question.interval, self.epochs()
         starts, cells = [], []
-        for piece in range(-(-len(train.order) // train.grain)):
-            cell = self.model.new_int_var(0, interval - self.length(train, piece), "")
+        for piece in range(train.pieces):
+            cell = self.model.new_int_var(0, max(0, interval - train.length(piece)), "")
+            self.model.add(cell + train.length(piece) <= self.interval)
             if self.question.order is Order.SINGLE:
                 starts.append(cell)
             else:
@@ -150,7 +160,7 @@ class _Model:
         """The cycle of a slot, as an expression."""
         train, position = self.place[job, slot]
         piece, inside = divmod(position, self.trains[train].grain)
-        return self.starts[train][piece] + inside
+        return self.starts[train][piece] + inside * self.trains[train].pace
 
     def resources(self) -> None:
         """One slot a cycle on every array, and no more rows than ports."""
@@ -159,34 +169,37 @@ class _Model:
         rows: list[tuple[list[Any], list[int]]] = [([], []) for _ in graph.ports]
         for train, cells in zip(self.trains, self.cells, strict=True):
             for piece, cell in enumerate(cells):
-                length = self.length(train, piece)
-                on.setdefault(train.resource, []).append(self.model.new_fixed_size_interval_var(cell, length, ""))
-                self.ask_for_rows(train, piece, cell, rows)
+                for begin, slots in self.runs(train, piece):
+                    interval = self.model.new_fixed_size_interval_var(cell + begin * train.pace, slots, "")
+                    on.setdefault(train.resource, []).append(interval)
+                    job, _ = train.order[piece * train.grain + begin]
+                    for ports, (intervals, demands) in zip(graph.ports, rows, strict=True):
+                        if ports.rows[job]:
+                            intervals.append(interval)
+                            demands.append(ports.rows[job])
         for intervals in on.values():
             self.model.add_no_overlap(intervals)
         for ports, (intervals, demands) in zip(graph.ports, rows, strict=True):
             self.model.add_cumulative(intervals, demands, ports.limit)
 
-    def ask_for_rows(self, train: Train, piece: int, cell: Any, rows: list[tuple[list[Any], list[int]]]) -> None:
-        """The rows of a piece's slots, run by run of slots that need as many."""
-        part = train.order[piece * train.grain : (piece + 1) * train.grain]
-        for ports, (intervals, demands) in zip(self.question.graph.ports, rows, strict=True):
-            begin = 0
-            for slot in range(1, len(part) + 1):
-                if slot == len(part) or ports.rows[part[slot][0]] != ports.rows[part[begin][0]]:
-                    if ports.rows[part[begin][0]]:
-                        intervals.append(self.model.new_fixed_size_interval_var(cell + begin, slot - begin, ""))
-                        demands.append(ports.rows[part[begin][0]])
-                    begin = slot
+    def runs(self, train: Train, piece: int) -> list[tuple[int, int]]:
+        """Slots of a piece in consecutive cycles that need as many rows: the first of them, and how many."""
+        slots = train.slots(piece)
+        if train.pace > 1:
+            return [(slot, 1) for slot in range(slots)]
+        jobs = [job for job, _ in train.order[piece * train.grain : piece * train.grain + slots]]
+        needed = [[ports.rows[job] for ports in self.question.graph.ports] for job in jobs]
+        begins = [slot for slot in range(slots) if not slot or needed[slot] != needed[slot - 1]]
+        return [(begin, end - begin) for begin, end in zip(begins, [*begins[1:], slots], strict=True)]
 
     def instances(self) -> None:
         """Slots of a train in order, those of a job within an interval."""
         for train, starts in zip(self.trains, self.starts, strict=True):
-            apart = train.grain if train.spacing == 1 else train.spacing
+            apart = max(train.spacing, train.grain * train.pace)
             for before, after in zip(starts, starts[1:], strict=False):
                 self.model.add(after >= before + apart)
         for number, job in enumerate(self.question.graph.jobs):
-            self.model.add(self.at(number, job.slots - 1) <= self.at(number, 0) + self.question.interval - 1)
+            self.model.add(self.at(number, job.slots - 1) <= self.at(number, 0) + self.interval - 1)
 
     def needs(self) -> None:
         """Every step after what it needs."""
@@ -196,7 +209,7 @@ class _Model:
             for step in range(need.steps):
                 used = self.at(need.reader, min(reader.first(step, need.steps), reader.slots - 1))
                 ready = self.at(need.source, source.last(step, need.steps)) + need.delay
-                self.model.add(used >= ready - need.distance * self.question.interval)
+                self.model.add(used >= ready - need.distance * self.interval)
 
     def phases(self) -> None:
         """Each phase takes a stretch of the interval; stalls lie before them."""
@@ -207,7 +220,7 @@ class _Model:
             begin = (ends[phase - 1] if phase else 0) + graph.stalls[phase]
             for piece, cell in enumerate(cells):
                 self.model.add(cell >= begin)
-                self.model.add(cell + self.length(train, piece) <= ends[phase])
+                self.model.add(cell + train.length(piece) <= ends[phase])
         for before, after, stall in zip(ends, ends[1:], graph.stalls[1:], strict=False):
             self.model.add(after >= before + stall)
 
@@ -258,7 +271,7 @@ class _Model:
         for number, literal in enumerate(chosen):
             for step in range(keep.steps):
                 later, around = (step + number) % keep.steps, (step + number) // keep.steps
-                comes = self.comes(keep, later) + around * self.question.interval
+                comes = self.comes(keep, later) + around * self.interval
                 self.model.add(comes > self.goes(keep, step)).only_enforce_if(literal)
         return sum(number * literal for number, literal in enumerate(chosen))
 
