@@ -10,6 +10,7 @@ import numpy as np
 from einsim.schedule.pipeline.order import Ordering
 from einsim.schedule.pipeline.plan import Cycles, Job, Need, overlap
 from einsim.schedule.pipeline.rooms import Handed
+from einsim.schedule.pipeline.stated import contradiction
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,10 @@ class TileGraph:
         for job in self.jobs:
             found[job.resource] = found.get(job.resource, 0) + job.slots
         return found
+
+    def contradicts(self, at: Sequence[Cycles], interval: int) -> str | None:
+        """What is wrong with slots at some cycles, if anything is."""
+        return contradiction(self.names, self.jobs, self.needs, at, interval)
 
 
 def graph_of(ordering: Ordering) -> TileGraph:

@@ -12,7 +12,6 @@ from einsim.binder.graph import TileGraph, words_of
 from einsim.binder.pieces import EXACT, FORMS
 from einsim.binder.solver import Answer, Order, Question, Status, ask
 from einsim.schedule.pipeline.plan import Cycles
-from einsim.schedule.pipeline.stated import contradiction
 
 LARGEST: Final = 3000
 """Slots of an epoch up to which the solver is asked; larger ones keep the heuristic's plan, with its bounds."""
@@ -92,8 +91,6 @@ def least_interval(
             interval += 1
         else:
             interval += max(1, (highest - interval) // 2)
-    if found.plan is not None and order is Order.INTERLEAVED:
-        return fewest_words(found, budget, judge)
     return found
 
 
@@ -144,7 +141,7 @@ def at_interval(question: Question, budget: Budget, judge: Judge | None) -> Answ
 def sound(question: Question, answer: Answer, judge: Judge | None) -> bool:
     """Whether a plan keeps all needs and fits, by accounts that the solver has no part in."""
     graph, interval = question.graph, question.interval
-    if contradiction(graph.names, graph.jobs, graph.needs, answer.at, interval) is not None:
+    if graph.contradicts(answer.at, interval) is not None:
         return False
     return judge is None or judge(Plan(interval, answer.at, words_of(graph, answer.at, interval)))
 

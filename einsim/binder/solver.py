@@ -66,7 +66,7 @@ class Answer:
 
 def ask(question: Question) -> Answer:
     """Asks the solver; raises SpecError where it is not installed."""
-    cp = _solver()
+    cp = solver_module()
     made = _Model(question, cp.CpModel())
     made.build()
     solver = cp.CpSolver()
@@ -83,7 +83,8 @@ def ask(question: Question) -> Answer:
     return Answer(Status.NONE if status == cp.INFEASIBLE else Status.OPEN)
 
 
-def _solver() -> Any:
+def solver_module() -> Any:
+    """OR-tools' constraint solver; raises SpecError where it is not installed."""
     try:
         from ortools.sat.python import cp_model  # noqa: PLC0415 - an extra, and slow to import
     except ImportError:

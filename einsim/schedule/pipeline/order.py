@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +20,18 @@ from einsim.schedule.pipeline.stated import stated_plan
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import ceil_div
+
+
+class Slotted(Protocol):
+    """Slots of the repeated strands at some cycles of an interval."""
+
+    @property
+    def interval(self) -> int:
+        """Cycles from epoch to epoch."""
+
+    @property
+    def at(self) -> tuple[Cycles, ...]:
+        """The cycle of every slot, strand by strand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +152,15 @@ class Ordering:
             self.unplanned()
         )  # fmt: skip
 
-    def held(self, plan: Plan) -> list[Held]:
+    def held(self, plan: Slotted) -> list[Held]:
         """What a plan of the repeated strands holds at one time."""
         return self.rooms.held(self.jobs(), dict(zip(self.repeated, plan.at, strict=True)), plan.interval)
 
-    def cost(self, plan: Plan) -> int:
+    def cost(self, plan: Slotted) -> int:
         """Words of registers that a plan takes, in an element of each array."""
         return sum(self.rooms.registers(self.held(plan)).values())
 
-    def fits(self, plan: Plan) -> bool:
+    def fits(self, plan: Slotted) -> bool:
         """Whether what a plan holds has room."""
         held = self.held(plan)
         return not self.rooms.shortfalls(held) and self.rooms.fits_memories(held)
