@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
@@ -14,10 +14,10 @@ from einsim.binder.mappingfile import design_of, text_of
 from einsim.binder.pipeline import Budget, Pipelined, Plan, fewest_words, least_interval
 from einsim.binder.residency import Rebinding
 from einsim.binder.solver import Order
-from einsim.cascade import Cascade, is_copy
+from einsim.cascade import Cascade
 from einsim.errors import SpecError
 from einsim.schedule.lower import lower, nests_of
-from einsim.schedule.nest import EinsumSchedule, Schedule
+from einsim.schedule.nest import EinsumSchedule
 from einsim.schedule.pipeline.build import orderings
 from einsim.schedule.pipeline.epochs import Epochs
 from einsim.schedule.pipeline.order import Ordering
@@ -33,7 +33,10 @@ TRIED: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What is bound: a mapping file's data (a structure, or a mapping) for a cascade on a machine at some sizes."""
+    """What is bound: a mapping file's data (a structure, or a mapping) for a cascade on a machine at some sizes.
+
+    `assignment` is where the search starts, and stays where Einsums are not `free`.
+    """
 
     cascade: Cascade
     machine: Architecture
@@ -144,7 +147,8 @@ def _finished(
     plan = pipelined.plan
     assert plan is not None
     data = {key: value for key, value in best.data.items() if key not in {"pipeline", "timing"}}
-    text = text_of(data, plan.interval, dict(zip(pipelined.graph.names, plan.at, strict=True)))
+    cycles = dict(zip(pipelined.graph.names, plan.at, strict=True)) if start.timing == Timing() else None
+    text = text_of(data, plan.interval, cycles)
     return Bound(start, best.assignment, pipelined, min(least, plan.interval), choices, choices.split_bound(), tried,
                  tuple(refused), best.heuristic, text)  # fmt: skip
 
@@ -191,8 +195,7 @@ def choices_of(start: Start) -> Choices:
 
     From loop nests alone, so that it bounds assignments that are not legal as well.
     """
-    base = _nests(start, start.assignment)
-    design, schedules = base
+    design, _ = _nests(start, start.assignment)
     ordering = _main(orderings(design, lower(design), start.timing))
     epochs = ordering.linker.group.epochs
     names = ordering.names
@@ -203,7 +206,6 @@ def choices_of(start: Start) -> Choices:
     for name in names:
         options = able(start.cascade.einsum(name), start.machine) if start.free else [start.assignment[name]]
         slots[name] = {array: _slots(epochs, tables[array][name]) for array in options}
-    assert schedules
     others = {name: array for name, array in start.assignment.items() if name not in names}
     return Choices({**slots, **{name: {array: 0} for name, array in others.items()}}, dict(start.assignment))
 
@@ -218,25 +220,3 @@ def _slots(epochs: Epochs, einsum: EinsumSchedule) -> int:
     inside = tuple(loop for loop in einsum.loops if loop not in epochs.loops)
     depth = len(epochs.loops)
     return slots_of(einsum, inside, epochs.kinds(depth)[0], grains(epochs, depth))
-
-
-def first_guess(cascade: Cascade, machine: Architecture, tile_ranks: set[str]) -> dict[str, str]:
-    """What walks whole tiles on the 2D array, the rest on the lanes, as far as they are able."""
-    found = {}
-    for einsum in cascade.einsums:
-        if is_copy(einsum):
-            continue
-        options = able(einsum, machine)
-        if not options:
-            raise SpecError(f"no array of {machine.name} can run {einsum.name}", remedy="add its operations to one")
-        whole = bool(tile_ranks & ({*einsum.output.ranks} | {*einsum.reduced}))
-        found[einsum.name] = options[0] if whole else options[-1]
-    return found
-
-
-def timed(start: Start, *, ideal: bool) -> Start:
-    """The same without travel, latencies and ports, but with the stalls that the mapping states."""
-    return replace(start, timing=Timing(travel=False, latency=False, memory=False, stalls=True)) if ideal else start
-
-
-__all__ = ["Bound", "Refusal", "Schedule", "Start", "bind", "choices_of", "first_guess", "timed"]

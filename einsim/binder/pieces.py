@@ -64,8 +64,12 @@ class Train:
         return -(-len(self.order) // self.grain)
 
 
-def trains_of(jobs: Sequence[Job], needs: Sequence[Need], form: Form) -> list[Train]:
-    """The jobs of a tile graph, alone or in turns, and how long their pieces are."""
+def trains_of(
+    jobs: Sequence[Job], needs: Sequence[Need], form: Form, phases: Sequence[int] | None = None
+) -> list[Train]:
+    """The jobs of a tile graph, alone or in turns, and how long their pieces are; apart where `phases` differ."""
+    if phases is not None:
+        needs = [need for need in needs if phases[need.source] == phases[need.reader]]
     groups = _turns(jobs, needs) if form.turns else [[number] for number in range(len(jobs))]
     total: dict[str, int] = {}
     for job in jobs:

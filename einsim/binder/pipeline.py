@@ -96,12 +96,15 @@ def least_interval(
 
 def one_at_a_time(found: Pipelined, budget: Budget) -> Pipelined:
     """The shortest epoch that is over before the next one begins."""
-    question = Question(found.graph, most_of(found.graph), Order.SINGLE, FORMS[0], budget.left(0.3))
-    hint = ask(question)
-    exact = ask(replace(question, form=EXACT, seconds=budget.left(), hint=hint.at or None))
-    best = exact if exact.status is Status.FOUND else hint
-    least = max(found.least, exact.bound)
-    return replace(found, least=least, plan=_plan(found.graph, best) if best.status is Status.FOUND else None)
+    question = Question(found.graph, most_of(found.graph), Order.SINGLE, FORMS[0], 0)
+    best = Answer(Status.OPEN)
+    for form, share in ((FORMS[0], 0.15), (FORMS[-1], 0.25), (EXACT, 1.0)):
+        answer = ask(replace(question, form=form, seconds=budget.left(share), hint=best.at or None))
+        if answer.status is Status.FOUND and (best.status is not Status.FOUND or answer.interval < best.interval):
+            best = answer
+        if form.exact:
+            found = replace(found, least=max(found.least, answer.bound))
+    return replace(found, plan=_plan(found.graph, best) if best.status is Status.FOUND else None)
 
 
 def _plan(graph: TileGraph, answer: Answer) -> Plan:

@@ -8,7 +8,7 @@ from tile to tile. What a mapping says about memories is kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from einsim.binder.assignment import Assignment
@@ -16,7 +16,6 @@ from einsim.cascade import (
     Access,
     Cascade,
     Einsum,
-    is_copy,
     iteration_ranks,
     iterative_rank,
     operands,
@@ -27,12 +26,16 @@ from einsim.spec.architecture import Architecture
 
 @dataclass(frozen=True, slots=True)
 class Rebinding:
-    """A mapping file's data to bind anew. `iterated`: the rank over whose iterations tiles follow each other."""
+    """A mapping file's data to bind anew.
+
+    `iterated`: the rank over whose iterations tiles follow each other; `start`: the file's own assignment.
+    """
 
     cascade: Cascade
     machine: Architecture
     data: dict[str, Any]
     iterated: str | None
+    start: Assignment = field(default_factory=dict)
 
     def bound(self, assignment: Assignment) -> dict[str, Any]:
         """The file's data with every Einsum on its array."""
@@ -46,7 +49,15 @@ class Rebinding:
         data["nests"] = {name: nest for name, nest in data["nests"].items() if name in used}
         data["einsums"] = plans
         data["phases"] = self.phases(assignment)
+        if "assumed" in data:
+            data["assumed"] = {t: levels for t, levels in data["assumed"].items() if not self.moved(t, assignment)}
         return data
+
+    def moved(self, tensor: str, assignment: Assignment) -> bool:
+        """Whether the maker or a reader of a tensor runs elsewhere than in the file."""
+        maker = self.maker(tensor)
+        users = [e.name for e in self.mapped if e is maker or self.reads(e, tensor)]
+        return any(self.start.get(name) != assignment[name] for name in users)
 
     @property
     def mapped(self) -> list[Einsum]:
@@ -116,6 +127,9 @@ class Rebinding:
 
     def path(self, einsum: Einsum, access: Access, assignment: Assignment) -> list[str]:
         """The levels that an access passes through, from its home to the array's registers."""
+        plan = self.data["einsums"].get(einsum.name)
+        if plan is not None and not self.moved(access.tensor, assignment):
+            return list(plan["keep"].get(str(access), plan["keep"].get(access.tensor, ())))
         own = self.registers(assignment[einsum.name])
         memories = self.memories(einsum, access, assignment)
         maker = self.maker(access.tensor)
@@ -152,7 +166,7 @@ class Rebinding:
             return [buffer]
         if state and not self.current(access, maker):
             shared = maker is not einsum and assignment[maker.name] == assignment[einsum.name]
-            return [] if shared and any(self.reads(maker, maker.name) for _ in "1") else [buffer]
+            return [] if shared and self.reads(maker, maker.name) else [buffer]
         return [buffer] if self.crosses(maker, assignment) else []
 
     def stated(self, einsum: Einsum, access: Access) -> list[str] | None:
@@ -191,7 +205,7 @@ class Rebinding:
     def maker(self, tensor: str) -> Einsum | None:
         """The Einsum that makes what a tensor shows; None for inputs."""
         by_name = {einsum.name: einsum for einsum in self.cascade.einsums}
-        while tensor in by_name and (tensor in self.data["views"] or is_copy(by_name[tensor])):
+        while tensor in self.data["views"]:
             tensor = operands(by_name[tensor])[0].tensor
         return by_name.get(tensor)
 

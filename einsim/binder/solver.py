@@ -110,7 +110,8 @@ class _Model:
         self.interval = question.interval
         if question.order is Order.SINGLE:  # nothing goes round: the interval may be as short as an epoch takes
             self.interval = self.model.new_int_var(1, question.interval, "")
-        self.trains = trains_of(graph.jobs, graph.needs, question.form)
+        phases = graph.phases if question.order is Order.PHASES else None
+        self.trains = trains_of(graph.jobs, graph.needs, question.form, phases)
         for number, train in enumerate(self.trains):
             self.place |= {each: (number, slot) for slot, each in enumerate(train.order)}
             self.pieces(train)

@@ -19,6 +19,7 @@ from einsim.cascade import (
     iteration_ranks,
     iterative_rank,
     known_ranks,
+    known_sizes,
     size_of,
     size_parameters,
     split_of,
@@ -44,11 +45,6 @@ class Structure:
     columns: str
     outer: tuple[str, ...]
     inner: tuple[str, ...]
-
-    @property
-    def iterated(self) -> set[str]:
-        """Einsums inside the iteration."""
-        return {einsum.name for einsum in self.cascade.einsums if self.split.outer in iteration_ranks(einsum)}
 
     @property
     def grid(self) -> str:
@@ -77,19 +73,26 @@ def structure_of(cascade: Cascade, machine: Architecture, sizes: Table[str, int]
     if split is None:
         raise SpecError("no Einsum iterates over tiles of a rank, so that nothing says what a tile is", at=at,
                         remedy="give a mapping with the tiles: --mapping FILE")  # fmt: skip
-    inside = [set(iteration_ranks(e)) for e in cascade.einsums if split.outer in iteration_ranks(e) and not is_copy(e)]
+    views = views_of(cascade)
+    mapped = [einsum for einsum in cascade.einsums if einsum.name not in views]
+    inside = [set(iteration_ranks(einsum)) for einsum in mapped if split.outer in iteration_ranks(einsum)]
     common = set.intersection(*inside) - {split.outer, split.inner}
-    ranks = [rank for einsum in cascade.einsums if not is_copy(einsum) for rank in iteration_ranks(einsum)]
+    ranks = [rank for einsum in mapped for rank in iteration_ranks(einsum)]
     ranks = [rank for rank in dict.fromkeys(ranks) if rank not in {split.outer, split.inner, split.rank}]
     along = [rank for rank in ranks if rank in common and split_of(cascade, rank) is None]
     if not along:
         raise SpecError("its iterated Einsums have no rank in common for the columns of an array", at=at,
                         remedy="give a mapping with the tiles: --mapping FILE")  # fmt: skip
     columns = max(along, key=lambda rank: (sizes.get(size_of(rank), 1 << 62), -ranks.index(rank)))
-    batch = [name.lower() for name in sizes if name not in size_parameters(cascade)]
+    batch = [name.lower() for name in sizes if name not in known_sizes(cascade)]
     outer = (*batch, *(rank for rank in ranks if rank in common and rank != columns))
     return Structure(cascade, machine, split, columns, outer,
                      tuple(rank for rank in ranks if rank not in outer and rank != columns))  # fmt: skip
+
+
+def views_of(cascade: Cascade) -> list[str]:
+    """Copies that are no results: other names for what is there."""
+    return [einsum.name for einsum in cascade.einsums if is_copy(einsum) and einsum.name not in cascade.outputs]
 
 
 def whole_sizes(structure: Structure, sizes: Table[str, int]) -> dict[str, int]:
@@ -149,7 +152,7 @@ def mapping_of(structure: Structure, architecture: str, cascade: str) -> dict[st
         "partition": {structure.columns: {loops["2"]: f"{p1} * {p0}", loops["1"]: p0,
                                           loops["l"]: f"min({p0}, {line}.lanes)", loops["0"]: "1"}},
         "nests": nests,
-        "views": [einsum.name for einsum in structure.cascade.einsums if is_copy(einsum)],
+        "views": views_of(structure.cascade),
         "einsums": {},
         "phases": [],
     }  # fmt: skip
