@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
@@ -142,7 +142,7 @@ def _finished(
     start: Start, best: _Candidate, choices: Choices, least: int, tried: int, refused: Sequence[Refusal], budget: Budget
 ) -> Bound:
     pipelined = best.pipelined
-    if start.order is Order.INTERLEAVED:
+    if start.order is Order.INTERLEAVED and pipelined.graph.keeps:
         pipelined = fewest_words(pipelined, budget, best.ordering.fits)
     plan = pipelined.plan
     assert plan is not None
@@ -163,12 +163,13 @@ def _candidate(start: Start, assignment: Assignment, budget: Budget, *, first: b
         if short := [each for each in schedule.shortfalls if each.where]:
             return Refusal(moved, f"{short[0].what}: {short[0].needed} {short[0].unit}, {short[0].available} there")
         ordering = _main(orderings(design, schedule, start.timing))
-        graph = graph_of(ordering)
+        graph = graph_of(ordering) if start.timing == Timing() else replace(graph_of(ordering), keeps=())
         known, heuristic = _known(ordering, graph, start.order)
     except SpecError as error:
         return Refusal(moved, error.message)
     share = Budget.of(budget.left(0.7 if first else 0.4))
-    pipelined = least_interval(graph, start.order, share, known=known, judge=ordering.fits)
+    judge = ordering.fits if graph.keeps else None
+    pipelined = least_interval(graph, start.order, share, known=known, judge=judge)
     return _Candidate(assignment, data, ordering, pipelined, heuristic)
 
 
@@ -179,7 +180,7 @@ def _main(every: Any) -> Ordering:
 
 def _known(ordering: Ordering, graph: TileGraph, order: Order) -> tuple[Plan | None, int | None]:
     """The plan of the cycle model's own heuristic, where it is one of the kind that is asked for."""
-    if order is not Order.INTERLEAVED:
+    if order is not Order.INTERLEAVED or not graph.keeps:
         return None, None
     try:
         made = ordering.interleaved()

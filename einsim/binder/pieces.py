@@ -17,11 +17,12 @@ class Form:
     """A way to cut jobs. `pieces` of each array (0: slot by slot, so that nothing is lost).
 
     `turns`: jobs of one array that share all their steps take turns, a step each. `paced`: jobs that share steps go
-    at the pace of the slowest of them, without a break.
+    at the pace of the slowest of them, without a break; `filled`: and what fills the gaps beside them at that pace.
     """
 
     turns: bool = False
     paced: bool = False
+    filled: bool = False
     pieces: int = 0
 
     @property
@@ -31,7 +32,7 @@ class Form:
 
 
 EXACT: Final = Form()
-FORMS: Final = (Form(turns=True, paced=True),
+FORMS: Final = (Form(turns=True, paced=True, filled=True), Form(turns=True, paced=True),
                 *(Form(turns=turns, pieces=pieces) for pieces in PIECES for turns in (True, False)),
                 Form(turns=True))  # fmt: skip
 """Forms that a solver is quick with: a plan of theirs is a plan, that they have none says nothing."""
@@ -74,7 +75,7 @@ def trains_of(
     total: dict[str, int] = {}
     for job in jobs:
         total[job.resource] = total.get(job.resource, 0) + job.slots
-    paces = _paces(jobs, needs, groups) if form.paced else {}
+    paces = _paces(jobs, needs, groups, filled=form.filled) if form.paced else {}
     found = []
     for group in groups:
         lead = jobs[group[0]]
@@ -113,7 +114,9 @@ def _turns(jobs: Sequence[Job], needs: Sequence[Need]) -> list[list[int]]:
     return groups
 
 
-def _paces(jobs: Sequence[Job], needs: Sequence[Need], groups: list[list[int]]) -> dict[int, int]:
+def _paces(
+    jobs: Sequence[Job], needs: Sequence[Need], groups: list[list[int]], *, filled: bool
+) -> dict[int, int]:
     """Lead of each group that shares steps with others -> cycles from slot to slot, so that all keep step."""
     lead = {number: group[0] for group in groups for number in group}
     linked: dict[int, set[int]] = {}
@@ -128,7 +131,7 @@ def _paces(jobs: Sequence[Job], needs: Sequence[Need], groups: list[list[int]]) 
             turn = {each: sum(jobs[n].slots * jobs[n].spacing for n in lead if lead[n] == each) // jobs[each].units
                     for each in linked[group[0]]}  # fmt: skip
             found[group[0]] = max(jobs[group[0]].spacing, max(turn.values()) // max(1, turn[group[0]]))
-    for group in groups:  # what shares an array with them fills the gaps between their slots
+    for group in groups if filled else ():  # what shares an array with them fills the gaps between their slots
         beside = [each for each in found if jobs[each].resource == jobs[group[0]].resource and found[each] > 1]
         if len(group) == 1 and group[0] not in linked and beside:
             longest = max(beside, key=lambda each: jobs[each].slots)

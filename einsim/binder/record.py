@@ -28,6 +28,7 @@ def bound_record(found: Bound) -> dict[str, Any]:
         "proved": found.proved,
         "heuristic_interval": found.heuristic,
         "split_bound": float(found.split) if start.free else None,
+        "free": start.free,
         "assignment": dict(found.assignment),
         "moved": list(moves(start.assignment, found.assignment)),
         "slots": found.choices.loads(found.assignment),

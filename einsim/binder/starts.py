@@ -20,7 +20,10 @@ from einsim.spec.configuration import Design, load_architecture, load_design
 from einsim.spec.workload import Workload
 
 IDEAL = Timing(travel=False, latency=False, memory=False, stalls=True)
-"""What published closed forms assume: only operations take time, and the stalls that a mapping states."""
+"""What published closed forms assume: only operations take time, and the stalls that a mapping states.
+
+Whether registers hold what is in flight is not asked then either.
+"""
 
 
 def from_cascade(

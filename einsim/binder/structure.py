@@ -68,6 +68,8 @@ def structure_of(cascade: Cascade, machine: Architecture, sizes: Table[str, int]
     if len(machine.arrays) < 2 or len(machine.memories) < 2:
         raise SpecError(f"{machine.name} has not both a 2D and a 1D array behind a buffer", at=Location("--arch"),
                         remedy="name a machine with two arrays: nothing is to be bound on one")  # fmt: skip
+    if parts := [einsum.name for einsum in cascade.einsums if einsum.part]:
+        raise SpecError(f"{parts[0]} is a part of an assembled tensor, which mappings cannot place yet", at=at)
     walked = {rank for einsum in cascade.einsums if (rank := iterative_rank(einsum)) is not None}
     split = next((each for each in cascade.splits if each.outer in walked), None)
     if split is None:
@@ -101,7 +103,8 @@ def whole_sizes(structure: Structure, sizes: Table[str, int]) -> dict[str, int]:
     axes = machine.arrays[structure.grid].axes
     found = dict(sizes)
     for rank, axis in ((structure.split.rank, "rows"), (structure.columns, "columns")):
-        found.setdefault(size_of(rank), TILES * axes[axis])
+        if size_of(rank) in size_parameters(cascade):
+            found.setdefault(size_of(rank), TILES * axes[axis])
     missing = [name for name in size_parameters(cascade) if name not in found and name != structure.split.size]
     if missing:
         raise SpecError(f"no size for {', '.join(missing)}", at=Location("--shape"),

@@ -13,8 +13,9 @@ def binding_report(record: Record) -> RenderableType:
     """The interval with its bounds, what every array has to do, and when every Einsum runs."""
     sizes = ", ".join(f"{name}={show_count(size)}" for name, size in record["sizes"].items())
     interval, least = record["initiation_interval"], record["lower_bound"]
-    verdict = "proved: no legal assignment is faster" if record["proved"] else (
-        f"not proved: {least} may be possible ({interval / least - 1:.1%} less)")  # fmt: skip
+    what = "no legal assignment" if record["free"] else "no pipeline of this assignment"
+    verdict = f"proved: {what} is faster" if record["proved"] else (
+        f"not proved: {least} may be possible ({1 - least / interval:.1%} less)")  # fmt: skip
     lines = [
         Text(f"{record['cascade']} on {record['architecture']} ({sizes})", style="bold"),
         Text(f"a tile every {interval} cycles ({record['order']}); {verdict}"),
