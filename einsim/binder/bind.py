@@ -11,7 +11,16 @@ from einsim.binder.assignment import Assignment, Choices, able, moves
 from einsim.binder.bounds import Bounds
 from einsim.binder.graph import TileGraph, graph_of, words_of
 from einsim.binder.mappingfile import design_of, text_of
-from einsim.binder.pipeline import Budget, Pipelined, Plan, fewest_words, least_interval
+from einsim.binder.pipeline import (
+    Budget,
+    Judge,
+    Pipelined,
+    Plan,
+    fewest_words,
+    least_interval,
+    quick_look,
+    unsearched,
+)
 from einsim.binder.residency import Rebinding
 from einsim.binder.solver import Order
 from einsim.cascade import Cascade
@@ -29,6 +38,9 @@ from einsim.spec.workload import Workload
 
 TRIED: Final = 400
 """Assignments that are looked at in one search; what is left open beyond them is said."""
+QUICK: Final = 8.0
+"""Seconds for the quick look at an assignment."""
+NEVER: Final = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,40 +114,62 @@ class _Candidate:
     pipelined: Pipelined
     heuristic: int | None
 
+    @property
+    def interval(self) -> int:
+        """Of its best plan; a very long one where it has none."""
+        return NEVER if self.pipelined.plan is None else self.pipelined.plan.interval
+
+    @property
+    def judge(self) -> Judge | None:
+        """Whether a plan fits, where that is asked."""
+        return self.ordering.fits if self.pipelined.graph.keeps else None
+
+    def looked_at(self, order: Order, budget: Budget) -> _Candidate:
+        """After a quick look for a plan at its bounds."""
+        return replace(self, pipelined=quick_look(self.pipelined, order, budget, self.judge))
+
+    def searched(self, order: Order, budget: Budget, below: int) -> _Candidate:
+        """After a search for plans shorter than some interval."""
+        return replace(self, pipelined=least_interval(self.pipelined, order, budget, judge=self.judge, below=below))
+
 
 def bind(start: Start, seconds: float) -> Bound:
     """The binding with the least interval, in about so many seconds; of that interval, one that keeps few words.
 
     Assignments are looked at by their resource bound, so that the first whose bound is no less than the best interval
-    ends the search with a proof. Raises SpecError where no assignment is legal.
+    ends the search with a proof. First each has a quick look at its bounds; what that leaves open has the time that is
+    left, the most promising first. Raises SpecError where no assignment is legal.
     """
     budget = Budget.of(seconds)
     choices = choices_of(start)
-    best: _Candidate | None = None
+    candidates: list[_Candidate] = []
     refused: list[Refusal] = []
-    open_from: list[int] = []
-    tried = 0
+    ahead: list[int] = []
     for assignment in choices.by_bound() if start.free else [dict(start.assignment)]:
-        bound = choices.bound(assignment)
-        known = best.pipelined.plan.interval if best and best.pipelined.plan else None
-        if known is not None and (bound >= known or tried >= TRIED or budget.left() == 0):
-            open_from.append(bound)
+        tried = len(candidates) + len(refused)
+        if candidates and (choices.bound(assignment) >= _shortest(candidates) or tried >= TRIED or not budget.left()):
+            ahead.append(choices.bound(assignment))
             break
-        tried += 1
-        found = _candidate(start, assignment, budget, first=best is None)
+        found = _candidate(start, assignment)
         if isinstance(found, Refusal):
             refused.append(found)
-            continue
-        open_from.append(found.pipelined.least)
-        if found.pipelined.plan is not None and (known is None or found.pipelined.plan.interval < known):
-            best = found
-        if tried >= TRIED:
-            break
-    if best is None:
-        why = refused[0].why if refused else "no plan was found in the time given"
+        else:
+            candidates.append(found.looked_at(start.order, Budget.of(min(QUICK, budget.left(0.3)))))
+    for number in sorted(range(len(candidates)), key=lambda n: candidates[n].pipelined.least):
+        if candidates[number].pipelined.least < _shortest(candidates) and budget.left() > 0:
+            below = min(_shortest(candidates), NEVER)
+            candidates[number] = candidates[number].searched(start.order, Budget.of(budget.left(0.7)), below)
+    best = min(candidates, key=lambda each: each.interval, default=None)
+    if best is None or best.pipelined.plan is None:
+        why = refused[0].why if refused and not candidates else "no plan was found in the time given"
         raise SpecError(f"no binding of {start.cascade.name} on {start.machine.name}: {why}",
                         remedy="give other tiles (--mapping FILE), or more time (--seconds)")  # fmt: skip
-    return _finished(start, best, choices, min(open_from), tried, refused, budget)
+    least = min([*ahead, *(each.pipelined.least for each in candidates)])
+    return _finished(start, best, choices, least, len(candidates) + len(refused), refused, budget)
+
+
+def _shortest(candidates: Sequence[_Candidate]) -> int:
+    return min(each.interval for each in candidates)
 
 
 def _finished(
@@ -143,7 +177,7 @@ def _finished(
 ) -> Bound:
     pipelined = best.pipelined
     if start.order is Order.INTERLEAVED and pipelined.graph.keeps:
-        pipelined = fewest_words(pipelined, budget, best.ordering.fits)
+        pipelined = fewest_words(pipelined, budget, best.judge)
     plan = pipelined.plan
     assert plan is not None
     data = {key: value for key, value in best.data.items() if key not in {"pipeline", "timing"}}
@@ -153,8 +187,8 @@ def _finished(
                  tuple(refused), best.heuristic, text)  # fmt: skip
 
 
-def _candidate(start: Start, assignment: Assignment, budget: Budget, *, first: bool) -> _Candidate | Refusal:
-    """The best pipeline of an assignment; or why there is none."""
+def _candidate(start: Start, assignment: Assignment) -> _Candidate | Refusal:
+    """An assignment with the plan that the cycle model makes of it; or why it cannot be."""
     moved = tuple(moves(start.assignment, assignment))
     data = start.rebinding.bound(assignment)
     try:
@@ -167,10 +201,7 @@ def _candidate(start: Start, assignment: Assignment, budget: Budget, *, first: b
         known, heuristic = _known(ordering, graph, start.order)
     except SpecError as error:
         return Refusal(moved, error.message)
-    share = Budget.of(budget.left(0.7 if first else 0.4))
-    judge = ordering.fits if graph.keeps else None
-    pipelined = least_interval(graph, start.order, share, known=known, judge=judge)
-    return _Candidate(assignment, data, ordering, pipelined, heuristic)
+    return _Candidate(assignment, data, ordering, unsearched(graph, start.order, known), heuristic)
 
 
 def _main(every: Any) -> Ordering:

@@ -40,6 +40,11 @@ class Pipelined:
     fewest: bool = False
 
     @property
+    def slots(self) -> int:
+        """Slots of an epoch on all arrays."""
+        return sum(job.slots for job in self.graph.jobs)
+
+    @property
     def proved(self) -> bool:
         """Whether no plan is shorter."""
         return self.plan is not None and self.plan.interval == self.least
@@ -65,23 +70,42 @@ Judge = Callable[[Plan], bool]
 """Whether a plan fits in all that the machine has, by the schedule's own account."""
 
 
-def least_interval(
-    graph: TileGraph, order: Order, budget: Budget, *, known: Plan | None = None, judge: Judge | None = None
-) -> Pipelined:
-    """The least interval of a tile graph, with a plan that has it.
-
-    known: a plan to improve. Intervals are tried from the bounds upwards: the first that has a plan is the least if
-    those before it were proved to have none. Where time ends, the last proof stands beside the best plan.
-    """
+def unsearched(graph: TileGraph, order: Order, known: Plan | None = None) -> Pipelined:
+    """A tile graph with its bounds, and a plan to improve."""
     bounds = bounds_of(graph)
-    least = max(bounds.least, phase_bound(graph)) if order is Order.PHASES else bounds.least
-    found = Pipelined(graph, bounds, least, known)
-    if sum(job.slots for job in graph.jobs) > LARGEST:
+    return Pipelined(graph, bounds, max(bounds.least, phase_bound(graph)) if order is Order.PHASES else bounds.least,
+                     known)  # fmt: skip
+
+
+def quick_look(found: Pipelined, order: Order, budget: Budget, judge: Judge | None) -> Pipelined:
+    """The same with a plan as short as the bounds, where one of the quick forms has it."""
+    if found.proved or order is Order.SINGLE or found.slots > LARGEST:
+        return found
+    question = Question(found.graph, found.least, order, EXACT, 0)
+    for form, share in ((FORMS[0], 0.4), (FORMS[1], 0.6), (EXACT, 1.0)):
+        answer = ask(replace(question, form=form, seconds=budget.left(share)))
+        if answer.status is Status.FOUND and sound(question, answer, judge):
+            return replace(found, plan=_plan(found.graph, answer))
+        if form.exact and answer.status is Status.NONE:
+            return replace(found, least=found.least + 1)
+    return found
+
+
+def least_interval(
+    found: Pipelined, order: Order, budget: Budget, *, judge: Judge | None = None, below: int | None = None
+) -> Pipelined:
+    """The least interval of a tile graph, with a plan that has it; plans not shorter than `below` are not looked for.
+
+    Intervals are tried from the bounds upwards: the first that has a plan is the least if those before it were proved
+    to have none. Where time ends, the last proof stands beside the best plan.
+    """
+    graph = found.graph
+    if found.slots > LARGEST:
         return found
     if order is Order.SINGLE:
         return one_at_a_time(found, budget)
-    interval = least
-    highest = known.interval if known else most_of(graph)
+    interval = found.least
+    highest = min(below or most_of(graph), most_of(graph), found.plan.interval if found.plan else most_of(graph))
     while interval < highest and budget.left() > 0:
         answer = at_interval(Question(graph, interval, order, EXACT, 0), budget, judge)
         if answer.status is Status.FOUND:
