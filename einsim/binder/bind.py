@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from typing import Any, Final
 
 from einsim.binder.assignment import Assignment, Choices, able, moves
 from einsim.binder.bounds import Bounds
 from einsim.binder.graph import TileGraph, graph_of, words_of
 from einsim.binder.mappingfile import design_of, text_of
+from einsim.binder.measure import Bench
 from einsim.binder.pipeline import (
     Budget,
     Judge,
@@ -26,7 +28,7 @@ from einsim.binder.solver import Order
 from einsim.cascade import Cascade
 from einsim.errors import SpecError
 from einsim.schedule.lower import lower, nests_of
-from einsim.schedule.nest import EinsumSchedule
+from einsim.schedule.nest import EinsumSchedule, Schedule
 from einsim.schedule.pipeline.build import orderings
 from einsim.schedule.pipeline.epochs import Epochs
 from einsim.schedule.pipeline.order import Ordering
@@ -72,9 +74,10 @@ class Refusal:
 class Bound:
     """What was found: the assignment and its pipeline, `text` of the mapping file that states both.
 
-    `least`: no assignment that is legal has a smaller interval. `choices` are slots by Einsum and array; `optional`
-    of all assignments, those whose busiest array alone takes longer than what was found were not looked at (`tried`).
-    `heuristic` is the interval of the cycle model's own plan of the same assignment.
+    `least`: no assignment that is legal has a smaller interval. `choices` are slots by Einsum and array, `split` the
+    least of them where Einsums may be divided; of all assignments `tried` were looked at, the others have more to do.
+    `heuristic` is the interval of the cycle model's own plan of the same assignment, `measured` that at which it runs
+    this one: no longer, and shorter where slots need not wait until they are planned.
     """
 
     start: Start
@@ -86,6 +89,7 @@ class Bound:
     tried: int
     refused: tuple[Refusal, ...]
     heuristic: int | None
+    measured: Fraction | None
     text: str
 
     @property
@@ -113,6 +117,7 @@ class _Candidate:
     ordering: Ordering
     pipelined: Pipelined
     heuristic: int | None
+    bench: Bench | None
 
     @property
     def interval(self) -> int:
@@ -121,8 +126,24 @@ class _Candidate:
 
     @property
     def judge(self) -> Judge | None:
-        """Whether a plan fits, where that is asked."""
-        return self.ordering.fits if self.pipelined.graph.keeps else None
+        """Whether a plan fits, and is kept up where arrays may be in each other's way at a port."""
+        return self.holds if self.pipelined.graph.keeps else None
+
+    def holds(self, plan: Plan) -> bool:
+        """Whether a plan fits, and the machine runs it at its interval."""
+        if not self.ordering.fits(plan):
+            return False
+        if not self.pipelined.graph.ports:
+            return True
+        measured = self.measured(plan)
+        return measured is None or measured <= plan.interval
+
+    def measured(self, plan: Plan) -> Fraction | None:
+        """The interval at which the cycle model runs a plan; None where it cannot, or nothing is iterated over."""
+        if self.bench is None or not self.pipelined.graph.keeps:
+            return None
+        cycles = dict(zip(self.pipelined.graph.names, plan.at, strict=True))
+        return self.bench.interval(self.data, plan.interval, cycles)
 
     def looked_at(self, order: Order, budget: Budget) -> _Candidate:
         """After a quick look for a plan at its bounds."""
@@ -145,7 +166,8 @@ def bind(start: Start, seconds: float) -> Bound:
     candidates: list[_Candidate] = []
     refused: list[Refusal] = []
     ahead: list[int] = []
-    for assignment in choices.by_bound() if start.free else [dict(start.assignment)]:
+    first = dict(start.assignment)  # so that nothing worse than the start is found
+    for assignment in chain([first], (each for each in choices.by_bound() if each != first) if start.free else ()):
         tried = len(candidates) + len(refused)
         if candidates and (choices.bound(assignment) >= _shortest(candidates) or tried >= TRIED or not budget.left()):
             ahead.append(choices.bound(assignment))
@@ -184,7 +206,7 @@ def _finished(
     cycles = dict(zip(pipelined.graph.names, plan.at, strict=True)) if start.timing == Timing() else None
     text = text_of(data, plan.interval, cycles)
     return Bound(start, best.assignment, pipelined, min(least, plan.interval), choices, choices.split_bound(), tried,
-                 tuple(refused), best.heuristic, text)  # fmt: skip
+                 tuple(refused), best.heuristic, best.measured(plan), text)  # fmt: skip
 
 
 def _candidate(start: Start, assignment: Assignment) -> _Candidate | Refusal:
@@ -201,7 +223,21 @@ def _candidate(start: Start, assignment: Assignment) -> _Candidate | Refusal:
         known, heuristic = _known(ordering, graph, start.order)
     except SpecError as error:
         return Refusal(moved, error.message)
-    return _Candidate(assignment, data, ordering, unsearched(graph, start.order, known), heuristic)
+    bench = _bench(start, schedule)
+    candidate = _Candidate(assignment, data, ordering, unsearched(graph, start.order), heuristic, bench)
+    if known is not None and candidate.holds(known):
+        candidate = replace(candidate, pipelined=unsearched(graph, start.order, known))
+    return candidate
+
+
+def _bench(start: Start, schedule: Schedule) -> Bench | None:
+    """What plans are run on, where a cascade iterates over tiles of a rank."""
+    split = next((s for s in start.cascade.splits if s.outer == start.rebinding.iterated), None)
+    if split is None:
+        return None
+    tiles = [int(loop.tile) for einsum in schedule.einsums for loop in einsum.loops
+             if loop.rank == split.rank and loop.axis is None and not loop.inner]  # fmt: skip
+    return Bench(start.cascade, start.machine, start.workload, split.rank, min(tiles)) if tiles else None
 
 
 def _main(every: Any) -> Ordering:
@@ -218,7 +254,7 @@ def _known(ordering: Ordering, graph: TileGraph, order: Order) -> tuple[Plan | N
     except SpecError:
         return None, None
     plan = Plan(made.interval, made.at, words_of(graph, made.at, made.interval))
-    sound = ordering.fits(plan) and not graph.contradicts(plan.at, plan.interval)
+    sound = not graph.contradicts(plan.at, plan.interval)
     return (plan if sound else None), made.interval
 
 
