@@ -205,8 +205,9 @@ def _finished(
     data = {key: value for key, value in best.data.items() if key not in {"pipeline", "timing"}}
     cycles = dict(zip(pipelined.graph.names, plan.at, strict=True)) if start.timing == Timing() else None
     text = text_of(data, plan.interval, cycles)
+    measured = best.measured(plan) if start.order is Order.INTERLEAVED else None  # the machine overlaps what it may
     return Bound(start, best.assignment, pipelined, min(least, plan.interval), choices, choices.split_bound(), tried,
-                 tuple(refused), best.heuristic, best.measured(plan), text)  # fmt: skip
+                 tuple(refused), best.heuristic, measured, text)  # fmt: skip
 
 
 def _candidate(start: Start, assignment: Assignment) -> _Candidate | Refusal:

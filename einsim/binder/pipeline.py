@@ -17,6 +17,10 @@ LARGEST: Final = 3000
 """Slots of an epoch up to which the solver is asked; larger ones keep the heuristic's plan, with its bounds."""
 
 
+PACED: Final = tuple(form for form in FORMS if form.paced)
+OTHERS: Final = tuple(form for form in FORMS if not form.paced)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Slots at some cycles of an interval, and the words of registers that they keep."""
@@ -82,7 +86,7 @@ def quick_look(found: Pipelined, order: Order, budget: Budget, judge: Judge | No
     if found.proved or order is Order.SINGLE or found.slots > LARGEST:
         return found
     question = Question(found.graph, found.least, order, EXACT, 0)
-    for form, share in ((FORMS[0], 0.4), (FORMS[1], 0.6), (EXACT, 1.0)):
+    for form, share in (*((form, 0.35) for form in PACED), (EXACT, 1.0)):
         answer = ask(replace(question, form=form, seconds=budget.left(share)))
         if answer.status is Status.FOUND and sound(question, answer, judge):
             return replace(found, plan=_plan(found.graph, answer))
@@ -122,7 +126,7 @@ def one_at_a_time(found: Pipelined, budget: Budget) -> Pipelined:
     """The shortest epoch that is over before the next one begins."""
     question = Question(found.graph, most_of(found.graph), Order.SINGLE, FORMS[0], 0)
     best = Answer(Status.OPEN)
-    for form, share in ((FORMS[1], 0.15), (FORMS[-1], 0.25), (EXACT, 1.0)):
+    for form, share in (*((form, 0.15) for form in FORMS[::2]), (EXACT, 1.0)):
         answer = ask(replace(question, form=form, seconds=budget.left(share), hint=best.at or None))
         if answer.status is Status.FOUND and (best.status is not Status.FOUND or answer.interval < best.interval):
             best = answer
@@ -156,7 +160,7 @@ def phase_bound(graph: TileGraph) -> int:
 
 def at_interval(question: Question, budget: Budget, judge: Judge | None) -> Answer:
     """A plan with one interval: quick forms first, then slot by slot, which may also prove that there is none."""
-    for form, share in ((FORMS[0], 0.1), (FORMS[1], 0.15), (EXACT, 0.05), *((form, 0.1) for form in FORMS[2:]), (EXACT, 0.5)):
+    for form, share in (*((form, 0.1) for form in PACED), (EXACT, 0.05), *((form, 0.1) for form in OTHERS), (EXACT, 0.5)):
         answer = ask(replace(question, form=form, seconds=budget.left(share)))
         if answer.status is Status.FOUND and sound(question, answer, judge):
             return answer
@@ -175,7 +179,7 @@ def sound(question: Question, answer: Answer, judge: Judge | None) -> bool:
 
 def fewest_words(found: Pipelined, budget: Budget, judge: Judge | None) -> Pipelined:
     """The same interval with as few words in registers as can be."""
-    for form, share in ((FORMS[0], 0.15), (FORMS[1], 0.2), (EXACT, 0.95)):
+    for form, share in (*((form, 0.1) for form in PACED), (EXACT, 0.95)):
         assert found.plan is not None
         plan = found.plan
         hint = None if form.paced else plan.at
