@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
@@ -241,7 +241,7 @@ def _bench(start: Start, schedule: Schedule) -> Bench | None:
     return Bench(start.cascade, start.machine, start.workload, split.rank, min(tiles)) if tiles else None
 
 
-def _main(every: Any) -> Ordering:
+def _main(every: Iterable[Ordering]) -> Ordering:
     """The program with the most work in an epoch."""
     return max(every, key=lambda each: sum(job.slots for job in each.repeated_jobs) if each.repeated else 0)
 

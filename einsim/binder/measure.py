@@ -42,11 +42,11 @@ class Bench:
 
         The outermost memory is as fast as can be, so that the arrays alone decide.
         """
-        text = text_of({key: value for key, value in data.items() if key not in {"pipeline", "timing"}}, interval, cycles)
-        outer = self.machine.memories[self.machine.outermost].model_copy(update={"bandwidth_bytes_per_s": None})
-        machine = self.machine.model_copy(
-            update={"memories": {**self.machine.memories, self.machine.outermost: outer}}
+        text = text_of(
+            {key: value for key, value in data.items() if key not in {"pipeline", "timing"}}, interval, cycles
         )
+        outer = self.machine.memories[self.machine.outermost].model_copy(update={"bandwidth_bytes_per_s": None})
+        machine = self.machine.model_copy(update={"memories": {**self.machine.memories, self.machine.outermost: outer}})
         runs = []
         for tiles in (LEAST, 2 * LEAST):
             workload = self.workload.with_sizes({size_of(self.rank): tiles * self.tile})

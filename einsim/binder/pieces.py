@@ -115,9 +115,7 @@ def _turns(jobs: Sequence[Job], needs: Sequence[Need]) -> list[list[int]]:
     return groups
 
 
-def _paces(
-    jobs: Sequence[Job], needs: Sequence[Need], groups: list[list[int]], *, filled: bool
-) -> dict[int, int]:
+def _paces(jobs: Sequence[Job], needs: Sequence[Need], groups: list[list[int]], *, filled: bool) -> dict[int, int]:
     """Lead of each group that shares steps with others -> cycles from slot to slot, so that all keep step."""
     lead = {number: group[0] for group in groups for number in group}
     linked: dict[int, set[int]] = {}

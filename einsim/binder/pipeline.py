@@ -141,8 +141,11 @@ def _plan(graph: TileGraph, answer: Answer) -> Plan:
 
 def most_of(graph: TileGraph) -> int:
     """An interval in which a whole epoch has time."""
-    return 1 + sum(graph.stalls) + sum(max(0, need.delay) for need in graph.needs) + sum(
-        job.slots * job.spacing for job in graph.jobs
+    return (
+        1
+        + sum(graph.stalls)
+        + sum(max(0, need.delay) for need in graph.needs)
+        + sum(job.slots * job.spacing for job in graph.jobs)
     )
 
 
@@ -160,7 +163,12 @@ def phase_bound(graph: TileGraph) -> int:
 
 def at_interval(question: Question, budget: Budget, judge: Judge | None) -> Answer:
     """A plan with one interval: quick forms first, then slot by slot, which may also prove that there is none."""
-    for form, share in (*((form, 0.1) for form in PACED), (EXACT, 0.05), *((form, 0.1) for form in OTHERS), (EXACT, 0.5)):
+    for form, share in (
+        *((form, 0.1) for form in PACED),
+        (EXACT, 0.05),
+        *((form, 0.1) for form in OTHERS),
+        (EXACT, 0.5),
+    ):
         answer = ask(replace(question, form=form, seconds=budget.left(share)))
         if answer.status is Status.FOUND and sound(question, answer, judge):
             return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -207,7 +208,7 @@ class _Model:
         """Slots of a train in order, those of a job within an interval."""
         for train, starts in zip(self.trains, self.starts, strict=True):
             apart = max(train.spacing, train.grain * train.pace)
-            for before, after in zip(starts, starts[1:], strict=False):
+            for before, after in pairwise(starts):
                 self.model.add(after >= before + apart)
         for number, job in enumerate(self.question.graph.jobs):
             self.model.add(self.at(number, job.slots - 1) <= self.at(number, 0) + self.interval - 1)
@@ -224,7 +225,7 @@ class _Model:
             )  # fmt: skip
 
     def after(self, gaps: Iterable[Gap], literal: IntVar | None = None) -> None:
-        """Slots that keep their distance (if a literal holds): of each pair of pieces, the largest distance says all."""
+        """Slots that keep their distance (if a literal holds); of each pair of pieces, the largest one says all."""
         largest: dict[tuple[int, int, int, int, int], int] = {}
         for gap in gaps:
             (train, piece, inside), (other, before, offset) = self.where(gap.slot), self.where(gap.behind)
@@ -308,8 +309,12 @@ class _Model:
         jobs = self.question.graph.jobs
         source, reader = jobs[keep.source], jobs[keep.reader]
         later, around = (step + number) % keep.steps, (step + number) // keep.steps
-        comes = source.last(later, keep.steps) if keep.arrives else min(source.first(later, keep.steps), source.slots - 1)
-        return Gap((keep.source, comes), (keep.reader, reader.last(step, keep.steps)), 1 - keep.leaves - keep.arrives, around)
+        comes = (
+            source.last(later, keep.steps) if keep.arrives else min(source.first(later, keep.steps), source.slots - 1)
+        )
+        return Gap(
+            (keep.source, comes), (keep.reader, reader.last(step, keep.steps)), 1 - keep.leaves - keep.arrives, around
+        )
 
     def hint(self, at: Sequence[Cycles]) -> None:
         """A plan to start from: where each piece begins in it."""

@@ -34,8 +34,12 @@ def bind(
     ] = Order.INTERLEAVED,
     fixed: Annotated[bool, Parameter(negative="", help="Einsums stay on the arrays where they start")] = False,
     ideal: Annotated[
-        bool, Parameter(negative="", help="As published closed forms count: no travel, latencies, ports or "
-                        "registers; stalls as the mapping states them")
+        bool,
+        Parameter(
+            negative="",
+            help="As published closed forms count: no travel, latencies, ports or "
+            "registers; stalls as the mapping states them",
+        ),
     ] = False,
     seconds: Annotated[float, Parameter(help="Time to search and to prove")] = 20.0,
     out: Annotated[Path | None, Parameter(name="--out", help="Write the binding: a mapping file (YAML)")] = None,

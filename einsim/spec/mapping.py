@@ -131,7 +131,7 @@ class Pipeline(Record):
     cycles: dict[Name, list[Run]] = Field(
         min_length=1,
         description="Einsum -> the cycles of its slots in order, counted from the start of their epoch: 3, "
-        "\"0..63\" or \"0..126 by 2\"",
+        '"0..63" or "0..126 by 2"',
     )
 
 

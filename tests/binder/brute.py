@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 from einsim.schedule.pipeline.plan import Job, Need
 
@@ -14,7 +14,7 @@ def least_interval(jobs: Sequence[Job], needs: Sequence[Need], most: int) -> int
 
 
 def exists(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> bool:
-    """Whether there is a plan: cells of every job's slots, and in which cell its first slot is, decide all but epochs."""
+    """Whether there is a plan: the cells of every job's slots decide all but the epochs."""
     options = [list(instances(job, interval)) for job in jobs]
     for chosen in product(*options):
         taken = [(job.resource, cycle % interval) for job, cycles in zip(jobs, chosen, strict=True) for cycle in cycles]
@@ -28,7 +28,7 @@ def instances(job: Job, interval: int):
     for first in range(interval):
         for others in combinations(range(first + 1, first + interval), job.slots - 1):
             cycles = (first, *others)
-            if all(after - before >= job.spacing for before, after in zip(cycles, cycles[1:], strict=False)):
+            if all(after - before >= job.spacing for before, after in pairwise(cycles)):
                 yield cycles
 
 

@@ -170,7 +170,7 @@ def test_a_wrong_interval(bound, tmp_path):
         data["pipeline"][0]["interval"] = 137
 
     message = refused(*run(bound[1], tmp_path, shorter), parts=("pipeline", "137"))
-    assert re.search(r"\w+ in cycle \d+ and \w+ in cycle \d+ meet on array1d|\w+ in cycle \d+ needs \w+", message)
+    assert re.search(r"\w+ in cycle \d+ and \w+ in cycle \d+ meet on array\dd|\w+ in cycle \d+ needs \w+", message)
 
 
 def test_a_reader_before_its_source(bound, tmp_path):
@@ -200,7 +200,9 @@ def test_wrong_files(bound, tmp_path, change, parts):
 
 
 def test_other_sizes_and_machines(bound, tmp_path):
-    refused(*run(bound[1], tmp_path, lambda data: None, "E=32,F=64,M=16K,P=16K"), parts=("64 cycles of BQK", "takes 32"))
+    refused(
+        *run(bound[1], tmp_path, lambda data: None, "E=32,F=64,M=16K,P=16K"), parts=("64 cycles of BQK", "takes 32")
+    )
     slower = (*run(bound[1], tmp_path, lambda data: None), "--set", "arch.array2d.operations.mac.latency=3")
     refused(*slower, parts=("pipeline",))
 

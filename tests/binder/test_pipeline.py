@@ -147,8 +147,13 @@ def test_one_tile_at_a_time_is_the_longest_path():
     jobs = (Job("grid", 4, 1, 1), Job("lanes", 2, 1, 1), Job("grid", 3, 1, 1))
     needs = (Need(0, 1, 1, 10, 0), Need(1, 2, 1, 20, 0))
     graph = TileGraph(("A", "B", "C"), jobs, needs, phases=(0, 0, 0), stalls=(0,))
-    assert least_interval(unsearched(graph, Order.SINGLE), Order.SINGLE, Budget.of(SECONDS)).plan.interval == 3 + 10 + 1 + 20 + 3
-    assert least_interval(unsearched(graph, Order.INTERLEAVED), Order.INTERLEAVED, Budget.of(SECONDS)).plan.interval == 7
+    assert (
+        least_interval(unsearched(graph, Order.SINGLE), Order.SINGLE, Budget.of(SECONDS)).plan.interval
+        == 3 + 10 + 1 + 20 + 3
+    )
+    assert (
+        least_interval(unsearched(graph, Order.INTERLEAVED), Order.INTERLEAVED, Budget.of(SECONDS)).plan.interval == 7
+    )
 
 
 def test_phases_add_up():
