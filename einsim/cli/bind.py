@@ -61,7 +61,7 @@ def bind(
                             remedy="leave the cascade out")  # fmt: skip
     elif cascade is None or arch is None:
         raise SpecError("bind needs a cascade and --arch, or --mapping", at=Location("bind"),
-                        remedy="einsim bind attention-1pass --arch fusemax --shape E=64,F=64")  # fmt: skip
+                        remedy="einsim bind CASCADE --arch ARCHITECTURE --shape E=64,F=64")  # fmt: skip
     else:
         start = from_cascade(cascade, arch, sizes, order, ideal=ideal, free=not fixed)
     record = bound_record(find(start, seconds))

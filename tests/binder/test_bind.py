@@ -107,6 +107,9 @@ def test_the_cycle_model_keeps_up_with_the_plan(tmp_path, changes, sizes):
     assert measured <= found.interval
     if found.proved and found.interval == found.bounds.least:
         assert measured == found.interval
+    assert {array: slots for array, slots in found.choices.loads(found.assignment).items() if slots} == (
+        found.pipelined.graph.used
+    )
     for name, array in found.assignment.items():
         whole = found.start.cascade.einsum(name)
         assert {*operations(whole)} <= {*found.start.machine.arrays[array].operations}
