@@ -8,12 +8,12 @@ import pytest
 from einsim.explore.searchfile import Bound, Rival, SearchFile
 from einsim.explore.sweepfile import SweepFile
 from einsim.spec.architecture import Architecture, Array, Memory, Operation, Registers
-from einsim.spec.mapping import EinsumPlan, Fitted, Mapping, Nest, Phase, Spill, Stall
+from einsim.spec.mapping import EinsumPlan, Fitted, Mapping, Nest, Phase, Pipeline, Spill, Stall
 from einsim.spec.workload import ModelShape
 
 DOCS = Path(__file__).parents[1] / "docs"
 RECORDS = (
-    Architecture, Memory, Array, Registers, Operation, Mapping, Fitted, Nest, EinsumPlan, Phase, Stall, Spill,
+    Architecture, Memory, Array, Registers, Operation, Mapping, Fitted, Nest, EinsumPlan, Phase, Stall, Spill, Pipeline,
     ModelShape, SweepFile, SearchFile, Bound, Rival,
 )  # fmt: skip
 
