@@ -18,11 +18,24 @@ from einsim.cli.common import (
     workload,
 )
 from einsim.cli.output import print_json, show_result
+from einsim.cli.whole import (
+    ContextOption,
+    NewTokensOption,
+    OverlapOption,
+    PhaseOption,
+    ScopeOption,
+    SkipOption,
+    WholeOptions,
+    evaluated,
+)
 from einsim.errors import InfeasibleError
 from einsim.model.closed_form import evaluate
 from einsim.model.result import to_record
+from einsim.model.wholeresult import whole_record
 from einsim.report.tables import run_report
+from einsim.report.whole import whole_report
 from einsim.spec.configuration import Accounting, load_design
+from einsim.spec.modelrun import Scope
 from einsim.spec.overrides import parse_override
 
 
@@ -36,12 +49,39 @@ def run(
     arch: ArchOption = None,
     set_: SetOption = None,
     accounting: AccountingOption = Accounting.FULL,
+    scope: ScopeOption = Scope.ATTENTION,
+    phase: PhaseOption = None,
+    context: ContextOption = None,
+    new_tokens: NewTokensOption = None,
+    overlap: OverlapOption = False,
+    allow_skip: SkipOption = False,
     json: JsonOption = False,
 ) -> int:
     """Evaluate one design and print everything about it.
 
     Example: einsim run fusemax --model BERT --seq-len 16K --set arch.array2d.rows=128
+    Example: einsim run fusemax --model Llama-3-70B --scope model --phase decode --context 8K --batch 512
     """
+    options = WholeOptions(scope, model, seq_len, batch, shape, phase, context, new_tokens, allow_skip)
+    if not options.plain or overlap:
+        overrides = [parse_override(text) for text in set_ or ()]
+        whole = evaluated(options, configuration, arch, overrides, accounting, overlap)
+        record, report = whole_record(whole), whole_report
+        only = whole.kernels[0]
+        if (
+            scope is Scope.ATTENTION
+            and len(whole.kernels) == only.kernel.times == 1
+            and only.evaluation is not None
+            and only.design is not None
+            and only.design.workload.model is not None
+        ):
+            assert only.design is not None
+            record, report = to_record(only.design, only.evaluation), run_report  # one kernel: all about it
+        if json:
+            print_json(record)
+        else:
+            show_result(report(record))
+        return 0 if record["feasible"] else InfeasibleError.exit_code
     design = load_design(
         configuration,
         workload(model, seq_len, batch, shape),

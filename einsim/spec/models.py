@@ -73,7 +73,9 @@ def batch_lengths(
                         remedy="give one of them; --context says what is cached")  # fmt: skip
     if phase == "decode":
         if context is None and seq_len is None:
-            raise SpecError("a decode needs the length of its cache", at=Location("--context"), remedy="add --context 8K")
+            raise SpecError(
+                "a decode needs the length of its cache", at=Location("--context"), remedy="add --context 8K"
+            )
         if context is not None and seq_len is not None:
             raise SpecError("--seq-len and --context are the same tokens in a decode", at=at, remedy="give --context")
         cached = parse_contexts(context or str(seq_len), batch, DEFAULT_BATCH, Location("--context"))
