@@ -27,6 +27,7 @@ from einsim.cli.whole import (
     SkipOption,
     WholeOptions,
     evaluated,
+    sole_design,
 )
 from einsim.errors import InfeasibleError
 from einsim.model.closed_form import evaluate
@@ -67,16 +68,9 @@ def run(
         overrides = [parse_override(text) for text in set_ or ()]
         whole = evaluated(options, configuration, arch, overrides, accounting, overlap)
         record, report = whole_record(whole), whole_report
-        only = whole.kernels[0]
-        if (
-            scope is Scope.ATTENTION
-            and len(whole.kernels) == only.kernel.times == 1
-            and only.evaluation is not None
-            and only.design is not None
-            and only.design.workload.model is not None
-        ):
-            assert only.design is not None
-            record, report = to_record(only.design, only.evaluation), run_report  # one kernel: all about it
+        alone = sole_design(whole) if scope is Scope.ATTENTION else None
+        if alone is not None:
+            record, report = to_record(*alone), run_report  # one kernel: all about it
         if json:
             print_json(record)
         else:

@@ -10,9 +10,10 @@ from cyclopts import Parameter
 
 from einsim.cli.common import count_option
 from einsim.errors import Location, SpecError
+from einsim.model.closed_form import Evaluation
 from einsim.model.whole import Setting, WholeRun, evaluate_whole, refuse_workload_changes
 from einsim.spec import library
-from einsim.spec.configuration import Accounting
+from einsim.spec.configuration import Accounting, Design
 from einsim.spec.modelrun import Lengths, ModelRun, Scope, plan_run
 from einsim.spec.models import batch_lengths, fixed_length, model_facts
 from einsim.spec.onnxgraph import read_onnx
@@ -101,3 +102,11 @@ def evaluated(
     refuse_workload_changes(overrides)
     setting = Setting(configuration, arch, tuple(overrides), accounting, overlap)
     return evaluate_whole(options.planned(), setting)
+
+
+def sole_design(whole: WholeRun) -> tuple[Design, Evaluation] | None:
+    """The one kernel of a run that is a model's attention at one length; None where there is more to say."""
+    first, *others = whole.kernels
+    if others or first.kernel.times != 1 or first.design is None or first.evaluation is None:
+        return None
+    return (first.design, first.evaluation) if first.design.workload.model is not None else None

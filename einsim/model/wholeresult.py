@@ -58,7 +58,11 @@ def _totals(whole: WholeRun) -> Record:
     machine, lengths = whole.machine, whole.run.lengths
     shares: dict[bool, float] = {}
     for name, array in machine.arrays.items():
-        busy = total(costs, lambda each, name=name: float(each.utilisation[name]) * float(each.latency_s))
+        busy = sum(
+            cost.kernel.times * float(cost.evaluation.utilisation[name]) * float(cost.evaluation.latency_s)
+            for cost in costs
+            if cost.evaluation is not None
+        )
         shares[array.is_grid] = busy / latency if latency else 0.0
     tokens = lengths.batch * lengths.new
     return {

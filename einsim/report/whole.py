@@ -27,7 +27,7 @@ def whole_report(record: Record) -> RenderableType:
     shares = (("2D", record["util_2d"]), ("1D", record["util_1d"]))
     rows = [
         ("latency", f"{show_si(record['latency_s'], 's')}, {record['tokens_per_s']:,.4g} tokens/s"),
-        ("compute, memory", f"{show_si(record['compute_s'], 's')}, {show_si(record['memory_s'], 's')} (sums over kernels)"),
+        ("compute, memory", f"{show_si(record['compute_s'], 's')}, {show_si(record['memory_s'], 's')} summed up"),
         ("energy", show_si(record["energy_pj"] * 1e-12, "J")),
         ("off-chip traffic", show_bytes(record["traffic_bytes"])),
         ("multiply-accumulates", f"{record['macs']:,} in products of matrices"),

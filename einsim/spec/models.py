@@ -62,9 +62,9 @@ def batch_lengths(
 ) -> Lengths:
     """The lengths that the options mean.
 
-    Prefill: `seq_len` (or `new_tokens`) tokens of each sequence, behind `context` cached ones; with a context alone, that
-    many tokens and nothing cached. Decode: `new_tokens` (1) tokens, one after another, behind a cache of `context` (or
-    `seq_len`) tokens. Without a phase it is a prefill. Raises SpecError where they say too little or too much.
+    Prefill: `seq_len` (or `new_tokens`) tokens of each sequence, behind `context` cached ones; with a context alone,
+    that many tokens and nothing cached. Decode: `new_tokens` (1) tokens, one after another, behind a cache of `context`
+    (or `seq_len`) tokens. Without a phase it is a prefill. Raises SpecError where they say too little or too much.
     """
     phase = phase or "prefill"
     at = Location("--seq-len")
