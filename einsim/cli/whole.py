@@ -23,7 +23,7 @@ ScopeOption = Annotated[
     Scope,
     Parameter(
         name="--scope",
-        help="What of the model: its attention, the linear layers of one layer, one layer (of every kind), all",
+        help="What of the model: its attention, the linear layers of a layer, both, a layer (of every kind), or all",
     ),
 ]
 PhaseOption = Annotated[

@@ -10,12 +10,13 @@ from einsim.errors import Location, SpecError, suggest
 from einsim.explore.sweepfile import Common
 from einsim.spec import library
 from einsim.spec.configuration import Accounting
+from einsim.spec.modelrun import Scope
 from einsim.spec.overrides import Override, make_override
 from einsim.spec.workload import find_model
 from einsim.spec.yamlfile import Document, write_value
 from einsim.units import INT64_MAX, parse_bytes, parse_count
 
-PLAIN: Final = ("configuration", "architecture", "accounting", "model", "seq_len", "batch")
+PLAIN: Final = ("configuration", "architecture", "accounting", "scope", "model", "seq_len", "batch")
 LENGTHS: Final = frozenset({"seq_len", "batch"})
 
 
@@ -185,6 +186,10 @@ def spelt(field: str, value: Any, at: Location) -> Any:
         if value not in set(Accounting):
             raise SpecError(f"unknown accounting {value!r}", at=at, remedy=suggest(value, Accounting))
         return Accounting(value)
+    if field == "scope":
+        if value not in set(Scope):
+            raise SpecError(f"unknown scope {value!r}", at=at, remedy=suggest(value, Scope))
+        return Scope(value)
     return value
 
 

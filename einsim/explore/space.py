@@ -14,9 +14,13 @@ from typing import Any, Final, Generic, TypeVar
 from einsim.errors import Location, SpecError
 from einsim.explore.axes import PLAIN, Setting, Step, axes_of, baseline_of, settings
 from einsim.explore.sweepfile import Common, SweepFile, TimeModel
+from einsim.model.whole import Setting as WholeSetting
+from einsim.model.whole import WholeRun, evaluate_whole, refuse_workload_changes
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, Design, load_design
 from einsim.spec.fields import validate
+from einsim.spec.modelrun import Lengths, Scope, plan_run
+from einsim.spec.models import model_facts
 from einsim.spec.overrides import Override, make_override
 from einsim.spec.workload import DEFAULT_BATCH, WORKLOAD, Workload, attention, find_model
 from einsim.spec.yamlfile import Document
@@ -37,6 +41,26 @@ class Point:
     workload: Workload
     overrides: tuple[Override, ...]
     time_model: TimeModel = TimeModel.CLOSED_FORM
+    scope: Scope = Scope.ATTENTION
+
+    def whole(self) -> WholeRun:
+        """Evaluates the kernels of the point's model, where its scope is more than attention."""
+        at = self.workload.at
+        sizes = dict(self.workload.sizes)
+        if self.workload.model is None or self.workload.seq_len is None:
+            raise SpecError(f"scope {self.scope} needs a model and a sequence length", at=at, remedy="add model:")
+        if self.time_model is not TimeModel.CLOSED_FORM:
+            raise SpecError(
+                f"sweeps of scope {self.scope} are of the closed form", at=at, remedy="leave time_model: out"
+            )
+        refuse_workload_changes(self.overrides)
+        run = plan_run(
+            model_facts(self.workload.model, at),
+            Lengths("prefill", self.workload.seq_len, ((sizes["B"], 0),)),
+            self.scope,
+        )
+        named, machine = self.configuration, self.architecture.value
+        return evaluate_whole(run, WholeSetting(named.value, machine, self.overrides, self.accounting, at=named.at))
 
     def design(self) -> Design:
         """Loads the design; raises SpecError for what is wrong in it."""
@@ -57,7 +81,8 @@ class Point:
         command = "simulate" if simulated else "run"
         start = _command(command, self.configuration.value, self.architecture.value, self.workload)
         changes = [f"--set {shlex.quote(change.text)}" for change in self.overrides]
-        return " ".join([start, *changes, f"--accounting {self.accounting}"])
+        scope = [] if self.scope is Scope.ATTENTION else [f"--scope {self.scope}"]
+        return " ".join([start, *changes, f"--accounting {self.accounting}", *scope])
 
 
 @lru_cache(maxsize=4096)
@@ -154,7 +179,7 @@ class Space(Generic[F]):
         workload = make_workload(model, seq_len, batch, shape, plain["model"].at)
         return Point(
             index, tuple(coordinates), plain["configuration"], plain["architecture"], plain["accounting"].value,
-            workload, tuple(overrides), self.time_model,
+            workload, tuple(overrides), self.time_model, plain["scope"].value,
         )  # fmt: skip
 
 

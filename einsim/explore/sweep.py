@@ -21,6 +21,7 @@ from einsim.model.closed_form import evaluate_many
 from einsim.model.result import Record
 from einsim.schedule.environment import Columns
 from einsim.spec.configuration import Design
+from einsim.spec.modelrun import Scope
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,12 +69,18 @@ def run_sweep(space: Space[Any], progress: Progress, engine: Engine = Engine.AUT
     points = space.points()
     while window := list(itertools.islice(points, _WINDOW)):
         progress(0)
-        batches = group(window) if together else []
+        batches = group(_alike(window)) if together else []
         single = [point for batch in batches if len(batch.points) < least for point in batch.points]
+        single += [point for point in window if point.scope is not Scope.ATTENTION]
         for batch in batches:
             if len(batch.points) >= least:
                 yield from _run_batch(batch, progress)
         yield from _run_single(single if together else window, progress)
+
+
+def _alike(points: Sequence[Point]) -> list[Point]:
+    """The points that the compiled model may take together: those of one kernel."""
+    return [point for point in points if point.scope is Scope.ATTENTION]
 
 
 def _run_single(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataFrame]:
@@ -129,9 +136,10 @@ def run_points(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataF
     Raises SpecError as `run_sweep` does.
     """
     simulated = any(point.time_model is not TimeModel.CLOSED_FORM for point in points)
-    batches = [] if simulated else group(points)
+    batches = [] if simulated else group(_alike(points))
     for batch in batches:
         if len(batch.points) >= _LEAST:
             yield from _run_batch(batch, progress)
     single = [point for batch in batches if len(batch.points) < _LEAST for point in batch.points]
+    single += [point for point in points if point.scope is not Scope.ATTENTION]
     yield from _run_single(points if simulated else single, progress)

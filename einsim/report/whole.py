@@ -13,6 +13,7 @@ from einsim.units import show_bytes, show_count, show_si
 _SCOPES: Final = {
     "attention": "attention of one layer",
     "linear": "linear layers of one layer",
+    "attention+linear": "attention and linear layers of one layer",
     "layer": "one layer of every kind",
     "model": "the whole model",
 }

@@ -24,6 +24,7 @@ class Scope(StrEnum):
 
     ATTENTION = "attention"
     LINEAR = "linear"
+    PRODUCTS = "attention+linear"
     LAYER = "layer"
     MODEL = "model"
 
@@ -179,7 +180,7 @@ class _Planner:
         return phase is None or phase == self.lengths.phase
 
     def wanted(self, kernel: Kernel) -> bool:
-        return self.scope in {Scope.MODEL, Scope.LAYER} or kernel.belongs == self.scope.value
+        return self.scope in {Scope.MODEL, Scope.LAYER} or kernel.belongs in self.scope.split("+")
 
     def planned(self, group: Group, kernel: Kernel, values: dict[str, int]) -> Iterable[tuple[PlannedKernel, int]]:
         """A kernel at each step and length, with how often a layer runs it there."""

@@ -165,7 +165,7 @@ class _Reader:
         """Kernels of the scope, those of equal sizes once."""
         found: dict[tuple[Any, ...], PlannedKernel] = {}
         for kernel in self.walk():
-            if scope is Scope.MODEL or kernel.part == scope.value:
+            if scope is Scope.MODEL or kernel.part in scope.split("+"):
                 key = (kernel.mapping, kernel.cascade, kernel.sizes, kernel.part)
                 first = found.get(key, kernel)
                 times = first.times + (first is not kernel)
