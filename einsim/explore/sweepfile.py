@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field, field_validator
 
@@ -21,6 +21,9 @@ class FigureName(StrEnum):
     UTILISATION = "utilisation"
     BREAKDOWN = "breakdown"
     FRONT = "front"
+
+
+_BY_DEFAULT: Final[tuple[FigureName, ...]] = tuple(name for name in FigureName if name is not FigureName.FRONT)
 
 
 class TimeModel(StrEnum):
@@ -66,7 +69,7 @@ class SweepFile(Common):
     baseline: dict[str, Any] | None = Field(None, description="Axis values of the points that others compare with")
     published: str | None = Field(None, description="A CSV of published results to compare with, beside this file")
     figures: list[FigureName] = Field(
-        default_factory=lambda: [name for name in FigureName if name is not FigureName.FRONT],
+        default_factory=lambda: list(_BY_DEFAULT),
         description="speedup, energy, utilisation, breakdown: all by default; and front: latency against area",
     )
 

@@ -80,12 +80,12 @@ def read_facts(document: Document, families: Iterable[Family], ignored: Iterable
         used |= {each.partition(".")[0] for each in field.keys}
         at = _at(document, key or field.keys[0])
         values[field_name] = _value(field, key, value, values, at)
-    for derived, text in family.derived.items():
-        values[derived] = evaluate_size(text, values, document.locate(()), f"{family.name}: {derived}")
     for check in family.checks:
         if evaluate_size(check.zero, values, document.locate(()), family.name):
             key = _find(config, family.fields[check.field])[0] or family.fields[check.field].keys[0]
             raise SpecError(f"field {key!r}: {check.says}", at=_at(document, key), remedy="correct it")
+    for derived, text in family.derived.items():
+        values[derived] = evaluate_size(text, values, document.locate(()), f"{family.name}: {derived}")
     missing = tuple(
         what for what, text in family.left_out.items() if evaluate_size(text, values, document.locate(()), what)
     )
