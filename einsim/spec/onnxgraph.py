@@ -229,6 +229,9 @@ class _Reader:
         if node.op_type == "Gemm":
             inner = left[0] if self.attribute(node, "transA", 0) else left[1]
             return {"G": 1, "M": made[0], "K": inner, "N": made[1]}
+        if left[-1] != right[max(0, len(right) - 2)]:
+            raise SpecError(f"node {self.name(node)!r}: {left[-1]} columns and {right[max(0, len(right) - 2)]} rows "
+                            "do not meet", at=self.at, remedy="correct the graph")  # fmt: skip
         width = right[-1] if len(right) > 1 else 1
         if len(right) <= 2:
             return {"G": 1, "M": prod(left[:-1]), "K": left[-1], "N": width}
