@@ -42,7 +42,7 @@ def test_speedups_of_the_paper(frame):
 def printed(key):
     """Printed energies of attention with its linear layers, by configuration, model and length."""
     attention, linear = (
-        list(csv.DictReader((FOLDER / name).open(newline="", encoding="utf-8")))
+        list(csv.DictReader((FOLDER / name).read_text().splitlines()))
         for name in ("published.csv", "published_linear.csv")
     )
     layers = {(r["architecture"], r["model"], r["seq_len"]): float(r["energy_pj"]) for r in linear}

@@ -60,8 +60,7 @@ VIT_L_32 = {
     "num_hidden_layers": 24, "patch_size": 32, "id2label": {str(n): f"class {n}" for n in range(1000)},
 }  # fmt: skip
 
-# Parameters: exact where all of the model's tensors are added up in public (model cards, torchvision), else as published
-# to the digits that are given.
+# Parameters: exact where all of the model's tensors are added up in public (model cards, torchvision).
 KNOWN = [
     (LLAMA_3_8B, 8_030_261_248, 0),
     (QWEN3_06B, 596_049_920, 0),
@@ -75,7 +74,8 @@ KNOWN = [
     (VIT_L_32, 306_535_400, 0),
 ]
 PUBLISHED = {  # billions, and as far as they are given
-    "Llama-3-8B": (8.03, 0.005), "Llama-3-70B": (70.6, 0.05), "Llama-3-405B": (405.9, 0.05), "Mistral-7B": (7.24, 0.005),
+    "Llama-3-8B": (8.03, 0.005), "Llama-3-70B": (70.6, 0.05), "Llama-3-405B": (405.9, 0.05),
+    "Mistral-7B": (7.24, 0.005),
     "Mixtral-8x7B": (46.7, 0.05), "Qwen3-8B": (8.2, 0.05), "Qwen3-32B": (32.8, 0.05), "Qwen3-30B-A3B": (30.5, 0.05),
     "Gemma-2-9B": (9.24, 0.005), "Gemma-2-27B": (27.2, 0.05), "DeepSeek-V3": (671.0, 0.5), "GPT-2": (0.124, 0.0005),
     "BERT-base": (0.110, 0.0006), "BERT-large": (0.335, 0.0005), "T5-small": (0.0605, 0.00005),
