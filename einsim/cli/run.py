@@ -19,6 +19,7 @@ from einsim.cli.common import (
 )
 from einsim.cli.output import print_json, show_result
 from einsim.cli.whole import (
+    AttentionOption,
     ContextOption,
     NewTokensOption,
     OverlapOption,
@@ -54,6 +55,7 @@ def run(
     phase: PhaseOption = None,
     context: ContextOption = None,
     new_tokens: NewTokensOption = None,
+    attention: AttentionOption = None,
     overlap: OverlapOption = False,
     allow_skip: SkipOption = False,
     json: JsonOption = False,
@@ -64,9 +66,9 @@ def run(
     Example: einsim run fusemax --model Llama-3-70B --scope model --phase decode --context 8K --batch 512
     """
     options = WholeOptions(scope, model, seq_len, batch, shape, phase, context, new_tokens, allow_skip)
-    if not options.plain or overlap:
+    if not options.plain or overlap or attention:
         overrides = [parse_override(text) for text in set_ or ()]
-        whole = evaluated(options, configuration, arch, overrides, accounting, overlap)
+        whole = evaluated(options, configuration, arch, overrides, accounting, overlap, attention)
         record, report = whole_record(whole), whole_report
         alone = sole_design(whole) if scope is Scope.ATTENTION else None
         if alone is not None:

@@ -23,6 +23,7 @@ from einsim.cli.common import (
 )
 from einsim.cli.output import print_json, show_result
 from einsim.cli.whole import (
+    AttentionOption,
     ContextOption,
     NewTokensOption,
     PhaseOption,
@@ -68,6 +69,7 @@ def simulate(
     phase: PhaseOption = None,
     context: ContextOption = None,
     new_tokens: NewTokensOption = None,
+    attention: AttentionOption = None,
     allow_skip: SkipOption = False,
     json: JsonOption = False,
 ) -> int:  # fmt: skip
@@ -79,12 +81,12 @@ def simulate(
     if most is not None and most <= 0:
         raise SpecError(f"{most} is not positive", at=Location("--max-issues"))
     options = WholeOptions(scope, model, seq_len, batch, shape, phase, context, new_tokens, allow_skip)
-    if not options.plain:
+    if not options.plain or attention:
         if trace or waterfall or occupancy:
             raise SpecError("pictures and traces are of one kernel", at=Location("--scope"),
                             remedy="simulate one by --shape and --scope attention")  # fmt: skip
         overrides = [parse_override(text) for text in set_ or ()]
-        whole = evaluated(options, configuration, arch, overrides, accounting, overlap=False)
+        whole = evaluated(options, configuration, arch, overrides, accounting, False, attention)
         record = simulated_record(simulate_whole(whole, IDEAL if ideal else Timing(), skip=skip, most=most))
         return _show(record, simulated_whole_report, json)
     design = load_design(

@@ -38,6 +38,9 @@ OverlapOption = Annotated[
     bool,
     Parameter(name="--overlap", negative="", help="Kernels on different arrays at the same time (see docs/models.md)"),
 ]
+AttentionOption = Annotated[
+    str | None, Parameter(name="--attention", help="A cascade instead of CONFIG's attention, mapped by einsim itself")
+]
 SkipOption = Annotated[
     bool, Parameter(name="--allow-skip", negative="", help="List nodes of an ONNX graph that are not counted")
 ]
@@ -97,10 +100,11 @@ def evaluated(
     overrides: Sequence[Override],
     accounting: Accounting,
     overlap: bool,
+    attention: str | None,
 ) -> WholeRun:
     """The run that the options mean, evaluated by the closed form."""
     refuse_workload_changes(overrides)
-    setting = Setting(configuration, arch, tuple(overrides), accounting, overlap)
+    setting = Setting(configuration, arch, tuple(overrides), accounting, overlap, attention)
     return evaluate_whole(options.planned(), setting)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from einsim.cascade import Cascade, bind_sizes, reduced_ranks
+from einsim.cascade import Cascade, bind_sizes, reduced_ranks, size_parameters
 from einsim.errors import InfeasibleError, Location, SpecError
 from einsim.model.auto import auto_design, evaluate_auto
 from einsim.model.closed_form import Evaluation, evaluate
@@ -27,7 +27,8 @@ from einsim.spec.workload import Workload
 class Setting:
     """What a run is evaluated on: the configuration of its attention, the machine, and changes to both.
 
-    `overlap` binds kernels on different arrays to the same time (see above).
+    `overlap` binds kernels on different arrays to the same time (see above). `attention` names a cascade that stands
+    for the configuration in kernels of attention; einsim maps it by itself.
     """
 
     configuration: str
@@ -35,6 +36,7 @@ class Setting:
     overrides: tuple[Override, ...] = ()
     accounting: Accounting = Accounting.FULL
     overlap: bool = False
+    attention: str | None = None
     at: Location | None = None
 
 
@@ -97,6 +99,8 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
     Raises SpecError where a file or an option is wrong. What does not fit is a result with a reason.
     """
     place, machine = load_machine(setting.configuration, setting.architecture, setting.overrides, at=setting.at)
+    if setting.attention is not None:
+        run = replace(run, kernels=tuple(_in_form(each, setting.attention, machine) for each in run.kernels))
     known: dict[tuple[object, ...], KernelCost] = {}
     costs = []
     for kernel in run.kernels:
@@ -118,6 +122,38 @@ def kernel_cascade(kernel: PlannedKernel, run: ModelRun) -> tuple[Cascade, dict[
     assert kernel.cascade is not None
     cascade = library.load_cascade(kernel.cascade, at=run.at)
     return cascade, bind_sizes(cascade, dict(kernel.sizes))
+
+
+def _in_form(kernel: PlannedKernel, form: str, machine: Architecture) -> PlannedKernel:
+    """A kernel of attention in the form of a cascade; others as they are.
+
+    Batch and heads that the cascade has not are instances. So are groups of queries, where its queries are as many as
+    its keys (causal attention): heads that share keys stood side by side there. Tiles are as large as the array.
+    """
+    if kernel.mapping is not None or kernel.cascade is not None:
+        return kernel
+    at = Location("--attention")
+    cascade = library.load_cascade(form, at=at)
+    needed, given = size_parameters(cascade), dict(kernel.sizes)
+    array = next((each for each in machine.arrays.values() if each.is_grid), next(iter(machine.arrays.values())))
+    given["C"] = max(1, given["M"] - 1)  # of the keys of a decode step, one is new
+    given |= {split.size: min(next(iter(array.axes.values())), given["M"]) for split in cascade.splits}
+    missing = [name for name in needed if name not in given]
+    if missing:
+        raise SpecError(f"{form} needs sizes that attention has not: {', '.join(missing)}", at=at,
+                        remedy=f"attention has {', '.join(given)}")  # fmt: skip
+    instances = kernel.instances
+    for name, size in kernel.sizes:
+        if name in needed:
+            continue
+        if name == "P" and given["P"] % given["M"]:
+            raise SpecError(f"{form} has as many queries as keys, here are {given['P']} and {given['M']}", at=at,
+                            remedy="choose a form with queries of their own")  # fmt: skip
+        if name not in {"B", "H", "P"}:
+            raise SpecError(f"{form} has no size {name}, so it is no attention", at=at, remedy="choose another")
+        instances *= given["P"] // given["M"] if name == "P" else size
+    sizes = tuple((name, given[name]) for name in needed)
+    return replace(kernel, cascade=form, sizes=sizes, instances=instances)
 
 
 def _by_itself(kernel: PlannedKernel, run: ModelRun, setting: Setting, machine: Architecture) -> KernelCost:
@@ -163,7 +199,7 @@ def _judged(kernel: PlannedKernel, design: Design, evaluation: Evaluation) -> Ke
     macs = sum(
         int(evaluation.counts.einsums[each.name].points)
         for each in evaluation.schedule.einsums
-        if each.name in products and each.operations == (("mac", 1),) and kernel.cascade is None
+        if each.name in products and each.operations == (("mac", 1),) and (kernel.part != "other" or kernel.mapping is not None)
     )
     return KernelCost(kernel, design, evaluation, None, macs)
 
