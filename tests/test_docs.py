@@ -1,4 +1,4 @@
-"""The field tables of docs/files.md and docs/models.md are those of the code. `python -m tests.test_docs` writes them anew."""
+"""The field tables of docs/files.md and models.md are the code's. `python -m tests.test_docs` writes them anew."""
 
 import re
 from pathlib import Path

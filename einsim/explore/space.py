@@ -19,7 +19,7 @@ from einsim.model.whole import WholeRun, evaluate_whole, refuse_workload_changes
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, Design, load_design
 from einsim.spec.fields import validate
-from einsim.spec.modelrun import Lengths, Scope, plan_run
+from einsim.spec.modelrun import Lengths, ModelRun, Scope, plan_run
 from einsim.spec.models import model_facts
 from einsim.spec.overrides import Override, make_override
 from einsim.spec.workload import DEFAULT_BATCH, WORKLOAD, Workload, attention, find_model
@@ -43,8 +43,8 @@ class Point:
     time_model: TimeModel = TimeModel.CLOSED_FORM
     scope: Scope = Scope.ATTENTION
 
-    def whole(self) -> WholeRun:
-        """Evaluates the kernels of the point's model, where its scope is more than attention."""
+    def plan(self) -> ModelRun:
+        """The kernels of the point's model, where its scope is more than attention."""
         at = self.workload.at
         sizes = dict(self.workload.sizes)
         if self.workload.model is None or self.workload.seq_len is None:
@@ -54,13 +54,18 @@ class Point:
                 f"sweeps of scope {self.scope} are of the closed form", at=at, remedy="leave time_model: out"
             )
         refuse_workload_changes(self.overrides)
-        run = plan_run(
+        return plan_run(
             model_facts(self.workload.model, at),
             Lengths("prefill", self.workload.seq_len, ((sizes["B"], 0),)),
             self.scope,
         )
+
+    def whole(self) -> WholeRun:
+        """Evaluates all kernels of `plan`."""
         named, machine = self.configuration, self.architecture.value
-        return evaluate_whole(run, WholeSetting(named.value, machine, self.overrides, self.accounting, at=named.at))
+        return evaluate_whole(
+            self.plan(), WholeSetting(named.value, machine, self.overrides, self.accounting, at=named.at)
+        )
 
     def design(self) -> Design:
         """Loads the design; raises SpecError for what is wrong in it."""

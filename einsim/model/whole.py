@@ -199,7 +199,9 @@ def _judged(kernel: PlannedKernel, design: Design, evaluation: Evaluation) -> Ke
     macs = sum(
         int(evaluation.counts.einsums[each.name].points)
         for each in evaluation.schedule.einsums
-        if each.name in products and each.operations == (("mac", 1),) and (kernel.part != "other" or kernel.mapping is not None)
+        if each.name in products
+        and each.operations == (("mac", 1),)
+        and (kernel.part != "other" or kernel.mapping is not None)
     )
     return KernelCost(kernel, design, evaluation, None, macs)
 

@@ -19,6 +19,10 @@ _SCOPES: Final = {
 }
 
 
+_MANY: Final = 8
+"""Kernels of one name that have a row each."""
+
+
 def whole_report(record: Record) -> RenderableType:
     """Headline with totals, and a row for every kernel: how often, how long, how much energy and traffic."""
     lines: list[RenderableType] = [Text(_title(record), style="bold"), *map(Text, _facts(record))]
@@ -53,13 +57,15 @@ def simulated_whole_report(record: Record) -> RenderableType:
     else:
         lines.append(Text(f"infeasible: {record['reason']}", style="bold red"))
     rows = []
-    for each in record["kernels"]:
-        fits = each["feasible"]
-        closed = each.get("cycles_closed_form")
+    for alike in _steps(record["kernels"]):
+        first, times = alike[0], sum(each["times"] for each in alike)
+        fits = all(each["feasible"] for each in alike)
+        cycles, closed = (sum(each[name] * each["times"] for each in alike) if fits else 0
+                          for name in ("cycles", "cycles_closed_form"))  # fmt: skip
         rows.append([
-            each["kernel"], each["group"], f"{each['times']:,}", _sizes(each),
-            f"{each['cycles']:,}" if fits else "-", f"{each['cycles'] / closed:.3f}" if fits and closed else "-",
-            show_si(each["latency_s"] * each["times"], "s") if fits else "-",
+            first["kernel"], first["group"], f"{times:,}", _sizes(first) + (" ..." if len(alike) > 1 else ""),
+            f"{cycles / times:,.0f}" if fits else "-", f"{cycles / closed:.3f}" if fits and closed else "-",
+            show_si(sum(each["latency_s"] * each["times"] for each in alike), "s") if fits else "-",
         ])  # fmt: skip
     columns = ("kernel", "group", "times", "sizes", "cycles of one", "by closed form", "time of all")
     return Group(*lines, Text(), table("Kernels", columns, rows, left=2))
@@ -101,19 +107,30 @@ def _facts(record: Record) -> list[str]:
 def _kernels(record: Record) -> RenderableType:
     total = record["latency_s"] or 0.0
     rows = []
-    for each in record["kernels"]:
-        fits, times = each["feasible"], each["times"]
+    for alike in _steps(record["kernels"]):
+        first, times = alike[0], sum(each["times"] for each in alike)
+        fits = all(each["feasible"] for each in alike)
+        sums = {name: sum(each[name] * each["times"] for each in alike) if fits else 0.0
+                for name in ("latency_s", "compute_s", "memory_s", "energy_pj", "traffic_bytes")}  # fmt: skip
         rows.append([
-            each["kernel"], each["group"], f"{times:,}", _sizes(each),
-            show_si(each["latency_s"], "s") if fits else "-",
-            show_si(each["latency_s"] * times, "s") if fits else "-",
-            f"{each['latency_s'] * times / total:.1%}" if fits and total else "-",
-            ("memory" if each["memory_s"] >= each["compute_s"] else "compute") if fits else "does not fit",
-            show_si(each["energy_pj"] * times * 1e-12, "J") if fits else "-",
-            show_bytes(each["traffic_bytes"] * times) if fits else "-",
+            first["kernel"], first["group"], f"{times:,}", _sizes(first) + (" ..." if len(alike) > 1 else ""),
+            show_si(sums["latency_s"] / times, "s") if fits else "-",
+            show_si(sums["latency_s"], "s") if fits else "-",
+            f"{sums['latency_s'] / total:.1%}" if fits and total else "-",
+            ("memory" if sums["memory_s"] >= sums["compute_s"] else "compute") if fits else "does not fit",
+            show_si(sums["energy_pj"] * 1e-12, "J") if fits else "-",
+            show_bytes(sums["traffic_bytes"]) if fits else "-",
         ])  # fmt: skip
     columns = ("kernel", "group", "times", "sizes", "time of one", "of all", "share", "bound by", "energy", "traffic")
     return table("Kernels", columns, rows, left=2)
+
+
+def _steps(kernels: list[Record]) -> list[list[Record]]:
+    """Kernels of one name that differ in length only (as those of a decode's steps), together where they are many."""
+    found: dict[tuple[str, str], list[Record]] = {}
+    for each in kernels:
+        found.setdefault((each["group"], each["kernel"]), []).append(each)
+    return [part for alike in found.values() for part in ([alike] if len(alike) > _MANY else [[k] for k in alike])]
 
 
 def _sizes(each: Record) -> str:

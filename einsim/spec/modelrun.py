@@ -131,8 +131,8 @@ def plan_run(facts: Facts, lengths: Lengths, scope: Scope) -> ModelRun:
     planner = _Planner(facts, lengths, scope)
     kernels = planner.kernels()
     if not kernels:
-        raise SpecError(f"{facts.name} has no kernels of scope {scope} in phase {lengths.phase}", at=facts.at,
-                        remedy="choose another --phase or --scope")  # fmt: skip
+        raise SpecError(f"{facts.name} has no kernels of scope {scope} in phase {lengths.phase}",
+                        at=Location("--phase"), remedy="choose another --phase or --scope")  # fmt: skip
     parameters, active = planner.parameters()
     return ModelRun(
         facts.name, facts.family.name, scope, lengths, kernels, parameters, active, planner.cache_words(),

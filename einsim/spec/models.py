@@ -8,7 +8,7 @@ from einsim.errors import Location, SpecError, suggest
 from einsim.spec import library
 from einsim.spec.family import Phase
 from einsim.spec.modelconfig import Facts, evaluate_size, parse_json, read_facts
-from einsim.spec.modelrun import Lengths, parse_contexts
+from einsim.spec.modelrun import MAX_STEPS, Lengths, parse_contexts
 from einsim.spec.workload import DEFAULT_BATCH
 from einsim.units import shorten
 
@@ -78,6 +78,9 @@ def batch_lengths(
             )
         if context is not None and seq_len is not None:
             raise SpecError("--seq-len and --context are the same tokens in a decode", at=at, remedy="give --context")
+        if new_tokens is not None and new_tokens > MAX_STEPS:
+            raise SpecError(f"{new_tokens} passes are more than {MAX_STEPS}", at=Location("--new-tokens"),
+                            remedy="run a few lengths of the cache")  # fmt: skip
         cached = parse_contexts(context or str(seq_len), batch, DEFAULT_BATCH, Location("--context"))
         return Lengths(phase, new_tokens or 1, cached)
     tokens = seq_len or new_tokens

@@ -72,6 +72,30 @@ def test_overlap_is_said(config):
     assert "overlapped: kernels on different arrays run at the same time" in einsim(*words, "--overlap").out
 
 
+@pytest.mark.parametrize(
+    ("form", "sizes", "instances"),
+    [
+        ("attn-3pass", {"E": 128, "P": 4096, "M": 1024, "F": 128}, 2 * 8),
+        ("attn_causal-3pass", {"E": 128, "M": 1024, "F": 128}, 2 * 32),
+        ("attn-fusemax", {"E": 128, "P": 4096, "M": 1024, "F": 128, "M0": 256}, 2 * 8),
+    ],
+)
+def test_attention_in_another_form(form, sizes, instances):
+    words = ("--model", "Llama-3-8B", "--scope", "attention", *ONE, "--attention", form)
+    (kernel,) = einsim("run", "fusemax", *words, "--json").json["kernels"]
+    assert (kernel["cascade"], kernel["sizes"], kernel["instances"]) == (form, sizes, instances)
+    assert kernel["macs"] == pytest.approx(2 * 2 * 32 * 128 * 1024**2 * (0.5 if "causal" in form else 1), rel=0.01)
+
+
+def test_forms_that_are_no_attention():
+    words = ("run", "fusemax", "--model", "BERT", "--scope", "attention", *ONE, "--attention")
+    refused(*words, "mla-online", parts=("--attention: mla-online needs sizes that attention has not: R, L",))
+    refused(*words, "attn-4pass", parts=("--attention: unknown cascade 'attn-4pass'",))
+    decode = ("run", "fusemax", "--model", "Llama-3-8B", "--phase", "decode", "--context", "1K", "--attention")
+    refused(*decode, "attn_causal-3pass", parts=("as many queries as keys",))
+    assert einsim(*decode, "decode-splitkv").code == 0
+
+
 def test_what_is_not_counted_is_said():
     text = einsim("run", "fusemax", "--model", "Gemma-2-9B", "--scope", "layer", *ONE).out
     assert "not counted: soft caps of logits" in text
