@@ -144,7 +144,7 @@ def _in_form(kernel: PlannedKernel, form: str, machine: Architecture) -> Planned
                         remedy=f"attention has {', '.join(given)}")  # fmt: skip
     instances = kernel.instances
     for name, size in kernel.sizes:
-        if name in needed:
+        if name in needed or (name == "M" and "C" in needed):
             continue
         if name == "P" and given["P"] % given["M"]:
             raise SpecError(f"{form} has as many queries as keys, here are {given['P']} and {given['M']}", at=at,

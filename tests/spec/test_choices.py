@@ -39,5 +39,5 @@ def test_what_is_recorded_for_any_model():
 def test_what_cannot_be_is_not_tried(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\nbased_on: linear\nchoices:\n  row_tiles: {tried: [2, few]}\n")
-    with pytest.raises(SpecError, match="mine.yaml:4:.*row_tiles must be a positive integer, not few"):
+    with pytest.raises(SpecError, match=r"mine.yaml:4:.*row_tiles must be a positive integer, not few"):
         load_design(str(path), SHAPE)
