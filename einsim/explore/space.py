@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from pathlib import Path
@@ -17,12 +17,12 @@ from einsim.explore.sweepfile import Common, SweepFile, TimeModel
 from einsim.model.whole import Setting as WholeSetting
 from einsim.model.whole import WholeRun, evaluate_whole, refuse_workload_changes
 from einsim.spec import library
-from einsim.spec.configuration import Accounting, Design, load_design
+from einsim.spec.configuration import Accounting, Design, load_design, open_alternatives
 from einsim.spec.fields import validate
 from einsim.spec.modelrun import Lengths, ModelRun, Scope, plan_run
-from einsim.spec.models import model_facts
+from einsim.spec.models import model_attention, model_facts
 from einsim.spec.overrides import Override, make_override
-from einsim.spec.workload import DEFAULT_BATCH, WORKLOAD, Workload, attention, find_model
+from einsim.spec.workload import DEFAULT_BATCH, WORKLOAD, Workload
 from einsim.spec.yamlfile import Document
 
 MAX_POINTS: Final = 1_000_000
@@ -68,12 +68,15 @@ class Point:
         )
 
     def design(self) -> Design:
-        """Loads the design; raises SpecError for what is wrong in it."""
+        """Loads the design (of more than attention, the first of its attention); raises SpecError for what is wrong."""
+        tried: tuple[Override, ...] = ()
+        if self.scope is not Scope.ATTENTION:
+            tried = open_alternatives(self.configuration.value, self.workload, self.overrides)[0]
         return load_design(
             self.configuration.value,
             self.workload,
             architecture=self.architecture.value,
-            overrides=self.overrides,
+            overrides=(*self.overrides, *tried),
             accounting=self.accounting,
             at=self.configuration.at,
             arch_at=self.architecture.at,
@@ -96,7 +99,7 @@ def _command(command: str, configuration: str, architecture: str | None, workloa
     sizes = dict(workload.sizes)
     if workload.model is not None and workload.seq_len is not None:
         words += ["--model", workload.model, "--seq-len", str(workload.seq_len), "--batch", str(sizes["B"])]
-        own = dict(attention(find_model(library.load_models(), workload.model), workload.seq_len, sizes["B"]).sizes)
+        own = dict(model_attention(workload.model, workload.seq_len, sizes["B"], alone=False).sizes)
         sizes = {name: size for name, size in sizes.items() if own.get(name) != size}
     if sizes:
         words += ["--shape", ",".join(f"{name}={size}" for name, size in sizes.items())]
@@ -181,7 +184,8 @@ class Space(Generic[F]):
         shape = tuple(self.file.shape.items())
         if "B" in self.file.shape:
             batch = None
-        workload = make_workload(model, seq_len, batch, shape, plain["model"].at)
+        alone = plain["scope"].value is Scope.ATTENTION
+        workload = make_workload(model, seq_len, batch, shape, plain["model"].at, alone)
         return Point(
             index, tuple(coordinates), plain["configuration"], plain["architecture"], plain["accounting"].value,
             workload, tuple(overrides), self.time_model, plain["scope"].value,
@@ -195,10 +199,12 @@ def make_workload(
     batch: int | None,
     shape: tuple[tuple[str, int], ...],
     at: Location = WORKLOAD,
+    alone: bool = True,
 ) -> Workload:
     """A model's attention at a length, with sizes of `shape` on top; or the shape alone.
 
-    Raises SpecError where neither says enough, or both say the batch.
+    alone: whether it is all that is run of the model. Raises SpecError where neither says enough, or both say the
+    batch.
     """
     sizes = dict(shape)
     option = at == WORKLOAD
@@ -214,8 +220,10 @@ def make_workload(
     if seq_len is None:
         remedy = "add --seq-len 16K" if option else "add seq_len: 16K"
         raise SpecError(f"no sequence length for {model}", at=at, remedy=remedy)
-    found = find_model(library.load_models(), model) if option else find_model(library.load_models(), model, at)
-    workload = attention(found, seq_len, batch or DEFAULT_BATCH, at)
+    batch = batch or DEFAULT_BATCH
+    workload = replace(
+        model_attention(model, seq_len, batch, Location("--model") if option else at, alone=alone), at=at
+    )
     return workload.with_sizes(sizes) if sizes else workload
 
 

@@ -8,8 +8,8 @@ from einsim.errors import Location, SpecError, suggest
 from einsim.spec import library
 from einsim.spec.family import Phase
 from einsim.spec.modelconfig import Facts, evaluate_size, parse_json, read_facts
-from einsim.spec.modelrun import MAX_STEPS, Lengths, parse_contexts
-from einsim.spec.workload import DEFAULT_BATCH
+from einsim.spec.modelrun import MAX_STEPS, Lengths, Scope, parse_contexts, plan_run
+from einsim.spec.workload import DEFAULT_BATCH, Workload, attention, find_model
 from einsim.units import shorten
 
 _OPTION = Location("--model")
@@ -45,6 +45,36 @@ def model_facts(model: str, at: Location = _OPTION) -> Facts:
                 return read_facts(document, families, ignored, name)
     raise SpecError(f"unknown model {shorten(model)!r}", at=at,
                     remedy=f"{suggest(model, model_names())} or give a config.json or an .onnx file")  # fmt: skip
+
+
+def model_name(model: str, at: Location = _OPTION) -> str:
+    """A model's name as it is written; raises SpecError for an unknown one, or a file."""
+    if is_file(model):
+        raise SpecError(f"{shorten(model)!r} is a file; only `einsim run` and `simulate` read models from files", at=at,
+                        remedy=f"known: {', '.join(model_names())}")  # fmt: skip
+    shapes = {shape.name.lower(): shape.name for shape in library.load_models().models}
+    return shapes.get(model.lower()) or model_facts(model, at).name
+
+
+def model_attention(model: str, seq_len: int, batch: int, at: Location = _OPTION, *, alone: bool = True) -> Workload:
+    """The attention of one layer of a model by name, over `seq_len` tokens: a prefill with nothing cached.
+
+    Raises SpecError for an unknown name, and where layers have several kinds of attention; with `alone` off it is the
+    first of them.
+    """
+    name = model_name(model, at)
+    library_shapes = library.load_models()
+    if any(shape.name == name for shape in library_shapes.models):
+        return attention(find_model(library_shapes, name), seq_len, batch, at)
+    facts = model_facts(name, at)
+    fixed = fixed_length(facts)
+    if fixed not in {None, seq_len}:
+        raise SpecError(f"{name} always has {fixed} tokens", at=at, remedy=f"give a length of {fixed}")
+    kernels = plan_run(facts, Lengths("prefill", seq_len, ((batch, 0),)), Scope.ATTENTION).kernels
+    if alone and len({kernel.sizes for kernel in kernels}) > 1:
+        raise SpecError(f"{name} has layers with several kinds of attention", at=at,
+                        remedy="run it with --scope layer or model")  # fmt: skip
+    return Workload(kernels[0].sizes, name, seq_len, at)
 
 
 def _title(path: Path) -> str:

@@ -164,3 +164,35 @@ def test_a_sweep_of_layers(tmp_path):
     refused("sweep", str(path.with_name("t.yaml")), parts=("there is no file",))
     path.write_text(path.read_text().replace("linear, attention", "lienar, attention"))
     refused("sweep", str(path), parts=("unknown scope 'lienar'", "did you mean 'linear'?"))
+
+
+def test_a_sweep_of_published_models(tmp_path):
+    path = tmp_path / "s.yaml"
+    text = "name: llms\nseq_len: 1K\nbatch: 1\nscope: SCOPE\nconfiguration: flat\naxes:\n  - model: [MODELS]\n"
+    path.write_text(text.replace("SCOPE", "layer").replace("MODELS", "llama-3-8b, Gemma-2-9B, BERT"))
+    outcome = einsim("sweep", str(path), "--out", str(tmp_path / "out"), "--no-figures")
+    assert outcome.code == 0, outcome.err
+    rows = [row.split(",") for row in (tmp_path / "out" / "results.csv").read_text().splitlines()]
+    assert [row[1] for row in rows[1:]] == ["Llama-3-8B", "Gemma-2-9B", "BERT"]
+    inputs = {file.name.rpartition("-")[0] for file in (tmp_path / "out" / "inputs").iterdir()}
+    assert {"mapping-flat", "mapping-linear", "architecture-flat"} <= inputs
+    for models, part in (
+        ("Gemma-2-9B", "several kinds of attention"),
+        ("ViT-L", "always has 197 tokens"),
+        ("Lama-3-8B", "did you mean 'Llama-3-8B'?"),
+        ("config.json", "is a file"),
+    ):
+        alone = text.replace("SCOPE", "attention").replace("1K", "16K").replace("flat", "fusemax")
+        path.write_text(alone.replace("MODELS", models))
+        refused("sweep", str(path), parts=(f"{path}:7:", part))
+    path.write_text(text.replace("SCOPE", "layer").replace("MODELS", "BERT") + "time_model: cycle\n")
+    refused("sweep", str(path), parts=("closed form",))
+
+
+def test_attention_of_a_published_model_in_a_sweep_is_that_of_a_run(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("name: s\nbatch: 2\nmodel: Llama-3-8B\nconfiguration: fusemax\naxes:\n  - seq_len: [1K, 2K]\n")
+    assert einsim("sweep", str(path), "--out", str(tmp_path / "out"), "--no-figures").code == 0
+    rows = [row.split(",") for row in (tmp_path / "out" / "results.csv").read_text().splitlines()]
+    record = einsim("run", "fusemax", "--model", "Llama-3-8B", *ONE, "--json").json
+    assert float(rows[1][rows[0].index("latency_s")]) == record["latency_s"]
