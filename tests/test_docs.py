@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from einsim.explore.searchfile import Bound, Rival, SearchFile
 from einsim.explore.sweepfile import SweepFile
 from einsim.spec.architecture import Architecture, Array, Memory, Operation, Registers
 from einsim.spec.family import Check, ConfigField, Family, Group, Kernel, ModelType, Published
@@ -14,7 +15,7 @@ from einsim.spec.workload import ModelShape
 DOCS = Path(__file__).parents[1] / "docs"
 FILES = (
     Architecture, Memory, Array, Registers, Operation, Mapping, Fitted, Nest, EinsumPlan, Phase, Stall, Spill,
-    ModelShape, SweepFile,
+    ModelShape, SweepFile, SearchFile, Bound, Rival,
 )  # fmt: skip
 MODELS = (Family, ModelType, ConfigField, Check, Group, Kernel, Published)
 TABLES = {"files.md": FILES, "models.md": MODELS}

@@ -9,13 +9,13 @@ from cyclopts import Parameter
 from einsim.cli.common import (
     AccountingOption,
     ArchOption,
+    Asked,
     BatchOption,
     JsonOption,
     LengthOption,
     ModelOption,
     SetOption,
     ShapeOption,
-    workload,
 )
 from einsim.cli.output import print_json, show_result
 from einsim.cli.whole import (
@@ -36,7 +36,7 @@ from einsim.model.result import to_record
 from einsim.model.wholeresult import whole_record
 from einsim.report.tables import run_report
 from einsim.report.whole import whole_report
-from einsim.spec.configuration import Accounting, load_design
+from einsim.spec.configuration import Accounting
 from einsim.spec.modelrun import Scope
 from einsim.spec.overrides import parse_override
 
@@ -78,14 +78,9 @@ def run(
         else:
             show_result(report(record))
         return 0 if record["feasible"] else InfeasibleError.exit_code
-    design = load_design(
-        configuration,
-        workload(model, seq_len, batch, shape),
-        architecture=arch,
-        overrides=[parse_override(text) for text in set_ or ()],
-        accounting=accounting,
-    )
-    record = to_record(design, evaluate(design))
+    asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
+    design = asked.design()
+    record = to_record(design, evaluate(design)) | {"command": asked.command("run")}
     if json:
         print_json(record)
     else:

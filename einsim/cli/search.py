@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import signal
 import sys
 import time
@@ -26,6 +27,7 @@ from einsim.explore.search import confirm, search
 from einsim.explore.searchfile import Method
 from einsim.explore.space import Point
 from einsim.explore.sweep import run_points
+from einsim.explore.sweepfile import TimeModel
 from einsim.report.front import front_report
 from einsim.spec import library
 
@@ -51,8 +53,9 @@ def search_(
     if out == "":
         raise SpecError("names no folder", at=Location("--out"), remedy=f"write --out results/{name}")
     folder = Path(out) if out is not None else Path("results") / name
-    for each in designs.points([0, len(designs) - 1]):
-        each.design()
+    rivals = [designs.rival(each).points([0]) for each in designs.file.compare]
+    for point in itertools.chain(designs.points([0, len(designs) - 1]), *rivals):
+        point.design()
     store.check_output(folder)
     with store.output(folder) as stage:
         found = _Search(designs)
@@ -98,9 +101,10 @@ class _Search:
                     self.points.append(points)
                     self.numbers.append(numbers)
                     bar.advance(task, len(numbers))
-                self._compare(check)
-                if file.confirm:
+                if self.confirming:
                     bar.update(task, description=f"{file.name}: cycle model", total=None)
+                self._compare(check)
+                if self.confirming and len(self.front):
                     self.confirmed = confirm(designs, self.front, lambda each: _evaluate(each, lambda _: check()))
             except Stopped as error:
                 self.stopped = error
@@ -110,13 +114,23 @@ class _Search:
         """What the designs to compare with reach, by both models."""
         import polars as pl  # noqa: PLC0415
 
-        rows = []
+        rows, simulated = [], []
         for name in self.designs.file.compare:
             rival = self.designs.rival(name)
             points = _evaluate(rival.points([0]), lambda _: check())
             rows.append(numbers_of(points.sort("index"), rival).with_columns(name=pl.lit(name)))
+            if self.confirming:
+                more = confirm(rival, rows[-1], lambda each: _evaluate(each, lambda _: check()))
+                simulated.append(more.select("closed_form_s", "difference", simulated_s="latency_s"))
         if rows:
-            self.rivals = pl.concat(rows, how="diagonal_relaxed")
+            table = pl.concat(rows, how="diagonal_relaxed")
+            self.rivals = pl.concat([table, pl.concat(simulated)], how="horizontal") if simulated else table
+
+    @property
+    def confirming(self) -> bool:
+        """Whether the cycle model is asked about what the closed form has found."""
+        file = self.designs.file
+        return file.confirm > 0 and file.time_model is TimeModel.CLOSED_FORM
 
     @property
     def table(self) -> pl.DataFrame:

@@ -13,13 +13,13 @@ from rich.console import RenderableType
 from einsim.cli.common import (
     AccountingOption,
     ArchOption,
+    Asked,
     BatchOption,
     JsonOption,
     LengthOption,
     ModelOption,
     SetOption,
     ShapeOption,
-    workload,
 )
 from einsim.cli.output import print_json, show_result
 from einsim.cli.whole import (
@@ -40,7 +40,7 @@ from einsim.model.result import Record
 from einsim.report.simulation import simulation_report
 from einsim.report.whole import simulated_whole_report
 from einsim.schedule.pipeline.timing import IDEAL, Timing
-from einsim.spec.configuration import Accounting, load_design
+from einsim.spec.configuration import Accounting
 from einsim.spec.modelrun import Scope
 from einsim.spec.overrides import parse_override
 
@@ -89,16 +89,11 @@ def simulate(
         whole = evaluated(options, configuration, arch, overrides, accounting, False, attention)
         record = simulated_record(simulate_whole(whole, IDEAL if ideal else Timing(), skip=skip, most=most))
         return _show(record, simulated_whole_report, json)
-    design = load_design(
-        configuration,
-        workload(model, seq_len, batch, shape),
-        architecture=arch,
-        overrides=[parse_override(text) for text in set_ or ()],
-        accounting=accounting,
-    )
+    asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
+    design = asked.design()
     log = LOGGED if trace or waterfall or occupancy else 0
     simulation = simulate_design(design, IDEAL if ideal else Timing(), skip=skip, log=log, most=most)
-    record = simulation_record(simulation)
+    record = simulation_record(simulation) | {"command": asked.command("simulate", *(["--ideal"] if ideal else []))}
     if simulation.feasible:
         _write(simulation, trace, waterfall, occupancy)
     return _show(record, simulation_report, json)

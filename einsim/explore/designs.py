@@ -15,6 +15,7 @@ from einsim.explore.space import MAX_POINTS, Point, Space
 from einsim.explore.sweepfile import TimeModel
 from einsim.spec import library
 from einsim.spec.fields import validate
+from einsim.spec.yamlfile import Document
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,19 +68,27 @@ class Designs:
 
     def rival(self, name: str) -> Designs:
         """A single design to compare with, on the same workloads. Raises SpecError where it says too little."""
-        file, document = self.file, self.space.document
+        file, document = self.file, _moved(self.space.document, ("compare", name))
         rival: Rival = file.compare[name]
         changes = {"set": {**file.set, **rival.set}, "design": []}
         for field in ("configuration", "architecture"):
             if (value := getattr(rival, field)) is not None:
                 changes[field] = value
         own = file.model_copy(update=changes)
-        space = Space(own, document, self.space.folder, axes_of(own, document, ("workloads",)), {}, None)
+        space = Space(
+            own, document, self.space.folder, axes_of(own, document, ("workloads",)), {}, None, file.time_model
+        )
         return Designs(space, self.workloads)
 
     def simulated(self) -> Designs:
         """The same designs, as the cycle model sees them."""
         return replace(self, space=replace(self.space, time_model=TimeModel.BOTH))
+
+
+def _moved(document: Document, inside: tuple[str, ...]) -> Document:
+    """A document in which what stands in one of its parts stands at its root."""
+    moved = {path[len(inside) :]: at for path, at in document.places.items() if path[: len(inside)] == inside}
+    return replace(document, places={**document.places, **moved})
 
 
 def load_designs(path: Path) -> Designs:

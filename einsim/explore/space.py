@@ -85,12 +85,24 @@ class Point:
     @property
     def command(self) -> str:
         """The command line that evaluates this point alone."""
-        simulated = self.time_model is TimeModel.CYCLE
-        command = "simulate" if simulated else "run"
-        start = _command(command, self.configuration.value, self.architecture.value, self.workload)
-        changes = [f"--set {shlex.quote(change.text)}" for change in self.overrides]
-        scope = [] if self.scope is Scope.ATTENTION else [f"--scope {self.scope}"]
-        return " ".join([start, *changes, f"--accounting {self.accounting}", *scope])
+        return "".join([self.start, *map(changed, self.overrides), self.end])
+
+    @property
+    def start(self) -> str:
+        """The command line before what is changed."""
+        command = "simulate" if self.time_model is TimeModel.CYCLE else "run"
+        return _command(command, self.configuration.value, self.architecture.value, self.workload)
+
+    @property
+    def end(self) -> str:
+        """The command line after what is changed."""
+        scope = "" if self.scope is Scope.ATTENTION else f" --scope {self.scope}"
+        return f" --accounting {self.accounting}{scope}"
+
+
+def changed(change: Override) -> str:
+    """A change as part of a command line."""
+    return f" --set {shlex.quote(change.text)}"
 
 
 @lru_cache(maxsize=4096)

@@ -134,7 +134,11 @@ def write_inputs(folder: Path, space: Space[Any], frame: pl.DataFrame) -> dict[s
     With a row's coordinates and its `command`, these are the exact inputs of the row.
     """
     copies: dict[str, str] = {"sweep": _copy(folder, "sweep", _source(space.document))}
-    structural = [field for field in ("configuration", "architecture") if field in frame.columns]
+    structural = [
+        field
+        for field in frame.columns
+        if field in {"configuration", "architecture"} or (field.startswith("arch.") and ".costs" in field)
+    ]
     rows = (
         frame.select(*structural, "index").group_by(structural).min()["index"].sort()
         if structural
@@ -168,6 +172,8 @@ def _files(design: Any, configuration: str, architecture: str | None) -> Iterabl
         mapping_path = library.find("mapping", parent, beside=mapping_path.parent)
     arch_path = library.find("architecture", architecture or design.mapping.architecture, beside=mapping_path.parent)
     yield "architecture", arch_path.stem, library.read(arch_path)
+    for name in design.architecture.pricing.files:
+        yield "costs", Path(name).name, library.read(Path(name))
     yield "cascade", design.cascade.name, str(design.cascade).encode()
 
 
@@ -177,8 +183,8 @@ def _source(document: Document) -> bytes:
 
 def _copy(folder: Path, stem: str, content: bytes) -> str:
     digest = hashlib.sha256(content).hexdigest()[:12]
-    suffix = "cascade" if stem.startswith("cascade-") else "yaml"
-    relative = Path("inputs") / f"{stem}-{digest}.{suffix}"
+    suffix = ".cascade" if stem.startswith("cascade-") else Path(stem).suffix or ".yaml"
+    relative = Path("inputs") / f"{stem.removesuffix(suffix)}-{digest}{suffix}"
     write_bytes(folder / relative, content)
     return str(relative)
 
@@ -198,3 +204,26 @@ def write_manifest(
         "files": sorted(str(path.relative_to(folder)) for path in files),
     }
     return write_text(folder / _MANIFEST, json.dumps(manifest, indent=2) + "\n")
+
+
+def read_row(path: Path, index: str, at: Location) -> dict[str, Any]:
+    """The row of a sweep's table (a Parquet or CSV file, or the folder with it) whose column `index` says so.
+
+    Raises SpecError where there is none.
+    """
+    import polars as pl  # noqa: PLC0415 - slow to import
+
+    file = path / "results.parquet" if path.is_dir() else path
+    if not index.isdecimal():
+        raise SpecError("no row is named", at=at, remedy=f"write {path}#0 for the row with index 0")
+    try:
+        frame = pl.read_csv(file) if file.suffix == ".csv" else pl.read_parquet(file)
+        rows = frame.filter(pl.col("index") == int(index))
+    except OSError as error:
+        raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(str(file))) from None
+    except (pl.exceptions.PolarsError, OverflowError) as error:
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SpecError(f"is no sweep's table: {message}", at=Location(str(file))) from None
+    if not len(rows):
+        raise SpecError(f"there is no row {index}", at=at, remedy=f"the table has {len(frame)} rows")
+    return rows.to_dicts()[0]

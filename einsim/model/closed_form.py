@@ -7,17 +7,20 @@ behind the whole run or behind its phase. What this leaves out (fill, drain, haz
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from einsim.errors import SpecError
 from einsim.model.costs import Costs, Energy, as_float, checked_column
 from einsim.model.counts import Counts, LevelCount, count
 from einsim.model.overflow import refuse_overflow
-from einsim.model.tables import Runner, compiled, exactly
+from einsim.model.tables import Runner, as_numbers
 from einsim.schedule.environment import Columns
 from einsim.schedule.lower import lower
 from einsim.schedule.nest import Schedule
@@ -30,8 +33,8 @@ class Evaluation:
     """What the closed form says of a design, or (every number an array) of the points of a sweep.
 
     Energies in pJ, times in seconds, traffic in bytes to and from the outermost memory; counts are totals
-    over all instances. `energy_by_part_pj` has one key a memory, register file and `array.operation`;
-    `energy_by_einsum_pj` the same total by Einsum.
+    over all instances. `energy_by_part_pj` has one key a memory, register file and `array.operation`, and `leakage`
+    where there is any; `energy_by_einsum_pj` all but leakage by Einsum.
     """
 
     schedule: Schedule
@@ -53,24 +56,35 @@ class Evaluation:
 def evaluate(design: Design) -> Evaluation:
     """Evaluates one design exactly. Raises SpecError where its files are wrong."""
     costs = Costs(design, {})
-    return assemble(costs, lower(design), exactly)
+    return assemble(costs, lower(design), as_numbers)
 
 
 def evaluate_many(design: Design, columns: Columns) -> Evaluation:
-    """Evaluates many designs that differ in some numbers, given as equally long arrays.
+    """Evaluates many designs that differ in some numbers, given as arrays that are equally long or broadcast.
+
+    Of a grid with an axis for each column, a column of shape (n, 1, 1) varies along the first only; results have
+    length 1 along the axes on which they do not depend, and are integers where they are the same all over.
 
     Column names are those of mapping expressions (`array2d.rows`, `buffer.capacity_bytes`, `M`, `B`) and
     of costs (`buffer.read_energy_pj`, `dram.bandwidth_bytes_per_s`, `clock_hz`). Raises SpecError for
     an unknown name or a value out of range, OverflowError where 64 bits might not hold a count.
     """
     arrays = {name: checked_column(design, name, np.atleast_1d(np.asarray(each))) for name, each in columns.items()}
-    lengths = {len(values) for values in arrays.values()}
-    if len(lengths) != 1:
-        raise SpecError(f"columns of {sorted(lengths)} values; they must be equally long")
+    grid_shape(arrays.values())
     costs = Costs(design, arrays)
     schedule = lower(design, costs.sizes())
     refuse_overflow(schedule, costs["word_bytes"])
-    return assemble(costs, schedule, compiled(lengths.pop()))
+    return assemble(costs, schedule, as_numbers)
+
+
+def grid_shape(columns: Iterable[NDArray[Any]]) -> tuple[int, ...]:
+    """The shape over which columns broadcast; raises SpecError where they do not."""
+    shapes = [values.shape for values in columns]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        shown = ", ".join(sorted(map(str, set(shapes))))
+        raise SpecError(f"columns of shapes {shown}; they must be equally long, or broadcast") from None
 
 
 def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
@@ -80,11 +94,12 @@ def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
 
 
 def costed(costs: Costs, schedule: Schedule, counts: Counts) -> Evaluation:
-    """Times, energies and utilisations of counts."""
+    """Times, energies and utilisations of counts; what cost tables do not know of the machine does not fit."""
+    schedule = replace(schedule, shortfalls=(*schedule.shortfalls, *costs.shortfalls()))
     cycles = {e.name: counts.einsums[e.name].steps * e.cycles_per_point for e in schedule.einsums}
     times = _channel_times(costs, counts)
     latency, compute, memory = _latency(costs, schedule, counts, cycles, times)
-    energy = Energy(costs, schedule, counts)
+    energy = Energy(costs, schedule, counts, latency)
     return Evaluation(
         schedule=schedule,
         counts=counts,

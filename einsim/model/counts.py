@@ -13,11 +13,13 @@ What is counted (and walked one by one in `tests/model/walk.py`):
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
-from einsim.model.kernels import DISTINCT, VISITS_ALL, VISITS_ONE
+import numpy as np
+
 from einsim.model.queries import Structure
-from einsim.model.tables import Runner
+from einsim.model.tables import DISTINCT, VISITS_ALL, VISITS_ONE, Runner
 from einsim.schedule.nest import AccessPlan, EinsumSchedule, Schedule
 from einsim.spec.expressions import Number
 
@@ -54,14 +56,15 @@ class Counts:
 
 
 def count(schedule: Schedule, memories: list[str], run: Runner) -> Counts:
-    """Counts of a schedule: of one design (`exactly`), of many (`compiled`), or as formulas (`symbolic`)."""
+    """Counts of a schedule, of one design or many (`tables.as_numbers`), or as formulas (`symbolic`)."""
     structure = Structure(list(schedule.sizes))
     plans = [(einsum, structure.add(einsum, memories)) for einsum in schedule.einsums]
     results, steps = run(structure, list(schedule.sizes.values()), _grains(schedule))
     levels: list[LevelCount] = []
     work: dict[str, EinsumCount] = {}
+    known: dict[frozenset[tuple[str, bool]], Number] = {}
     for index, (einsum, plan) in enumerate(plans):
-        points = _points(schedule, einsum)
+        points = _points(schedule, einsum, known)
         work[einsum.name] = EinsumCount(points, steps[index], results[plan.elements][DISTINCT])
         for access, queries in zip(einsum.accesses, plan.accesses, strict=True):
             levels.extend(_level_counts(einsum, access, [results[query] for query in queries], points))
@@ -76,11 +79,13 @@ def _grains(schedule: Schedule) -> list[Number]:
     return list(grains.values())
 
 
-def _points(schedule: Schedule, einsum: EinsumSchedule) -> Number:
-    points: Number = 1
-    for dimension in einsum.dimensions:
-        points = points * dimension.words(schedule.sizes[dimension.rank])
-    return points
+def _points(schedule: Schedule, einsum: EinsumSchedule, known: dict[frozenset[tuple[str, bool]], Number]) -> Number:
+    """Points of an iteration space; `known` has those over the same ranks."""
+    key = frozenset((dimension.rank, dimension.coarse) for dimension in einsum.dimensions)
+    if key not in known:
+        words = [dimension.words(schedule.sizes[dimension.rank]) for dimension in einsum.dimensions]
+        known[key] = prod(sorted(words, key=np.size))  # what does not vary first
+    return known[key]
 
 
 def _level_counts(einsum: EinsumSchedule, access: AccessPlan, results: list[Any], points: Number) -> list[LevelCount]:

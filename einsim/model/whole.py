@@ -17,7 +17,7 @@ from einsim.model.closed_form import Evaluation, evaluate
 from einsim.model.result import reason
 from einsim.spec import library
 from einsim.spec.architecture import Architecture
-from einsim.spec.configuration import Accounting, Design, load_design, load_machine, open_alternatives
+from einsim.spec.configuration import Accounting, Design, find_machine, load_design, open_alternatives
 from einsim.spec.modelrun import ModelRun, PlannedKernel
 from einsim.spec.overrides import Override
 from einsim.spec.workload import Workload
@@ -98,7 +98,7 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
 
     Raises SpecError where a file or an option is wrong. What does not fit is a result with a reason.
     """
-    place, machine = load_machine(setting.configuration, setting.architecture, setting.overrides, at=setting.at)
+    place, machine = find_machine(setting.configuration, setting.architecture, setting.overrides, at=setting.at)
     if setting.attention is not None:
         run = replace(run, kernels=tuple(_in_form(each, setting.attention, machine) for each in run.kernels))
     known: dict[tuple[object, ...], KernelCost] = {}

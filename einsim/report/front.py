@@ -189,6 +189,7 @@ def _simulated(row: Mapping[str, Any] | None) -> str:
 def _rivals(front: pl.DataFrame, rivals: pl.DataFrame, objectives: Sequence[str]) -> RenderableType:
     """Designs to compare with: their numbers, and how much better in each the best of the front is."""
     rows = []
+    simulated = "simulated_s" in rivals.columns
     for row in rivals.iter_rows(named=True):
         cells = [row["name"]]
         for name in objectives:
@@ -198,5 +199,10 @@ def _rivals(front: pl.DataFrame, rivals: pl.DataFrame, objectives: Sequence[str]
             else:
                 factor = float(row[name]) / float(best) if best else float("nan")  # type: ignore[arg-type]
                 cells.append(f"{show_number(name, row[name])} ({style.show_ratio(factor)} the best)")
+        if simulated:
+            latency = row["simulated_s"]
+            cells.append("does not run" if latency is None else
+                         f"{show_number('latency_s', latency)} ({row['difference']:+.1%})")  # fmt: skip
         rows.append(cells)
-    return table("Beside it", ["", *(_WORDS[name] for name in objectives)], rows)
+    columns = ["", *(_WORDS[name] for name in objectives), *(["cycle model"] if simulated else [])]
+    return table("Beside it", columns, rows)

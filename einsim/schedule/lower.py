@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import gt
+from typing import Final
 
 from einsim.cascade import (
     Access,
@@ -18,10 +20,10 @@ from einsim.cascade import (
     size_of,
     split_of,
 )
-from einsim.errors import SpecError, suggest
+from einsim.errors import Location, SpecError, suggest
 from einsim.schedule.environment import Columns, environment, positive
 from einsim.schedule.legality import check_loops, check_mapping
-from einsim.schedule.liveness import Liveness
+from einsim.schedule.liveness import Computed, Liveness
 from einsim.schedule.nest import (
     AccessPlan,
     Dimension,
@@ -53,7 +55,7 @@ def lower(design: Design, columns: Columns | None = None) -> Schedule:
     einsums = tuple(lowering.einsum(einsum) for einsum in lowering.mapped_einsums())
     check_loops(design, einsums, lowering.env)
     env = lowering.env
-    live = Liveness(design, {einsum.name: einsum for einsum in einsums}, env)
+    live = Liveness(design, {einsum.name: einsum for einsum in einsums}, env, lowering.computed)
     check_residencies(live)
     levels = occupancy(live)
     return Schedule(
@@ -66,11 +68,17 @@ def lower(design: Design, columns: Columns | None = None) -> Schedule:
         occupancy=levels,
         shortfalls=(
             *lowering.shortfalls,
-            *_axis_shortfalls(einsums, env),
+            *_axis_shortfalls(einsums, env, live),
             *check_capacity(design, levels, env),
             *live.shortfalls(),
         ),
     )
+
+
+NOWHERE: Final = Location("")
+
+LoopKey = tuple[str, str | None, str | None]
+"""A loop's name, level and axis."""
 
 
 @dataclass(slots=True)
@@ -81,8 +89,11 @@ class _Lowering:
     env: dict[str, Number]
     shortfalls: tuple[Shortfall, ...] = ()
     drafts: dict[str, EinsumSchedule] = field(default_factory=dict)
-    known_loops: dict[tuple[str, str | None, str | None], Loop] = field(default_factory=dict)
+    known_loops: dict[LoopKey, Loop] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
+    computed: Computed = field(default_factory=dict)
+    trying: str = ""  # the tile that is being fitted, and by identity its sizes so far with the loops of each
+    tried: dict[int, tuple[Number, dict[LoopKey, Loop]]] = field(default_factory=dict)
 
     def mapped_einsums(self) -> list[Einsum]:
         views = self.design.mapping.views
@@ -116,17 +127,26 @@ class _Lowering:
             def trial(value: Number, name: str = name, wanted: list[str] = wanted) -> Liveness:
                 self.set_tile(name, value)
                 einsums = {e.name: self.einsum(e) for e in self.mapped_einsums() if e.name in wanted}
-                return Liveness(self.design, einsums, self.env)
+                return Liveness(self.design, einsums, self.env, self.computed)
 
             fitted, shortfall = fit_tile(self.design, name, tile, trial, self.env)
             self.set_tile(name, fitted)
             self.shortfalls = (*self.shortfalls, shortfall)
 
     def set_tile(self, name: str, value: Number) -> None:
-        """Gives a tile its size; loops made with another are forgotten."""
+        """Gives a tile its size: loops made with another go, those made with the same one come back."""
         self.pending.discard(name)
+        if self.trying != name:
+            self.trying, self.tried = name, {}
+        texts = {loop: text for parts in self.design.mapping.partition.values() for loop, text in parts.items()}
+        mine = [key for key in self.known_loops
+                if key[0] in texts and name in expression(texts[key[0]], NOWHERE).names]  # fmt: skip
+        gone = {key: self.known_loops.pop(key) for key in mine}
+        if name in self.env:
+            self.tried[id(self.env[name])] = self.env[name], gone
         self.env[name] = value
-        self.known_loops.clear()
+        if id(value) in self.tried:
+            self.known_loops |= self.tried[id(value)][1]
 
     def einsum(self, einsum: Einsum) -> EinsumSchedule:
         """One Einsum's nest, accesses and operations; only the nest depends on tiles."""
@@ -297,19 +317,20 @@ def cycles_of(names: Iterable[str], array: Array, *, pipelined: bool) -> int:
     return max(each, default=1) if pipelined else max(1, sum(each))
 
 
-def _axis_shortfalls(einsums: tuple[EinsumSchedule, ...], env: dict[str, Number]) -> Iterable[Shortfall]:
+def _axis_shortfalls(
+    einsums: tuple[EinsumSchedule, ...], env: dict[str, Number], live: Liveness
+) -> Iterable[Shortfall]:
     """Loops laid along an axis that is too short for them."""
     seen: set[tuple[str, str]] = set()
     for einsum in einsums:
         for loop in einsum.spatial:
-            available = env[f"{einsum.array}.{loop.axis}"]
-            needed = spatial_extent(einsum, loop, env)
-            if (f"{einsum.array}.{loop.axis}", loop.name) in seen:
+            axis = f"{einsum.array}.{loop.axis}"
+            if (axis, loop.name) in seen:
                 continue
-            seen.add((f"{einsum.array}.{loop.axis}", loop.name))
-            yield Shortfall(
-                needed > available, f"loop {loop.name} over the {loop.axis} of {einsum.array}", needed, available, ""
-            )
+            seen.add((axis, loop.name))
+            available, needed = env[axis], spatial_extent(einsum, loop, env)
+            what = f"loop {loop.name} over the {loop.axis} of {einsum.array}"
+            yield Shortfall(live.same(gt, needed, available), what, needed, available, "")
 
 
 def spatial_extent(einsum: EinsumSchedule, loop: Loop, env: dict[str, Number]) -> Number:

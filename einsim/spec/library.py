@@ -26,8 +26,11 @@ from einsim.spec.zoo import System
 from einsim.units import shorten
 
 _PACKAGE: Final = Path(str(resources.files("einsim")))
-_SUFFIX: Final = {"cascade": ".cascade", "architecture": ".yaml", "mapping": ".yaml", "experiment": ".yaml"}
-_FOLDER: Final = {"architecture": "arch", "mapping": "mappings", "experiment": "experiments"}
+_SUFFIX: Final = {"cascade": ".cascade"}
+_FOLDER: Final = {
+    "architecture": "arch", "mapping": "mappings", "experiment": "experiments",
+    "cost table": "arch/costs", "scaling table": "arch/costs/scaling",
+}  # fmt: skip
 
 
 def folder(kind: str) -> Path:
@@ -46,9 +49,10 @@ def names(kind: str) -> list[str]:
 @lru_cache(maxsize=8)
 def _shipped(kind: str) -> dict[str, Path]:
     """Shipped name -> file. The cascades of the zoo's systems are called SYSTEM-VARIANT."""
-    found = {path.stem: path for path in folder(kind).glob(f"*{_SUFFIX[kind]}")}
+    suffix = _SUFFIX.get(kind, ".yaml")
+    found = {path.stem: path for path in folder(kind).glob(f"*{suffix}")}
     if kind == "cascade":
-        found |= {f"{path.parent.name}-{path.stem}": path for path in folder(kind).glob(f"*/*{_SUFFIX[kind]}")}
+        found |= {f"{path.parent.name}-{path.stem}": path for path in folder(kind).glob(f"*/*{suffix}")}
     return found
 
 
@@ -101,13 +105,13 @@ def read(path: Path, most: int = MAX_BYTES) -> bytes:
 
 def load_document(path: Path) -> Document:
     """A YAML file with the lines of its values; parsed once per content."""
-    return _parse_once(read(path), _show(path))
+    return _parse_once(read(path), show(path))
 
 
 def load_cascade(name: str, *, at: Location | None = None, beside: Path | None = None) -> Cascade:
     """A cascade by shipped name or file."""
     path = find("cascade", name, at=at, beside=beside)
-    return _parse_cascade_once(read(path), _show(path))
+    return _parse_cascade_once(read(path), show(path))
 
 
 @lru_cache(maxsize=1)
@@ -161,7 +165,7 @@ class _Ignored(Record):
 def load_families() -> list[Family]:
     """The families of models, sorted by name."""
     paths = sorted((folder("cascade") / "families").glob("*.yaml"))
-    return [_family_once(read(path), _show(path)) for path in paths]
+    return [_family_once(read(path), show(path)) for path in paths]
 
 
 def load_ignored_fields() -> list[str]:
@@ -172,7 +176,7 @@ def load_ignored_fields() -> list[str]:
 def load_published() -> list[tuple[Published, Document]]:
     """The published models, each with its config as a document of its own."""
     path = folder("cascade") / "published.yaml"
-    return _published_once(read(path), _show(path))
+    return _published_once(read(path), show(path))
 
 
 @lru_cache(maxsize=64)
@@ -206,7 +210,7 @@ def _parse_cascade_once(content: bytes, source: str) -> Cascade:
     return parse(text, source)
 
 
-def _show(path: Path) -> str:
+def show(path: Path) -> str:
     """A path as messages show it: relative where that is shorter."""
     try:
         return str(path.relative_to(Path.cwd()))

@@ -88,4 +88,5 @@ def test_the_front_of_the_paper():
     assert len(comparison) == 6
     for metric in ("latency_s", "traffic_bytes"):
         assert comparison[f"{metric}/difference"].abs().max() < 1e-14
+    assert comparison["area_um2/difference"].abs().max() < 1e-5
     assert frame.sort("area_um2")["latency_s"].is_sorted(descending=True)

@@ -78,7 +78,7 @@ def assemble(design: Design, schedule: Schedule, timing: Timing, *, mapped: bool
     einsums = {einsum.name: einsum for einsum in schedule.einsums}
     live = Liveness(design, einsums, environment(design, {})) if mapped else None
     sources = _Sources(design, schedule, flow, live, reduced_timing(design, schedule, timing))
-    for name, names in _groups(schedule, flow):
+    for name, names in groups_of(schedule, flow):
         yield _assembly(sources, name, [einsums[each] for each in names])
 
 
@@ -94,7 +94,7 @@ def _reducing(design: Design, schedule: Schedule, timing: Timing) -> dict[str, i
     return found
 
 
-def _groups(schedule: Schedule, flow: Flow) -> list[tuple[str, list[str]]]:
+def groups_of(schedule: Schedule, flow: Flow) -> list[tuple[str, list[str]]]:
     """Einsums that run together: phases that are kernels, or else fusion groups; named for what is in them."""
     if schedule.per_phase_memory:
         lists = [[name for _, names in phase.run for name in names] for phase in schedule.phases]
