@@ -51,7 +51,7 @@ def run(
     arch: ArchOption = None,
     set_: SetOption = None,
     accounting: AccountingOption = Accounting.FULL,
-    scope: ScopeOption = Scope.ATTENTION,
+    scope: ScopeOption = "attention",
     phase: PhaseOption = None,
     context: ContextOption = None,
     new_tokens: NewTokensOption = None,
@@ -65,20 +65,22 @@ def run(
     Example: einsim run fusemax --model BERT --seq-len 16K --set arch.array2d.rows=128
     Example: einsim run fusemax --model Llama-3-70B --scope model --phase decode --context 8K --batch 512
     """
-    options = WholeOptions(scope, model, seq_len, batch, shape, phase, context, new_tokens, allow_skip)
+    asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
+    options = WholeOptions(Scope(scope), model, seq_len, batch, shape, phase, context, new_tokens, allow_skip)
     if not options.plain or overlap or attention:
         overrides = [parse_override(text) for text in set_ or ()]
         whole = evaluated(options, configuration, arch, overrides, accounting, overlap, attention)
         record, report = whole_record(whole), whole_report
-        alone = sole_design(whole) if scope is Scope.ATTENTION else None
+        alone = sole_design(whole) if options.scope is Scope.ATTENTION else None
         if alone is not None:
             record, report = to_record(*alone), run_report  # one kernel: all about it
+        more = [*(["--overlap"] if overlap else []), *(["--attention", attention] if attention else [])]
+        record["command"] = asked.command("run", *options.flags(*more))
         if json:
             print_json(record)
         else:
             show_result(report(record))
         return 0 if record["feasible"] else InfeasibleError.exit_code
-    asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
     design = asked.design()
     record = to_record(design, evaluate(design)) | {"command": asked.command("run")}
     if json:

@@ -65,7 +65,7 @@ def simulate(
                                     help="Skip what repeats itself (the numbers are the same)")] = True,
     ideal: Annotated[bool, Parameter(negative="", help="No fill, no drain, no latencies, no limits on ports")] = False,
     most: Annotated[int | None, Parameter(name="--max-issues", help="Give up after so many simulated issues")] = None,
-    scope: ScopeOption = Scope.ATTENTION,
+    scope: ScopeOption = "attention",
     phase: PhaseOption = None,
     context: ContextOption = None,
     new_tokens: NewTokensOption = None,
@@ -80,7 +80,8 @@ def simulate(
     """
     if most is not None and most <= 0:
         raise SpecError(f"{most} is not positive", at=Location("--max-issues"))
-    options = WholeOptions(scope, model, seq_len, batch, shape, phase, context, new_tokens, allow_skip)
+    asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
+    options = WholeOptions(Scope(scope), model, seq_len, batch, shape, phase, context, new_tokens, allow_skip)
     if not options.plain or attention:
         if trace or waterfall or occupancy:
             raise SpecError("pictures and traces are of one kernel", at=Location("--scope"),
@@ -88,8 +89,9 @@ def simulate(
         overrides = [parse_override(text) for text in set_ or ()]
         whole = evaluated(options, configuration, arch, overrides, accounting, False, attention)
         record = simulated_record(simulate_whole(whole, IDEAL if ideal else Timing(), skip=skip, most=most))
+        more = [*(["--ideal"] if ideal else []), *(["--attention", attention] if attention else [])]
+        record["command"] = asked.command("simulate", *options.flags(*more))
         return _show(record, simulated_whole_report, json)
-    asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
     design = asked.design()
     log = LOGGED if trace or waterfall or occupancy else 0
     simulation = simulate_design(design, IDEAL if ideal else Timing(), skip=skip, log=log, most=most)

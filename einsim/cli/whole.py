@@ -20,7 +20,7 @@ from einsim.spec.onnxgraph import read_onnx
 from einsim.spec.overrides import Override
 
 ScopeOption = Annotated[
-    Scope,
+    Literal["attention", "linear", "attention+linear", "layer", "model"],
     Parameter(
         name="--scope",
         help="What of the model: its attention, the linear layers of a layer, both, a layer (of every kind), or all",
@@ -59,6 +59,13 @@ class WholeOptions:
     context: str | None
     new_tokens: str | None
     allow_skip: bool
+
+    def flags(self, *more: str) -> list[str]:
+        """The words of a command line that say the same of a whole model."""
+        given = {"--scope": str(self.scope), "--phase": self.phase, "--context": self.context,
+                 "--new-tokens": self.new_tokens}  # fmt: skip
+        words = [word for option, value in given.items() if value is not None for word in (option, value)]
+        return [*words, *(["--allow-skip"] if self.allow_skip else []), *more]
 
     @property
     def plain(self) -> bool:

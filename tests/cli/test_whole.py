@@ -1,6 +1,7 @@
 """Whole models on the command line."""
 
 import json
+import shlex
 
 import pytest
 
@@ -14,6 +15,7 @@ KEYS = {
     "util_2d",
     "util_1d", "area_um2", "macs", "tokens_per_s", "parameters", "active_parameters", "weights_bytes", "cache_bytes",
     "energy_by_part_pj", "groups", "kernels", "left_out", "skipped", "unused_fields",
+    "command",
 }  # fmt: skip
 
 
@@ -33,7 +35,9 @@ def test_a_model_as_json(config):
     assert set(record) == KEYS
     assert record["model"] == "Llama-tiny"
     assert record["kernels"][3]["result"]["einsums"]["Z"]["cycles"] > 0
-    assert einsim("run", "fusemax", "--model", str(config.parent), "--scope", "model", *ONE, "--json").json == record
+    again = einsim("run", "fusemax", "--model", str(config.parent), "--scope", "model", *ONE, "--json").json
+    assert again | {"command": ""} == record | {"command": ""}
+    assert einsim(*shlex.split(record["command"])[1:], "--json").json == record
 
 
 def test_a_model_for_people(config):
@@ -48,9 +52,8 @@ def test_a_model_for_people(config):
 
 def test_attention_of_a_model_is_a_run_of_one_kernel():
     plain = einsim("run", "fusemax", "--model", "BERT", "--seq-len", "1K", "--json").json
-    assert (
-        einsim("run", "fusemax", "--model", "BERT", "--seq-len", "1K", "--scope", "attention", "--json").json == plain
-    )
+    same = einsim("run", "fusemax", "--model", "BERT", "--seq-len", "1K", "--scope", "attention", "--json").json
+    assert same == plain
     grouped = einsim("run", "fusemax", "--model", "Llama-3-8B", "--seq-len", "1K", "--json").json
     assert set(grouped) == set(plain)
     assert grouped["model"] == "Llama-3-8B"
@@ -196,3 +199,14 @@ def test_attention_of_a_published_model_in_a_sweep_is_that_of_a_run(tmp_path):
     rows = [row.split(",") for row in (tmp_path / "out" / "results.csv").read_text().splitlines()]
     record = einsim("run", "fusemax", "--model", "Llama-3-8B", *ONE, "--json").json
     assert float(rows[1][rows[0].index("latency_s")]) == record["latency_s"]
+
+
+def test_totals_are_explained(tmp_path):
+    path = tmp_path / "r.json"
+    path.write_text(einsim("run", "flat", "--model", "T5", "--scope", "attention+linear", *ONE, "--json").out)
+    record = json.loads(path.read_text())
+    for field in ("energy_pj", "traffic_bytes", "latency_s"):
+        outcome = einsim("explain", str(path), field)
+        assert outcome.code == 0, outcome.err
+        assert "query projection (encoder layer)" in outcome.out
+        assert einsim("explain", str(path), field, "--json").json["value"] == pytest.approx(record[field], rel=1e-12)
