@@ -16,7 +16,10 @@ from einsim.spec.overrides import parse_override
 from einsim.spec.workload import Workload, parse_shape
 from einsim.units import parse_count
 
-ModelOption = Annotated[str | None, Parameter(name="--model", help="Model: BERT, TrXL, T5 or XLM")]
+ModelOption = Annotated[
+    str | None,
+    Parameter(name="--model", help="Model: a published name (BERT, Llama-3-8B), a config.json or an .onnx file"),
+]
 LengthOption = Annotated[str | None, Parameter(name="--seq-len", help="Sequence length: 1024, 16K, 1M")]
 BatchOption = Annotated[str | None, Parameter(name="--batch", help="Sequences processed together [64]")]
 ArchOption = Annotated[str | None, Parameter(name="--arch", help="Architecture: a shipped name or a file")]
@@ -73,10 +76,11 @@ class Asked:
 def workload(model: str | None, seq_len: str | None, batch: str | None, shape: str | None) -> Workload:
     """The workload that the options describe; raises SpecError where they do not."""
     sizes = tuple(({} if shape is None else parse_shape(shape)).items())
-    return make_workload(model, _count("--seq-len", seq_len), _count("--batch", batch), sizes)
+    return make_workload(model, count_option("--seq-len", seq_len), count_option("--batch", batch), sizes)
 
 
-def _count(option: str, text: str | None) -> int | None:
+def count_option(option: str, text: str | None) -> int | None:
+    """The positive count that an option gives, if it is given; raises SpecError where it is none."""
     if text is None:
         return None
     try:

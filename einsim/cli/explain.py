@@ -23,6 +23,7 @@ from einsim.cli.common import (
     ShapeOption,
 )
 from einsim.cli.output import print_json, show_result
+from einsim.cli.whole import WholeOptions, evaluated
 from einsim.errors import InfeasibleError, Location, SpecError, suggest
 from einsim.explore import store
 from einsim.model.closed_form import evaluate
@@ -31,9 +32,12 @@ from einsim.model.cycle.explain import simulation_fields
 from einsim.model.cycle.result import simulation_record
 from einsim.model.explain import Explanation, Step
 from einsim.model.result import Record, plain, to_record
+from einsim.model.wholeexplain import whole_fields
 from einsim.report.explanation import explanation_record, explanation_report
 from einsim.schedule.pipeline.timing import IDEAL, Timing
 from einsim.spec.configuration import Accounting
+from einsim.spec.modelrun import Scope
+from einsim.spec.overrides import parse_override
 
 SHORT: Final = {"energy": "energy_pj", "area": "area_um2", "latency": "latency_s", "traffic": "traffic_bytes"}
 """Fields by shorter names."""
@@ -129,6 +133,12 @@ def _again(command: str, at: Location) -> tuple[Fields, Record]:
     sets = tuple(options.pop("set_", None) or ())
     kept = {name: value for name, value in options.items() if name in Asked.__dataclass_fields__}
     asked = Asked(**kept, sets=sets)
+    names = ("model", "seq_len", "batch", "shape", "phase", "context", "new_tokens")
+    given: dict[str, Any] = {name: options.get(name) for name in names}
+    scope, skips = Scope(options.get("scope", Scope.ATTENTION)), bool(options.get("allow_skip"))
+    whole = WholeOptions(scope=scope, allow_skip=skips, **given)
+    if not whole.plain or options.get("overlap") or options.get("attention"):
+        return _whole(asked, whole, options, at)
     if words[1] == "run":
         return _closed_form(asked)
     simulation = simulate_design(asked.design(), IDEAL if options.get("ideal") else Timing())
@@ -137,6 +147,21 @@ def _again(command: str, at: Location) -> tuple[Fields, Record]:
         raise InfeasibleError(f"infeasible, so that there is nothing to explain: {record['reason']}")
     notes = {"accounting": str(asked.accounting), "cost_notes": list(simulation.design.architecture.pricing.notes)}
     return simulation_fields(simulation), {name: record[name] for name in _ABOUT if name in record} | notes
+
+
+def _whole(asked: Asked, options: WholeOptions, given: dict[str, Any], at: Location) -> tuple[Fields, Record]:
+    """The totals of a whole model."""
+    overrides = [parse_override(text) for text in asked.sets]
+    whole = evaluated(options, asked.configuration, asked.arch, overrides, asked.accounting,
+                      bool(given.get("overlap")), given.get("attention"))  # fmt: skip
+    if whole.why_not is not None:
+        raise InfeasibleError(f"infeasible, so that there is nothing to explain: {whole.why_not}")
+    if "ideal" in given or "skip" in given:
+        raise SpecError("simulations of whole models are not explained", at=at, remedy="use `einsim run`")
+    about = {"configuration": asked.configuration, "cascade": str(options.scope), "model": whole.run.model,
+             "architecture": whole.machine.name, "seq_len": whole.run.lengths.new, "sizes": {},
+             "accounting": str(asked.accounting), "cost_notes": list(whole.machine.pricing.notes)}  # fmt: skip
+    return whole_fields(whole), about
 
 
 def _closed_form(asked: Asked) -> tuple[Fields, Record]:

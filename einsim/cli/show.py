@@ -37,6 +37,7 @@ from einsim.report.theory import system_report, zoo_record
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, load_architecture, load_design, load_mapping
 from einsim.spec.costtable import load_table
+from einsim.spec.models import model_names
 from einsim.spec.overrides import parse_override
 from einsim.spec.workload import Workload
 
@@ -91,7 +92,7 @@ def show(
 
 def _list(*, json: bool) -> None:
     shipped: dict[str, Any] = {str(kind): _names(kind) for kind in Kind}
-    shipped["model"] = [shape.name for shape in library.load_models().models]
+    shipped["model"] = model_names()
     if json:
         print_json(shipped)
         return

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from einsim import __version__
 from einsim.errors import Location, SpecError
-from einsim.explore.space import Space
+from einsim.explore.space import Point, Space
 from einsim.spec import library
+from einsim.spec.modelrun import Scope
 from einsim.spec.yamlfile import Document
 
 if TYPE_CHECKING:
@@ -146,7 +147,18 @@ def write_inputs(folder: Path, space: Space[Any], frame: pl.DataFrame) -> dict[s
     for point in (space.point(index) for index in rows):
         for kind, name, content in _files(point.design(), point.configuration.value, point.architecture.value):
             copies[f"{kind} {name}"] = _copy(folder, f"{kind}-{name}", content)
+        for mapping in _mappings(point):
+            for kind, name, content in _files(point.design(), mapping, point.architecture.value):
+                if kind == "mapping":
+                    copies[f"{kind} {name}"] = _copy(folder, f"{kind}-{name}", content)
     return copies
+
+
+def _mappings(point: Point) -> list[str]:
+    """Mappings of a whole model's kernels beside attention."""
+    if point.scope is Scope.ATTENTION:
+        return []
+    return list(dict.fromkeys(kernel.mapping for kernel in point.plan().kernels if kernel.mapping is not None))
 
 
 def _files(design: Any, configuration: str, architecture: str | None) -> Iterable[tuple[str, str, bytes]]:

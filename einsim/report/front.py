@@ -83,6 +83,14 @@ def draw_front(
     return figure
 
 
+def draw_latency_front(frame: pl.DataFrame) -> Figure:
+    """Latency against area of a sweep's points, with the front of those that no other beats in both."""
+    fits = frame.filter("feasible").with_columns(violation=pl.lit(0.0))
+    smaller = pl.col("latency_s").cum_min().shift(1, fill_value=float("inf"))
+    front = fits.sort("area_um2", "latency_s").filter(pl.col("latency_s") < smaller)
+    return draw_front(fits, front, ["area_um2", "latency_s"])
+
+
 def _panel(
     ax: Axes, pair: tuple[str, str], good: pl.DataFrame, front: pl.DataFrame,
     rivals: pl.DataFrame | None, confirmed: pl.DataFrame | None, *, legend: bool, line: bool,

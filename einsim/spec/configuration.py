@@ -11,12 +11,12 @@ from einsim.cascade import Cascade
 from einsim.errors import Location, SpecError
 from einsim.spec import library
 from einsim.spec.architecture import Architecture
-from einsim.spec.choices import ABOUT, Choices, as_integer, decide, offered, resolve, split_decisions
+from einsim.spec.choices import ABOUT, Choices, alternatives, as_integer, decide, offered, resolve, split_decisions
 from einsim.spec.fields import validate
 from einsim.spec.inherit import inherit
 from einsim.spec.machine import load_machine
 from einsim.spec.mapping import Mapping
-from einsim.spec.overrides import Override, apply
+from einsim.spec.overrides import Override, apply, make_override
 from einsim.spec.workload import Workload
 from einsim.spec.yamlfile import Document, Identity, write_value
 from einsim.units import INT64_MAX
@@ -75,6 +75,39 @@ def load_design(
     sized = _workload(workload, [o for o in overrides if o.target == "workload"])
     machine = _machine_once(Identity(arch_document))
     return Design(cascade, machine, mapping, sized, accounting, choices, resolved, arch_document)
+
+
+def find_machine(
+    configuration: str,
+    architecture: str | None = None,
+    overrides: Sequence[Override] = (),
+    *,
+    at: Location | None = None,
+) -> tuple[str, Architecture]:
+    """The machine that a configuration runs on, and the name (or file) that it is known by."""
+    path = library.find("mapping", configuration, at=at or Location("configuration"))
+    document = inherit("mapping", library.load_document(path), path)
+    arch_at = Location("--arch")
+    if architecture is None:
+        architecture = _settle(document, offered(document), Accounting.FULL)[1].architecture
+        arch_at = document.locate(("architecture",))
+    arch_path = library.find("architecture", architecture, at=arch_at, beside=path.parent)
+    found = apply(library.load_document(arch_path), [each for each in overrides if each.target == "arch"])
+    return str(arch_path), _machine_once(Identity(found))
+
+
+def open_alternatives(
+    configuration: str, workload: Workload, overrides: Sequence[Override] = ()
+) -> list[tuple[Override, ...]]:
+    """Overrides that decide what a configuration leaves open, in every way that whole models try."""
+    path = library.find("mapping", configuration)
+    document = inherit("mapping", library.load_document(path), path)
+    decided, _ = split_decisions(document, [change for change in overrides if change.target == "mapping"])
+    at = document.locate(("choices",))
+    return [
+        tuple(make_override(f"mapping.{name}", value, at) for name, value in each.items())
+        for each in alternatives(document, decided, workload)
+    ]
 
 
 def _settle(document: Document, choices: Choices, accounting: Accounting) -> tuple[Document, Mapping]:

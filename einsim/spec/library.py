@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from einsim.cascade import Cascade, parse
 from einsim.errors import Location, SpecError, suggest
-from einsim.spec.fields import validate
+from einsim.spec.family import Family, Published, PublishedModels
+from einsim.spec.fields import Record, validate
 from einsim.spec.workload import ModelLibrary
 from einsim.spec.yamlfile import MAX_BYTES, Document, parse_yaml
 from einsim.spec.zoo import System
@@ -92,11 +93,11 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
     )
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, most: int = MAX_BYTES) -> bytes:
     """The bytes of a file; raises SpecError where it cannot be read or is absurdly large."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(f"larger than {MAX_BYTES} bytes", at=Location(str(path)), remedy="is this the right file?")
+        if path.stat().st_size > most:
+            raise SpecError(f"larger than {most} bytes", at=Location(str(path)), remedy="is this the right file?")
         return path.read_bytes()
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(str(path))) from None
@@ -153,6 +154,45 @@ def save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 def load_systems() -> list[System]:
     """The systems of the zoo, sorted by name."""
     return [validate(System, load_document(path)) for path in sorted(folder("cascade").glob("*/system.yaml"))]
+
+
+class _Ignored(Record):
+    """Fields of config files that no family needs."""
+
+    ignored: list[str]
+
+
+def load_families() -> list[Family]:
+    """The families of models, sorted by name."""
+    paths = sorted((folder("cascade") / "families").glob("*.yaml"))
+    return [_family_once(read(path), show(path)) for path in paths]
+
+
+def load_ignored_fields() -> list[str]:
+    """Fields of config files that change no count, whatever the family."""
+    return validate(_Ignored, load_document(folder("cascade") / "config-fields.yaml")).ignored
+
+
+def load_published() -> list[tuple[Published, Document]]:
+    """The published models, each with its config as a document of its own."""
+    path = folder("cascade") / "published.yaml"
+    return _published_once(read(path), show(path))
+
+
+@lru_cache(maxsize=64)
+def _family_once(content: bytes, source: str) -> Family:
+    return validate(Family, _parse_once(content, source))
+
+
+@lru_cache(maxsize=4)
+def _published_once(content: bytes, source: str) -> list[tuple[Published, Document]]:
+    document = _parse_once(content, source)
+    found = []
+    for index, model in enumerate(validate(PublishedModels, document).models):
+        start = ("models", index, "config")
+        places = {path[3:]: at for path, at in document.places.items() if path[:3] == start}
+        found.append((model, Document(source, dict(model.config), places)))
+    return found
 
 
 @lru_cache(maxsize=256)

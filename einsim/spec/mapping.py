@@ -98,6 +98,9 @@ class Choice(Record):
     description: str = ""
     options: list[str] | None = Field(None, description="The values it may take; none means a positive integer")
     default: str | int | None = Field(None, description="Its value where nobody decides")
+    tried: list[str | int] | None = Field(
+        None, description="The values that whole models try where nobody decides; all options by default"
+    )
 
 
 class Recorded(Record):

@@ -10,7 +10,8 @@ def test_lists_what_ships():
     for name in ("attention-1pass", "fusemax", "unfused", "BERT"):
         assert name in outcome.out
     assert einsim("show", "--json").json["mapping"] == [
-        "architecture", "architecture-small", "cascade", "flat", "fusemax", "fusemax-small", "matmul-small", "unfused",
+        "architecture", "architecture-small", "cascade", "flat", "fusemax", "fusemax-small", "linear",
+        "matmul-small", "unfused",
     ]  # fmt: skip
 
 
