@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from einsim.cli.output import complain
 from einsim.errors import Location, SpecError
+from einsim.explore.resultstore import ResultStore
 from einsim.explore.space import make_workload
+from einsim.explore.sweep import Means
 from einsim.spec.configuration import Accounting
 from einsim.spec.workload import Workload, parse_shape
 from einsim.units import parse_count
@@ -30,7 +34,23 @@ AccountingOption = Annotated[
     Accounting,
     Parameter(name="--accounting", help="Energy of all register files (full), or of one of each array (published)"),
 ]
+StoreOption = Annotated[
+    str | None,
+    Parameter(name="--store", help="Keep results in this folder, and evaluate only what is not yet there"),
+]
 JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON")]
+
+
+def means(store: str | None) -> Means:
+    """Where to evaluate, and where to keep results, as the options say; raises SpecError where that is impossible."""
+    if store is None:
+        return Means()
+    if store == "":
+        raise SpecError("names no folder", at=Location("--store"), remedy="write --store results/store")
+    opened = ResultStore(Path(store))
+    for damage in opened.damaged:
+        complain(str(damage))
+    return Means(store=opened)
 
 
 def workload(model: str | None, seq_len: str | None, batch: str | None, shape: str | None) -> Workload:

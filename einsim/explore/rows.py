@@ -154,7 +154,8 @@ def finish(space: Space[Any], tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """
     import polars as pl  # noqa: PLC0415
 
-    frame = pl.concat(tables, how="diagonal_relaxed")
+    ordered = sorted(tables, key=lambda table: table["index"][0])  # whatever was known before, columns stay in place
+    frame = pl.concat(ordered, how="diagonal_relaxed")
     if not frame["index"].is_sorted():
         frame = frame.sort("index")
     lead = ["index", *space.fields, "feasible", "reason", *(name for name in METRICS if name in frame.columns)]

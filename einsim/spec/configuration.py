@@ -58,8 +58,7 @@ def load_design(
     wrong in a file, a name or an override.
     """
     accounting = Accounting(accounting)
-    path = library.find("mapping", configuration, at=at or Location("configuration"))
-    document = _inherit(library.load_document(path), path)
+    document, path = load_mapping_file(configuration, at=at)
     decided, rest = split_decisions(document, [change for change in overrides if change.target == "mapping"])
     choices = decide(document, decided, workload)
     if rest:
@@ -90,6 +89,12 @@ def _settle_once(key: Identity, choices: Choices, accounting: Accounting) -> tup
 @lru_cache(maxsize=256)
 def _machine_once(key: Identity) -> Architecture:
     return validate(Architecture, key.document)
+
+
+def load_mapping_file(name: str, *, at: Location | None = None) -> tuple[Document, FilePath]:
+    """A mapping file with what it is based on, before choices are made, and where it is."""
+    path = library.find("mapping", name, at=at or Location("configuration"))
+    return _inherit(library.load_document(path), path), path
 
 
 def load_mapping(name: str, workload: Workload | None = None) -> tuple[Mapping, Choices]:
