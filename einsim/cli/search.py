@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from einsim.cli.common import JsonOption, StoreOption, means
+from einsim.cli.common import ExecutorName, ExecutorOption, JsonOption, SchedulerOption, StoreOption, means
 from einsim.cli.output import complain, print_json, show_result
 from einsim.cli.signals import Stopped, deferred
 from einsim.errors import Location, SpecError
@@ -40,6 +40,8 @@ def search_(
     out: Annotated[str | None, Parameter(name="--out", help="Output folder [results/NAME]")] = None,
     figures: Annotated[bool, Parameter(name="--figures", help="Draw the front")] = True,
     store: StoreOption = None,
+    executor: ExecutorOption = ExecutorName.LOCAL,
+    scheduler: SchedulerOption = None,
     json: JsonOption = False,
 ) -> int:
     """Search a space of designs for its Pareto front; write designs, front, figures and the inputs.
@@ -57,8 +59,7 @@ def search_(
     for point in itertools.chain(designs.points([0, len(designs) - 1]), *rivals):
         point.design()
     outputs.check_output(folder)
-    where = means(store)
-    with outputs.output(folder) as stage:
+    with means(store, executor, scheduler) as where, outputs.output(folder) as stage:
         found = _Search(designs, where)
         found.run()
         if not found.numbers:

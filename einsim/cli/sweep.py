@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from einsim.cli.common import JsonOption, StoreOption, means
+from einsim.cli.common import ExecutorName, ExecutorOption, JsonOption, SchedulerOption, StoreOption, means
 from einsim.cli.output import complain, print_json, show_result, text_width
 from einsim.cli.signals import Stopped, deferred
 from einsim.errors import Location, SpecError
@@ -43,6 +43,8 @@ def sweep(
     ] = Engine.AUTO,
     figures: Annotated[bool, Parameter(name="--figures", help="Draw the figures")] = True,
     store: StoreOption = None,
+    executor: ExecutorOption = ExecutorName.LOCAL,
+    scheduler: SchedulerOption = None,
     json: JsonOption = False,
 ) -> int:
     """Evaluate every point of a sweep file; write tables, figures and the inputs of every row.
@@ -56,8 +58,7 @@ def sweep(
     published = _published(space)
     check_points(space)
     outputs.check_output(folder)
-    where = means(store)
-    with outputs.output(folder) as stage:
+    with means(store, executor, scheduler) as where, outputs.output(folder) as stage:
         started = time.perf_counter()
         tables, stopped = _evaluate(space, engine, where)
         seconds = time.perf_counter() - started
