@@ -64,6 +64,7 @@ class Keeper:
 
     def run(self, works: Iterable[Work], evaluate: Evaluate) -> Iterator[pl.DataFrame]:
         """Tables of the points of some work. Who stops the sweep still gets the rows that are finished."""
+        self.store.take_up()
         left: list[tuple[Work, Keys]] = []
         for work in works:
             keys = work.keys(self.store.identities)
@@ -75,8 +76,10 @@ class Keeper:
             elif len(unknown):
                 left.append((work.some(unknown), keys[unknown]))
         while left:
-            yield from self._evaluate(left, evaluate)
-            left, self._later = self._later, []
+            first, again = _once(left)
+            yield from self._evaluate(first, evaluate)
+            left, self._later = [*self._later, *again], []
+            self.store.take_up()
             if left:
                 self._wait(left)
 
@@ -173,6 +176,24 @@ class Keeper:
             if len(np.intersect1d(theirs[:, 0], wanted[:, 0])) < len(np.unique(wanted[:, 0])):
                 return
             time.sleep(_POLL_S)
+
+
+def _once(works: list[tuple[Work, Keys]]) -> tuple[list[tuple[Work, Keys]], list[tuple[Work, Keys]]]:
+    """Work with each key once, and what is left: points that only files of other names make two."""
+    every = np.concatenate([keys for _, keys in works])
+    first = np.zeros(len(every), np.bool_)
+    first[np.unique(every, axis=0, return_index=True)[1]] = True
+    if first.all():
+        return works, []
+    parts: tuple[list[tuple[Work, Keys]], list[tuple[Work, Keys]]] = ([], [])
+    start = 0
+    for work, keys in works:
+        own = first[start : start + len(keys)]
+        start += len(keys)
+        for part, places in zip(parts, (np.flatnonzero(own), np.flatnonzero(~own)), strict=True):
+            if len(places):
+                part.append((work, keys) if len(places) == len(keys) else (work.some(places), keys[places]))
+    return parts
 
 
 def _united(done: list[tuple[_Claimed, Rows]]) -> Iterator[tuple[Keys, Work, pl.DataFrame]]:

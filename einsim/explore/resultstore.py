@@ -106,7 +106,7 @@ class ResultStore:
 
     def __len__(self) -> int:
         """How many different points are known."""
-        self._take_up()
+        self.take_up()
         return len(np.unique(self._index.keys, axis=0))
 
     def refresh(self) -> None:
@@ -128,9 +128,10 @@ class ResultStore:
                     reason = f"cannot be read: {str(error).splitlines()[0]}"
             self.damaged.append(Damage(self.folder.place(name), reason))
         if new:
-            self._take_up(new)
+            self.take_up(new)
 
-    def _take_up(self, more: Sequence[tuple[str, Keys]] = ()) -> None:
+    def take_up(self, more: Sequence[tuple[str, Keys]] = ()) -> None:
+        """Takes what was written here, and more, into the index: sorting it again takes a while."""
         new = [*self.unread, *more]
         self.unread = []
         if new:
@@ -144,7 +145,7 @@ class ResultStore:
 
     def find_own(self, keys: Keys) -> NDArray[np.int64]:
         """The same, with what was written by this very process."""
-        self._take_up()
+        self.take_up()
         return self._index.find(keys)
 
     def rows(self, places: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], pl.DataFrame]]:

@@ -18,8 +18,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 from uuid import uuid4
 
 import numpy as np
@@ -61,7 +62,7 @@ class Folder:
             for folder in (self._segments, self._claims):
                 folder.mkdir(parents=True, exist_ok=True)
             if not self._mark.exists():
-                self._write(self._mark, lambda part: part.write_text(json.dumps({"format": _FORMAT}) + "\n"))
+                self._write(self._mark, (json.dumps({"format": _FORMAT}) + "\n").encode())
             _sync(self.path)
         self.check()
 
@@ -103,28 +104,21 @@ class Folder:
 
     def append(self, frame: pl.DataFrame) -> str:
         """Writes a segment; when this returns, it survives a crash. Raises SpecError on a disk error."""
-        name = ""
-
-        def named(part: Path) -> Path:
-            nonlocal name
-            with part.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
-            name = f"{time.time_ns():020d}-{digest}.parquet"
-            return self.place(name)
-
+        buffer = BytesIO()  # what polars makes of a full disk says little
+        frame.write_parquet(buffer, compression="zstd", compression_level=1)
+        content = buffer.getbuffer()
+        name = f"{time.time_ns():020d}-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
         with self._errors("write results"):
-            self._write(self._segments, lambda part: frame.write_parquet(part, compression="zstd", compression_level=1),
-                        named)  # fmt: skip
+            self._write(self._segments / name, content)
         return name
 
-    def _write(self, target: Path, write: Any, named: Any = None) -> None:
-        folder = self._segments if named else target.parent
-        part = folder / f".{uuid4().hex}.part"
+    def _write(self, target: Path, content: bytes | memoryview) -> None:
+        part = target.with_name(f".{uuid4().hex}.part")
         try:
-            write(part)
+            part.write_bytes(content)
             _sync(part)
-            part.replace(named(part) if named else target)
-            _sync(folder)
+            part.replace(target)
+            _sync(target.parent)
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -185,10 +179,9 @@ class Folder:
             yield
         except OSError as error:
             reason = error.strerror or str(error).splitlines()[0]
-            self._refuse(f"cannot {what}: {reason}", "make room, or choose another --store", cause=error)
+            self._refuse(f"cannot {what}: {reason}", "make room, or choose another --store")
 
-    def _refuse(self, message: str, remedy: str, cause: OSError | None = None) -> None:
-        del cause
+    def _refuse(self, message: str, remedy: str) -> NoReturn:
         raise SpecError(message, at=Location(str(self.path)), remedy=remedy) from None
 
 
