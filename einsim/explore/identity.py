@@ -66,6 +66,16 @@ def as_keys(keys: Sequence[Key]) -> Keys:
     return np.array(keys, np.uint64).reshape(-1, 2)
 
 
+def first_of_each(keys: Keys) -> NDArray[np.bool_]:
+    """Which keys have no equal before them."""
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    alike = np.zeros(len(keys), np.bool_)
+    alike[1:] = (keys[order[1:]] == keys[order[:-1]]).all(axis=1)
+    first = np.ones(len(keys), np.bool_)
+    first[order[alike]] = False
+    return first
+
+
 def canonical(value: Any) -> Any:
     """A value of a file or a change, however it is spelt: `1K` and 1024 and 1024.0 are one.
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einsim.explore.batches import Listed
-from einsim.explore.identity import Keys
+from einsim.explore.identity import Keys, first_of_each
 from einsim.explore.resultstore import ResultStore
 from einsim.explore.rows import table_of_rows
 from einsim.explore.segments import Claim
@@ -181,8 +181,7 @@ class Keeper:
 def _once(works: list[tuple[Work, Keys]]) -> tuple[list[tuple[Work, Keys]], list[tuple[Work, Keys]]]:
     """Work with each key once, and what is left: points that only files of other names make two."""
     every = np.concatenate([keys for _, keys in works])
-    first = np.zeros(len(every), np.bool_)
-    first[np.unique(every, axis=0, return_index=True)[1]] = True
+    first = first_of_each(every)
     if first.all():
         return works, []
     parts: tuple[list[tuple[Work, Keys]], list[tuple[Work, Keys]]] = ([], [])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from einsim.errors import Location, SpecError
 from einsim.explore.batches import Listed
-from einsim.explore.identity import Identities, Keys
+from einsim.explore.identity import Identities, Keys, first_of_each
 from einsim.explore.segments import Claim, Folder
 from einsim.explore.space import Point
 from einsim.explore.work import Source
@@ -107,7 +107,7 @@ class ResultStore:
     def __len__(self) -> int:
         """How many different points are known."""
         self.take_up()
-        return len(np.unique(self._index.keys, axis=0))
+        return int(first_of_each(self._index.keys).sum())
 
     def refresh(self) -> None:
         """Takes up segments that were written since, here or elsewhere."""
@@ -241,7 +241,5 @@ class ResultStore:
                 taken.add_all([(0, each) for each in others])
                 ours &= taken.find(keys) < 0
             own = np.flatnonzero(ours)
-            first = np.unique(keys[own], axis=0, return_index=True)[1]
-            ours[:] = False
-            ours[own[first]] = True
+            ours[own] = first_of_each(keys[own])
             return places, ours, self.folder.claim(keys[ours]) if ours.any() else None
