@@ -216,7 +216,7 @@ def _wrong(error: Any, option: str, columns: Sequence[str] | dict[str, str] = ()
     missing = re.search(r'Referenced column "([^"]+)" not found|Referenced table "([^"]+)" not found', message)
     if missing and columns:
         name = missing[1] or missing[2]
-        alike = [each for each in columns if each.split(".")[0] == name]
+        alike = [each for each in columns if each.startswith((f"{name}.", f"{name}/"))]
         if alike:
             remedy = f"a name with dots or slashes stands in double quotes, such as {quoted(alike[0])}"
         else:
