@@ -210,5 +210,6 @@ def _united(done: list[tuple[_Claimed, Rows]]) -> Iterator[tuple[Keys, Work, pl.
             first += len(table)
             yield claimed.keys[places], work if len(table) == len(work) else work.some(places), table
     for each in single.values():
+        each.sort(key=lambda one: one[1].index)
         keys, alike, records = zip(*each, strict=True)
         yield np.array(keys), Work(Listed(alike), (slice(0, len(alike)),)), table_of_rows(records)

@@ -18,7 +18,7 @@ from einsim.explore.batches import Listed, group, load_columns
 from einsim.explore.grids import Labels, grids, load_grid
 from einsim.explore.keeping import Keeper
 from einsim.explore.resultstore import ResultStore
-from einsim.explore.rows import table_of_rows
+from einsim.explore.rows import tables_of_rows
 from einsim.explore.space import Point, Space
 from einsim.explore.sweepfile import TimeModel
 from einsim.explore.work import Loaded, Rows, Work, blocks, pieces
@@ -151,10 +151,8 @@ def _run_single(points: Sequence[Point], progress: Progress, means: Means) -> It
             progress(len(part))
             if len(rows) >= _ROWS:
                 finished, rows = rows, []
-                yield table_of_rows(finished)
+                yield from tables_of_rows(finished)
     except KeyboardInterrupt:
-        if rows:
-            yield table_of_rows(rows)
+        yield from tables_of_rows(rows)
         raise
-    if rows:
-        yield table_of_rows(rows)
+    yield from tables_of_rows(rows)
