@@ -53,7 +53,7 @@ def measure(time_model: str, points: int, workers: int) -> Scaling:
             seconds(Means(), 2)
             return Scaling(time_model, 0, points, seconds(Means(), points))
         distributed = load("distributed", "cluster", "this benchmark")
-        cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
         with closing(cluster), closing(Dask(cluster.scheduler_address)) as there:
             seconds(Means(there), 8 * workers)
             return Scaling(time_model, workers, points, seconds(Means(there), points))
