@@ -56,7 +56,7 @@ class Folder:
 
     def create(self) -> None:
         """Makes the store where there is none; raises SpecError where that is impossible, or something else is."""
-        if self.path.is_dir() and not self._mark.exists() and any(self.path.iterdir()):
+        if self.path.is_dir() and not self._mark.exists() and self._foreign():
             self._refuse("this folder is not empty and no result store", "name a new folder, or a store")
         with self._errors("make the store here"):
             for folder in (self._segments, self._claims):
@@ -65,6 +65,11 @@ class Folder:
                 self._write(self._mark, (json.dumps({"format": _FORMAT}) + "\n").encode())
             _sync(self.path)
         self.check()
+
+    def _foreign(self) -> bool:
+        """Whether there is something that is no part of a store which somebody is making this very moment."""
+        own = {self._segments.name, self._claims.name, _MARK}
+        return any(each.name not in own and each.suffix != ".part" for each in self.path.iterdir())
 
     def check(self) -> None:
         """Raises SpecError where there is no store that this version of einsim reads."""

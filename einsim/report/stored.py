@@ -25,8 +25,8 @@ def summary_lines(overview: dict[str, Any]) -> list[RenderableType]:
     ]
     if codes.keys() != {overview["code"]}:
         now = codes.get(overview["code"], 0)
-        lines.append(f"{now:,} of them by this version of einsim's code ({overview['code'][:12]}), the rest by "
-                     f"{len(codes) - (overview['code'] in codes)} other (--where \"code = '...'\")")  # fmt: skip
+        lines.append(f"{now:,} of them by this version of einsim's code ({overview['code'][:12]}), the rest by others: "
+                     f"{len(codes) - (overview['code'] in codes)} (--where \"code = '...'\")")  # fmt: skip
     rows = [(name or "-", f"{count:,}", f"{fits:,}") for name, count, fits in overview["configurations"]]
     return [Text("\n".join(lines)), Text(), table("", ("configuration", "points", "feasible"), rows), Text()]
 

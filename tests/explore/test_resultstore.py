@@ -346,6 +346,17 @@ def test_a_damaged_segment_is_named_and_the_rest_stays(tmp_path, damage):
     assert counted.evaluated.total() == lost
 
 
+def test_a_row_that_is_there_twice_is_shown_once(tmp_path, space):
+    """Two sweeps on a file system without locks may both evaluate a point."""
+    points = list(space.points())[:40]
+    rows = pl.concat(run_points(points, lambda _: None), how="diagonal_relaxed")
+    for part in (rows, rows.head(10)):
+        ResultStore(tmp_path / "store").add(points, part)
+    assert len(ResultStore(tmp_path / "store").lookup(points)) == 40
+    assert einsim("results", str(tmp_path / "store"), "SELECT count(*) AS n FROM results", "--json").json == [{"n": 40}]
+    assert einsim("results", str(tmp_path / "store"), "--json").json["points"] == 40
+
+
 def test_what_a_crash_left_is_tidied_up(tmp_path, space):
     store = ResultStore(tmp_path / "store")
     old, new = (tmp_path / "store" / "segments" / f".{name}.part" for name in ("old", "new"))
@@ -367,6 +378,9 @@ def test_no_store_is_made_of_another_folder(tmp_path):
         with pytest.raises(SpecError) as caught:
             ResultStore(path)
         assert "\n" not in str(caught.value)
+    (tmp_path / "half" / "segments").mkdir(parents=True)
+    (tmp_path / "half" / ".0.part").write_text("")
+    ResultStore(tmp_path / "half")  # somebody else is making it, or was
     (tmp_path / "new").mkdir()
     ResultStore(tmp_path / "new")
     (tmp_path / "new" / "einsim-store.json").write_text('{"format": 2}')
