@@ -6,7 +6,7 @@ import os
 
 from rich.console import Console
 
-from benchmarks import cycle_speed, sweep_speed, whole_models
+from benchmarks import cluster_speed, cycle_speed, store_speed, sweep_speed, whole_models
 from benchmarks.main_job import PUBLISHED_S, run
 from benchmarks.model_speed import AXES, CONFIGURATIONS, measure
 from einsim.report.tables import table
@@ -65,6 +65,28 @@ def main() -> None:
               f"{sweep.evaluation_s:.1f}", f"{sweep.peak_mib:,.0f}")],
         )
     )  # fmt: skip
+    kept = store_speed.measure(DESIGNS)
+    console.print()
+    console.print(
+        table(
+            "The same sweep with a result store: seconds without, with an empty one, with a full one",
+            ("points", "without", "empty", "full", "us a point kept", "bytes a point"),
+            [(f"{kept.points:,}", f"{kept.without_s:.1f}", f"{kept.filling_s:.1f}", f"{kept.reading_s:.1f}",
+              f"{kept.overhead_us:.1f}", f"{kept.disk_bytes / kept.points:.0f}")],
+        )
+    )  # fmt: skip
+    scaling = [cluster_speed.measure("cycle", 40, workers) for workers in (0, 1, 2)]
+    console.print()
+    console.print(
+        table(
+            "Cycle model on a Dask cluster of one-thread workers, all on this machine",
+            ("workers", "points", "seconds"),
+            [
+                (str(each.workers or "none, in this process"), str(each.points), f"{each.seconds:.1f}")
+                for each in scaling
+            ],
+        )
+    )
     cycle = cycle_speed.measure()
     console.print()
     console.print(

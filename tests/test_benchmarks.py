@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import cycle_speed, sweep_speed, whole_models
+from benchmarks import cluster_speed, cycle_speed, store_speed, sweep_speed, whole_models
 from benchmarks.model_speed import AXES, CONFIGURATIONS, measure
 
 
@@ -17,6 +17,16 @@ def test_sweep_speed_has_a_row_for_every_point():
     assert speed.points >= 3000
     assert speed.rows == speed.points
     assert speed.peak_mib > 0
+
+
+def test_store_speed_keeps_every_point():
+    speed = store_speed.measure(3000)
+    assert speed.points >= 3000
+    assert speed.disk_bytes > 0
+
+
+def test_cluster_speed_has_the_same_points_here_and_there():
+    assert {cluster_speed.measure("closed-form", 6, workers).points for workers in (0, 1)} == {6}
 
 
 def test_cycle_speed_simulates_alike_fast_and_slowly(monkeypatch):

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "search": "einsim.cli.search:search_",
     "sweep": "einsim.cli.sweep:sweep",
     "explain": "einsim.cli.explain:explain",
+    "results": "einsim.cli.results:results",
     "show": "einsim.cli.show:show",
     "zoo": "einsim.cli.zoo:zoo",
     "taxonomy": "einsim.cli.zoo:taxonomy",

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from einsim.cli.output import complain
 from einsim.errors import Location, SpecError
+from einsim.explore.resultstore import ResultStore
 from einsim.explore.space import make_workload
+from einsim.explore.sweep import Means
 from einsim.spec.configuration import Accounting, Design, load_design
 from einsim.spec.overrides import parse_override
 from einsim.spec.workload import Workload, parse_shape
 from einsim.units import parse_count
+
+
+class ExecutorName(StrEnum):
+    """Where points are evaluated."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
 
 ModelOption = Annotated[
     str | None,
@@ -36,6 +50,16 @@ SetOption = Annotated[
 AccountingOption = Annotated[
     Accounting,
     Parameter(name="--accounting", help="Energy of all register files (full), or of one of each array (published)"),
+]
+StoreOption = Annotated[
+    str | None,
+    Parameter(name="--store", help="Keep results in this folder, and evaluate only what is not yet there"),
+]
+ExecutorOption = Annotated[
+    ExecutorName, Parameter(name="--executor", help="Evaluate on this machine (local), or on a Dask cluster (dask)")
+]
+SchedulerOption = Annotated[
+    str | None, Parameter(name="--scheduler", help="The scheduler of the Dask cluster: tcp://HOST:8786")
 ]
 JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON")]
 
@@ -71,6 +95,34 @@ class Asked:
         sets = [word for text in self.sets for word in ("--set", text)]
         words = ["einsim", name, self.configuration, *options, *sets, "--accounting", str(self.accounting), *flags]
         return shlex.join(words)
+
+
+@contextmanager
+def means(store: str | None, executor: ExecutorName, scheduler: str | None) -> Iterator[Means]:
+    """Where to evaluate, and where to keep results, as the options say; raises SpecError where that is impossible."""
+    if executor is ExecutorName.DASK and not scheduler:
+        raise SpecError("needs the address of a scheduler", at=Location("--executor dask"),
+                        remedy="add --scheduler tcp://HOST:8786 ('dask scheduler' starts one)")  # fmt: skip
+    if executor is not ExecutorName.DASK and scheduler is not None:
+        raise SpecError("there is a scheduler, and points are evaluated here", at=Location("--scheduler"),
+                        remedy="add --executor dask")  # fmt: skip
+    kept = None if store is None else _opened(store)
+    if scheduler is None:
+        yield Means(store=kept)
+        return
+    from einsim.explore.cluster import Dask  # noqa: PLC0415 - few sweeps need it
+
+    with closing(Dask(scheduler)) as cluster:
+        yield Means(cluster, kept)
+
+
+def _opened(store: str) -> ResultStore:
+    if store == "":
+        raise SpecError("names no folder", at=Location("--store"), remedy="write --store results/store")
+    opened = ResultStore(Path(store))
+    for damage in opened.damaged:
+        complain(str(damage))
+    return opened
 
 
 def workload(model: str | None, seq_len: str | None, batch: str | None, shape: str | None) -> Workload:

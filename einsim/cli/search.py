@@ -16,17 +16,17 @@ from cyclopts import Parameter
 from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from einsim.cli.common import JsonOption
+from einsim.cli.common import ExecutorName, ExecutorOption, JsonOption, SchedulerOption, StoreOption, means
 from einsim.cli.output import complain, print_json, show_result
 from einsim.cli.signals import Stopped, deferred
 from einsim.errors import Location, SpecError
-from einsim.explore import store
+from einsim.explore import store as outputs
 from einsim.explore.designs import Designs, load_designs, numbers_of
 from einsim.explore.front import front, hypervolume
 from einsim.explore.search import confirm, search
 from einsim.explore.searchfile import Method
 from einsim.explore.space import Point
-from einsim.explore.sweep import run_points
+from einsim.explore.sweep import Means, run_points
 from einsim.explore.sweepfile import TimeModel
 from einsim.report.front import front_report
 from einsim.spec import library
@@ -40,6 +40,9 @@ def search_(
     *,
     out: Annotated[str | None, Parameter(name="--out", help="Output folder [results/NAME]")] = None,
     figures: Annotated[bool, Parameter(name="--figures", help="Draw the front")] = True,
+    store: StoreOption = None,
+    executor: ExecutorOption = ExecutorName.LOCAL,
+    scheduler: SchedulerOption = None,
     json: JsonOption = False,
 ) -> int:
     """Search a space of designs for its Pareto front; write designs, front, figures and the inputs.
@@ -56,9 +59,9 @@ def search_(
     rivals = [designs.rival(each).points([0]) for each in designs.file.compare]
     for point in itertools.chain(designs.points([0, len(designs) - 1]), *rivals):
         point.design()
-    store.check_output(folder)
-    with store.output(folder) as stage:
-        found = _Search(designs)
+    outputs.check_output(folder)
+    with means(store, executor, scheduler) as where, outputs.output(folder) as stage:
+        found = _Search(designs, where)
         found.run()
         if not found.numbers:
             raise found.stopped or Stopped(signal.SIGINT)
@@ -78,6 +81,7 @@ class _Search:
     """A search and what has come of it so far."""
 
     designs: Designs
+    means: Means
     points: list[pl.DataFrame] = field(default_factory=list)
     numbers: list[pl.DataFrame] = field(default_factory=list)
     confirmed: pl.DataFrame | None = None
@@ -97,7 +101,7 @@ class _Search:
         with deferred() as check, bar:
             task = bar.add_task(file.name, total=total)
             try:
-                for points, numbers in search(designs, lambda each: _evaluate(each, lambda _: check())):
+                for points, numbers in search(designs, lambda each: self._evaluate(each, check)):
                     self.points.append(points)
                     self.numbers.append(numbers)
                     bar.advance(task, len(numbers))
@@ -105,10 +109,15 @@ class _Search:
                     bar.update(task, description=f"{file.name}: cycle model", total=None)
                 self._compare(check)
                 if self.confirming and len(self.front):
-                    self.confirmed = confirm(designs, self.front, lambda each: _evaluate(each, lambda _: check()))
+                    self.confirmed = confirm(designs, self.front, lambda each: self._evaluate(each, check))
             except Stopped as error:
                 self.stopped = error
         self.seconds = time.perf_counter() - started
+
+    def _evaluate(self, points: Sequence[Point], check: Callable[[], None]) -> pl.DataFrame:
+        import polars as pl  # noqa: PLC0415
+
+        return pl.concat(run_points(points, lambda _: check(), self.means), how="diagonal_relaxed")
 
     def _compare(self, check: Callable[[], None]) -> None:
         """What the designs to compare with reach, by both models."""
@@ -117,10 +126,10 @@ class _Search:
         rows, simulated = [], []
         for name in self.designs.file.compare:
             rival = self.designs.rival(name)
-            points = _evaluate(rival.points([0]), lambda _: check())
+            points = self._evaluate(rival.points([0]), check)
             rows.append(numbers_of(points.sort("index"), rival).with_columns(name=pl.lit(name)))
             if self.confirming:
-                more = confirm(rival, rows[-1], lambda each: _evaluate(each, lambda _: check()))
+                more = confirm(rival, rows[-1], lambda each: self._evaluate(each, check))
                 simulated.append(more.select("closed_form_s", "difference", simulated_s="latency_s"))
         if rows:
             table = pl.concat(rows, how="diagonal_relaxed")
@@ -149,17 +158,17 @@ class _Search:
         import polars as pl  # noqa: PLC0415
 
         points = pl.concat(self.points, how="diagonal_relaxed").sort("index")
-        files = store.write_table(stage, "points", points)
-        files += store.write_table(stage, "designs", self.table)
-        files += store.write_table(stage, "front", self.front)
+        files = outputs.write_table(stage, "points", points)
+        files += outputs.write_table(stage, "designs", self.table)
+        files += outputs.write_table(stage, "front", self.front)
         for name, frame in (("confirmed", self.confirmed), ("compared", self.rivals)):
             if frame is not None:
-                files += store.write_table(stage, name, frame)
+                files += outputs.write_table(stage, name, frame)
         if figures and self.stopped is None and len(self.designs.file.objectives) > 1 and len(self.front):
             files += self._draw(stage)
-        inputs = store.write_inputs(stage, self.designs.space, points)
+        inputs = outputs.write_inputs(stage, self.designs.space, points)
         files.append(
-            store.write_manifest(
+            outputs.write_manifest(
                 stage, self.designs.space, rows=len(points), inputs=inputs, files=files, seconds=self.seconds
             )
         )
@@ -200,9 +209,3 @@ class _Search:
         where = (f"\n{len(table):,} of {len(self.designs):,} designs on {self.designs.workloads} workloads in "
                  f"{self.seconds:.2f} s, {kept:,} keep all constraints; everything is in {folder}")  # fmt: skip
         show_result(Group(report, where))
-
-
-def _evaluate(points: Sequence[Point], progress: Callable[[int], None]) -> pl.DataFrame:
-    import polars as pl  # noqa: PLC0415
-
-    return pl.concat(run_points(points, progress), how="diagonal_relaxed")

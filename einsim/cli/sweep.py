@@ -14,14 +14,14 @@ from cyclopts import Parameter
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from einsim.cli.common import JsonOption
+from einsim.cli.common import ExecutorName, ExecutorOption, JsonOption, SchedulerOption, StoreOption, means
 from einsim.cli.output import complain, print_json, show_result, text_width
 from einsim.cli.signals import Stopped, deferred
 from einsim.errors import Location, SpecError
-from einsim.explore import store
+from einsim.explore import store as outputs
 from einsim.explore.rows import finish
 from einsim.explore.space import Space, load_space
-from einsim.explore.sweep import Engine, check_points, run_sweep
+from einsim.explore.sweep import Engine, Means, check_points, run_sweep
 from einsim.explore.sweepfile import SweepFile
 from einsim.report.comparison import Published, compare, read_published
 from einsim.report.tables import comparison_tables, sweep_summary, worst_table
@@ -42,6 +42,9 @@ def sweep(
         Engine, Parameter(name="--engine", help="One by one, many at once as arrays, or as suits; rows are the same")
     ] = Engine.AUTO,
     figures: Annotated[bool, Parameter(name="--figures", help="Draw the figures")] = True,
+    store: StoreOption = None,
+    executor: ExecutorOption = ExecutorName.LOCAL,
+    scheduler: SchedulerOption = None,
     json: JsonOption = False,
 ) -> int:
     """Evaluate every point of a sweep file; write tables, figures and the inputs of every row.
@@ -54,10 +57,10 @@ def sweep(
     folder = Path(out) if out is not None else Path("results") / space.file.name
     published = _published(space)
     check_points(space)
-    store.check_output(folder)
-    with store.output(folder) as stage:
+    outputs.check_output(folder)
+    with means(store, executor, scheduler) as where, outputs.output(folder) as stage:
         started = time.perf_counter()
-        tables, stopped = _evaluate(space, engine)
+        tables, stopped = _evaluate(space, engine, where)
         seconds = time.perf_counter() - started
         if not tables:
             raise stopped or Stopped(signal.SIGINT)
@@ -75,7 +78,7 @@ def sweep(
     return 0
 
 
-def _evaluate(space: Space[SweepFile], engine: Engine) -> tuple[list[pl.DataFrame], Stopped | None]:
+def _evaluate(space: Space[SweepFile], engine: Engine, where: Means) -> tuple[list[pl.DataFrame], Stopped | None]:
     """Finished tables, and what cut the sweep short, if anything did."""
     tables: list[pl.DataFrame] = []
     bar = Progress(
@@ -90,7 +93,7 @@ def _evaluate(space: Space[SweepFile], engine: Engine) -> tuple[list[pl.DataFram
             check()
 
         try:
-            for part in run_sweep(space, progress, engine):
+            for part in run_sweep(space, progress, engine, where):
                 tables.append(part)
         except Stopped as error:
             return tables, error
@@ -102,17 +105,17 @@ def _write(
 ) -> Stopped | None:
     """Writes everything, figures last; who stops the run now has all but the figures."""
     with deferred() as check:
-        files = store.write_table(stage, "results", report.frame)
+        files = outputs.write_table(stage, "results", report.frame)
         if report.comparison is not None:
-            files += store.write_table(stage, "comparison", report.comparison)
-        inputs = store.write_inputs(stage, space, report.frame)
+            files += outputs.write_table(stage, "comparison", report.comparison)
+        inputs = outputs.write_inputs(stage, space, report.frame)
         try:
             if figures and stopped is None:
                 files += _draw(space, report.frame, stage, check)
         except Stopped as error:
             stopped = error
         files.append(
-            store.write_manifest(stage, space, rows=len(report.frame), inputs=inputs, files=files, seconds=seconds)
+            outputs.write_manifest(stage, space, rows=len(report.frame), inputs=inputs, files=files, seconds=seconds)
         )
         report.files = [path.relative_to(stage) for path in files]
     return stopped

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from einsim.explore.context import context_of
+from einsim.explore.identity import Identities, Keys
 from einsim.explore.space import Point
 from einsim.model.blocks import Box
 from einsim.model.costs import cost_fields
@@ -59,6 +61,14 @@ class Listed:
         import polars as pl  # noqa: PLC0415
 
         return pl.Series("command", [point.command for point in self.points(box)])
+
+    def keys(self, box: Box, identities: Identities) -> Keys:
+        """Keys of some of the points."""
+        return identities.keys(self.points(box))
+
+    def context(self, box: Box) -> list[pl.Series]:
+        """What some of the points are, in full."""
+        return context_of(self.points(box))
 
 
 def group(points: Iterable[Point]) -> list[Batch]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from einsim.explore.batches import column_name, is_related, numbers_of
+from einsim.explore.context import changes_of, context_of
+from einsim.explore.identity import Identities, Keys, as_keys, total
 from einsim.explore.space import Point, Space, changed
 from einsim.model.blocks import Box
 from einsim.schedule.environment import Columns
@@ -199,6 +201,8 @@ class Labels:
         first = next(grid.along())
         self.always = "".join(map(changed, first.overrides[: len(grid.space.file.set)]))
         self.end = first.end
+        self.terms: tuple[Keys, list[Keys]] | None = None
+        self.about: tuple[list[pl.Series], list[list[pl.Series]]] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -216,19 +220,63 @@ class Labels:
         import polars as pl  # noqa: PLC0415
 
         index = pl.Series("index", self.grid.indices(box))
-        return [index, *(values.gather(self._places(box, axis)) for axis, values in self.fields)]
+        return [index, *(values.gather(self.places(box, axis)) for axis, values in self.fields)]
 
     def command(self, box: Box) -> pl.Series:
         """The command line of each of a box's points, as `Point.command` has it."""
         import polars as pl  # noqa: PLC0415
 
-        parts = [self.starts.gather(self._places(box, *self.workloads)).alias("start")]
-        parts += [values.gather(self._places(box, axis)).alias(f"{axis}") for axis, values in self.changes
+        parts = [self.starts.gather(self.places(box, *self.workloads)).alias("start")]
+        parts += [values.gather(self.places(box, axis)).alias(f"{axis}") for axis, values in self.changes
                   if values.str.len_bytes().sum()]  # fmt: skip
         pieces = [pl.col("start"), pl.lit(self.always), *(pl.col(part.name) for part in parts[1:]), pl.lit(self.end)]
         return pl.DataFrame(parts).select(pl.concat_str(pieces).alias("command"))["command"]
 
-    def _places(self, box: Box, *axes: int) -> NDArray[np.int64]:
+    def keys(self, box: Box, identities: Identities) -> Keys:
+        """Keys of a box's points: sums of what each axis adds, taken for all points at once."""
+        if self.terms is None:
+            self.terms = self._terms(identities)
+        start, parts = self.terms
+        shape = tuple(each.stop - each.start for each in box)
+        keys = np.broadcast_to(start, (*shape, 2)).copy()
+        for part in parts:
+            own = tuple(slice(None) if length == 1 else each for length, each in zip(part.shape[:-1], box, strict=True))
+            keys += part[own]
+        return keys.reshape(-1, 2)
+
+    def _terms(self, identities: Identities) -> tuple[Keys, list[Keys]]:
+        """What all keys share, and what workloads and the steps of each axis add to them."""
+        grid, always = self.grid, len(self.grid.space.file.set)
+        first = next(grid.along())
+        shared = [identities.spec(first), identities.order(first), identities.changes(first, first.overrides[:always])]
+        parts = []
+        sizes = as_keys([identities.workload(point.workload) for point in grid.along(*self.workloads)])
+        parts.append(self._spread(sizes, *self.workloads))
+        for axis, own in enumerate(grid.steps):
+            added = as_keys([identities.changes(first, _changes(grid.space, axis, step)) for step in own])
+            parts.append(self._spread(added, axis))
+        return as_keys([total(shared)])[0], parts
+
+    def _spread(self, keys: Keys, *axes: int) -> Keys:
+        """Keys along some axes as an array that broadcasts over the grid, two lanes last."""
+        shape = [length if axis in axes else 1 for axis, length in enumerate(self.grid.shape)]
+        return keys.reshape([*shape, 2])
+
+    def context(self, box: Box) -> list[pl.Series]:
+        """What a box's points are: as of the points along the axes of workloads, and changed along each other axis."""
+        if self.about is None:
+            first, axes = next(self.grid.along()), range(len(self.grid.shape))
+            always = first.overrides[: len(self.grid.space.file.set)]
+            starts = [replace(point, overrides=always) for point in self.grid.along(*self.workloads)]
+            steps = [[_changes(self.grid.space, axis, step) for step in self.grid.steps[axis]] for axis in axes]
+            self.about = (context_of(starts), [changes_of(each) for each in steps])
+        workloads, changes = self.about
+        found = {each.name: each.gather(self.places(box, *self.workloads)) for each in workloads}
+        for axis, columns in enumerate(changes):
+            found |= {each.name: each.gather(self.places(box, axis)) for each in columns}
+        return list(found.values())
+
+    def places(self, box: Box, *axes: int) -> NDArray[np.int64]:
         """For each point of a box, its place along some axes, counted through with the last fastest."""
         places = np.zeros((1,) * len(box), np.int64)
         for axis in axes:

@@ -77,6 +77,14 @@ def table_of_rows(rows: Sequence[Record]) -> pl.DataFrame:
     return pl.DataFrame([_series(name, [row.get(name) for row in rows]) for name in names])
 
 
+def tables_of_rows(rows: Iterable[Record]) -> list[pl.DataFrame]:
+    """Tables of rows, one for each set of columns: what a row has not is no column. Rows are in order of `index`."""
+    alike: dict[tuple[str, ...], list[Record]] = {}
+    for row in sorted(rows, key=lambda row: row["index"]):
+        alike.setdefault(tuple(row), []).append(row)
+    return [table_of_rows(each) for each in alike.values()]
+
+
 def table_of_many(
     lead: Sequence[pl.Series], command: pl.Series, shape: tuple[int, ...], design: Design, evaluation: Evaluation
 ) -> pl.DataFrame:
@@ -168,7 +176,8 @@ def finish(space: Space[Any], tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """
     import polars as pl  # noqa: PLC0415
 
-    frame = pl.concat(tables, how="diagonal_relaxed")
+    ordered = sorted(tables, key=lambda table: table["index"][0])  # in whichever order they came, columns are the same
+    frame = pl.concat(ordered, how="diagonal_relaxed")
     if not frame["index"].is_sorted():
         frame = _in_order(frame)
     lead = ["index", *space.fields, "feasible", "reason", *(name for name in METRICS if name in frame.columns)]

@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -104,6 +104,12 @@ def write_file(path: Path, write: Callable[[Path], None]) -> Path:
         shown = Path(*(part for part in path.parts if not part.startswith(_HIDDEN)))
         raise _unwritable(shown, error) from None
     return path
+
+
+def remove(path: Path) -> None:
+    """Removes a file that may be there."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -7,40 +7,32 @@ them; the others one by one, as integers of any size. Both give the same rows.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-import numpy as np
-
-from einsim.errors import SpecError
 from einsim.explore.batches import Listed, group, load_columns
 from einsim.explore.grids import Labels, grids, load_grid
-from einsim.explore.rows import evaluate_point, table_of_many, table_of_rows
+from einsim.explore.keeping import Keeper
+from einsim.explore.resultstore import ResultStore
+from einsim.explore.rows import tables_of_rows
 from einsim.explore.space import Point, Space
 from einsim.explore.sweepfile import TimeModel
-from einsim.explore.workers import evaluate_rows
-from einsim.model.blocks import Box, boxes, on_all_cores, part
-from einsim.model.closed_form import evaluate_many
+from einsim.explore.work import Loaded, Rows, Work, blocks, pieces
+from einsim.explore.workers import Local, Progress
 from einsim.model.result import Record
-from einsim.schedule.environment import Columns
-from einsim.spec.configuration import Design
 from einsim.spec.modelrun import Scope
 
 if TYPE_CHECKING:
     import polars as pl
 
-Progress = Callable[[int], None]
-"""Called with the number of points just finished; may raise to end the sweep."""
-
 _TOGETHER: Final = 2000  # points of a sweep from which they are evaluated together
 _LEAST: Final = 16  # points that belong together from which that is faster
-_BLOCK: Final = 1 << 15  # points evaluated together at most: bounds memory
 _WINDOW: Final = 1 << 17  # points made at a time
 _ROWS: Final = 500  # rows of a table: making one takes as long as evaluating a point
-_FEW: Final = 16  # points that are evaluated one by one rather than halved again
 
 
 class Engine(StrEnum):
@@ -63,11 +55,40 @@ def check_points(space: Space[Any]) -> None:
         point.design()
 
 
-def run_sweep(space: Space[Any], progress: Progress, engine: Engine = Engine.AUTO) -> Iterator[pl.DataFrame]:
+class Executor(Protocol):
+    """Who evaluates: this machine, or a cluster."""
+
+    def piece(self, total: int) -> int:
+        """How many points to hand over at once, of so many that are evaluated one by one."""
+
+    def together(self, works: Iterator[Work], progress: Progress) -> Iterator[tuple[Work, Rows]]:
+        """Rows of work that is evaluated together, in any order; `progress(0)` now and then."""
+
+    def single(self, works: Iterator[Work], total: int, progress: Progress) -> Iterator[tuple[Work, Rows]]:
+        """Rows of work that is evaluated point by point, in any order; `progress(0)` now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Where points are evaluated, and where their rows are kept, if anywhere."""
+
+    executor: Executor = field(default_factory=Local)
+    store: ResultStore | None = None
+
+    def keeper(self, progress: Progress) -> Keeper | None:
+        """Who keeps the rows."""
+        return None if self.store is None else Keeper(self.store, progress)
+
+
+def run_sweep(
+    space: Space[Any], progress: Progress, engine: Engine = Engine.AUTO, means: Means | None = None
+) -> Iterator[pl.DataFrame]:
     """Evaluates a space; yields tables of finished points (column `index` says which).
 
+    With a store, what it knows is read, and a row is reported (yielded, counted by `progress`) when it is safe there.
     Raises SpecError for a point that is wrong (one that does not fit is a row with its reason).
     """
+    means = means or Means()
     total = len(space)
     simulated = space.time_model is not TimeModel.CLOSED_FORM  # one by one
     whole = "scope" in space.fields or space.file.scope is not Scope.ATTENTION  # likewise
@@ -77,15 +98,15 @@ def run_sweep(space: Space[Any], progress: Progress, engine: Engine = Engine.AUT
         points = space.points()
         while window := list(itertools.islice(points, _WINDOW)):
             progress(0)
-            yield from _run_single(window, progress)
+            yield from _run_single(window, progress, means)
         return
     progress(0)
     least = 1 if engine is Engine.COMPILED else _LEAST
     parts = grids(space)
     large = [grid for grid in parts if prod(grid.shape) >= least]
-    yield from _run_together((Loaded(Labels(grid), *load_grid(grid)) for grid in large), progress)
+    yield from _run_together((Loaded(Labels(grid), *load_grid(grid)) for grid in large), progress, means)
     single = [point for grid in parts if prod(grid.shape) < least for point in grid.along(*range(len(grid.shape)))]
-    yield from _run_single(single, progress)
+    yield from _run_single(single, progress, means)
 
 
 def _alike(points: Sequence[Point]) -> list[Point]:
@@ -93,91 +114,54 @@ def _alike(points: Sequence[Point]) -> list[Point]:
     return [point for point in points if point.scope is Scope.ATTENTION]
 
 
-def _run_single(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataFrame]:
-    """Points one by one; who stops the sweep still gets the rows that are finished."""
-    rows: list[Record] = []
-    try:
-        for part in evaluate_rows(points, progress):
-            rows += part
-            if len(rows) >= _ROWS:
-                finished, rows = rows, []
-                yield table_of_rows(finished)
-    except KeyboardInterrupt:
-        if rows:
-            yield table_of_rows(rows)
-        raise
-    if rows:
-        yield table_of_rows(rows)
-
-
-class Source(Protocol):
-    """Points that are evaluated together: a grid (of one axis, where they are listed), and what says which is which."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Points along each axis."""
-
-    def lead(self, box: Box) -> list[pl.Series]:
-        """Index and coordinates of a box's points."""
-
-    def command(self, box: Box) -> pl.Series:
-        """The command lines of a box's points."""
-
-    def points(self, box: Box) -> list[Point]:
-        """A box's points, in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Points with their first design and the columns in which they differ from it."""
-
-    source: Source
-    design: Design
-    columns: Columns
-
-
-def _run_together(loaded: Iterable[Loaded], progress: Progress) -> Iterator[pl.DataFrame]:
-    """Tables of points, block by block on all cores."""
-    blocks = ((each, box) for each in loaded for box in boxes(each.source.shape, _BLOCK))
-    for tables in on_all_cores(lambda block: list(_evaluate_together(*block)), blocks):
-        for table in tables:
-            yield table
-            progress(len(table))
-
-
-def _evaluate_together(loaded: Loaded, box: Box) -> Iterator[pl.DataFrame]:
-    """Tables of a box's points.
-
-    Where the model refuses them (64 bits are too few, or a size is wrong somewhere), each half goes its
-    own way, down to a few that are evaluated exactly: they have their rows, or the error of a single run.
-    """
-    try:
-        columns = {name: part(np.asarray(values), box) for name, values in loaded.columns.items()}
-        evaluation = evaluate_many(loaded.design, columns)
-    except (OverflowError, SpecError):
-        lengths = [each.stop - each.start for each in box]
-        if prod(lengths) <= _FEW:
-            yield table_of_rows([evaluate_point(point) for point in loaded.source.points(box)])
-            return
-        axis = lengths.index(max(lengths))
-        start, stop = box[axis].start, box[axis].stop
-        for half in (slice(start, (start + stop) // 2), slice((start + stop) // 2, stop)):
-            yield from _evaluate_together(loaded, (*box[:axis], half, *box[axis + 1 :]))
-        return
-    shape = tuple(each.stop - each.start for each in box)
-    source = loaded.source
-    yield table_of_many(source.lead(box), source.command(box), shape, loaded.design, evaluation)
-
-
-def run_points(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataFrame]:
+def run_points(points: Sequence[Point], progress: Progress, means: Means | None = None) -> Iterator[pl.DataFrame]:
     """Evaluates some points, together where that pays; yields tables of finished ones.
 
-    Raises SpecError as `run_sweep` does.
+    Stores and raises as `run_sweep` does.
     """
+    means = means or Means()
+    if means.store is not None:
+        source, whole = Listed(tuple(points)), (slice(0, len(points)),)
+        places = means.store.find_own(source.keys(whole, means.store.identities))
+        yield from means.store.known(source, whole, places)
+        points = [point for point, place in zip(points, places, strict=True) if place < 0]
     simulated = any(point.time_model is not TimeModel.CLOSED_FORM for point in points)
     batches = [] if simulated else group(_alike(points))
     large = [batch for batch in batches if len(batch.points) >= _LEAST]
-    yield from _run_together((Loaded(Listed(batch.points), *load_columns(batch)) for batch in large), progress)
+    yield from _run_together((Loaded(Listed(batch.points), *load_columns(batch)) for batch in large), progress, means)
     single = [point for batch in batches if len(batch.points) < _LEAST for point in batch.points]
     single += [point for point in points if point.scope is not Scope.ATTENTION]
-    yield from _run_single(points if simulated else single, progress)
+    yield from _run_single(points if simulated else single, progress, means)
+
+
+def _run_together(loaded: Iterable[Loaded], progress: Progress, means: Means) -> Iterator[pl.DataFrame]:
+    """Tables of points, block by block."""
+    evaluate = partial(means.executor.together, progress=progress)
+    if keeper := means.keeper(progress):
+        yield from keeper.run(blocks(loaded), evaluate)
+        return
+    for _, tables in evaluate(blocks(loaded)):
+        for table in tables:
+            yield cast("pl.DataFrame", table)
+            progress(len(table))
+
+
+def _run_single(points: Sequence[Point], progress: Progress, means: Means) -> Iterator[pl.DataFrame]:
+    """Points one by one; who stops the sweep still gets the rows that are finished."""
+    works = pieces(points, means.executor.piece(len(points)))
+    evaluate = partial(means.executor.single, total=len(points), progress=progress)
+    if keeper := means.keeper(progress):
+        yield from keeper.run(works, evaluate)
+        return
+    rows: list[Record] = []
+    try:
+        for _, part in evaluate(works):
+            rows += cast("list[Record]", part)
+            progress(len(part))
+            if len(rows) >= _ROWS:
+                finished, rows = rows, []
+                yield from tables_of_rows(finished)
+    except KeyboardInterrupt:
+        yield from tables_of_rows(rows)
+        raise
+    yield from tables_of_rows(rows)

@@ -1,11 +1,11 @@
-"""Worker processes: points evaluated one by one on all cores, with clean ends."""
+"""This machine's threads and worker processes: work on all cores, with clean ends."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from concurrent.futures.process import BrokenProcessPool
@@ -13,42 +13,62 @@ from multiprocessing import forkserver, get_context, resource_tracker
 from typing import Final
 
 from einsim.errors import SpecError
-from einsim.explore.rows import evaluate_point
-from einsim.explore.space import Point
-from einsim.model.result import Record
+from einsim.explore.work import Rows, Work, evaluate_work
+from einsim.model.blocks import on_all_cores
+
+Progress = Callable[[int], None]
+"""Called with the number of points just finished; may raise to end the sweep."""
 
 _LEAST: Final = 400  # points from which worker processes pay
 _CHUNK: Final = 25  # points handed over at once
+_AHEAD: Final = 4  # parts of a core that wait
 _POLL_S: Final = 0.1  # how long an interruption may wait
 
 
-def evaluate_rows(points: Sequence[Point], progress: Callable[[int], None]) -> Iterator[list[Record]]:
-    """Rows of points in order, in parts; `progress(n)` after n more, and now and then `progress(0)`.
+class Local:
+    """This machine: points that are evaluated together in threads, others in processes, as many as there are cores."""
 
-    An exception that `progress` raises ends the evaluation: workers finish the points at hand and are gone when
-    it leaves here. Raises SpecError for a point that is wrong.
-    """
+    def piece(self, total: int) -> int:
+        """How many points to hand over at once, of so many that are evaluated one by one."""
+        return _CHUNK if _pays(total) else 1
+
+    def together(self, works: Iterator[Work], progress: Progress) -> Iterator[tuple[Work, Rows]]:
+        """Rows of work that is evaluated together, in order."""
+        del progress  # a part takes a moment
+        yield from on_all_cores(lambda work: (work, evaluate_work(work)), works)
+
+    def single(self, works: Iterator[Work], total: int, progress: Progress) -> Iterator[tuple[Work, Rows]]:
+        """Rows of work that is evaluated point by point, in order; `progress(0)` now and then.
+
+        An exception that `progress` raises ends the evaluation: workers finish the points at hand and are gone when
+        it leaves here. Raises SpecError for a point that is wrong.
+        """
+        if not _pays(total):
+            yield from ((work, evaluate_work(work)) for work in works)
+            return
+        yield from _in_processes(works, progress)
+
+
+def _pays(total: int) -> bool:
+    """Whether so many points are worth the start of worker processes."""
+    return total >= _LEAST and (os.cpu_count() or 1) > 1
+
+
+def _in_processes(works: Iterator[Work], progress: Progress) -> Iterator[tuple[Work, Rows]]:
     cores = os.cpu_count() or 1
-    if len(points) < _LEAST or cores == 1:
-        for point in points:
-            yield [evaluate_point(point)]
-            progress(1)
-        return
     _start_deaf()
     with ProcessPoolExecutor(cores, mp_context=get_context("forkserver")) as pool:
-        parts = iter([points[i : i + _CHUNK] for i in range(0, len(points), _CHUNK)])
-        running: deque[Future[list[Record]]] = deque()
+        running: deque[tuple[Work, Future[Rows]]] = deque()
         try:
             while True:
-                for part in parts:
-                    running.append(pool.submit(_evaluate, part))
-                    if len(running) >= 4 * cores:
+                for work in works:
+                    running.append((work, pool.submit(evaluate_work, work)))
+                    if len(running) >= _AHEAD * cores:
                         break
                 if not running:
                     return
-                rows = _wait(running.popleft(), progress)
-                yield rows
-                progress(len(rows))
+                work, future = running.popleft()
+                yield work, _wait(future, progress)
         except (BrokenProcessPool, EOFError, ConnectionError):
             progress(0)  # who ends the workers may have wanted the end of us all
             raise SpecError("a worker process was ended from outside", remedy="is there enough memory?") from None
@@ -56,7 +76,7 @@ def evaluate_rows(points: Sequence[Point], progress: Callable[[int], None]) -> I
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _wait(future: Future[list[Record]], progress: Callable[[int], None]) -> list[Record]:
+def _wait(future: Future[Rows], progress: Progress) -> Rows:
     while True:
         try:
             return future.result(_POLL_S)
@@ -73,7 +93,3 @@ def _start_deaf() -> None:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _evaluate(points: Sequence[Point]) -> list[Record]:
-    return [evaluate_point(point) for point in points]

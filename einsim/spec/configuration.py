@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from pathlib import Path
 
 from einsim.cascade import Cascade
 from einsim.errors import Location, SpecError
@@ -59,8 +60,7 @@ def load_design(
     wrong in a file, a name or an override.
     """
     accounting = Accounting(accounting)
-    path = library.find("mapping", configuration, at=at or Location("configuration"))
-    document = inherit("mapping", library.load_document(path), path)
+    document, path = load_mapping_file(configuration, at=at)
     decided, rest = split_decisions(document, [change for change in overrides if change.target == "mapping"])
     choices = decide(document, decided, workload)
     if rest:
@@ -124,6 +124,12 @@ def _settle_once(key: Identity, choices: Choices, accounting: Accounting) -> tup
 @lru_cache(maxsize=256)
 def _machine_once(key: Identity) -> Architecture:
     return load_machine(key.document)
+
+
+def load_mapping_file(name: str, *, at: Location | None = None) -> tuple[Document, Path]:
+    """A mapping file with what it is based on, before choices are made, and where it is."""
+    path = library.find("mapping", name, at=at or Location("configuration"))
+    return inherit("mapping", library.load_document(path), path), path
 
 
 def load_mapping(name: str, workload: Workload | None = None) -> tuple[Mapping, Choices]:

@@ -5,8 +5,12 @@ This is the only module below the store that reads files, or writes arrays.
 
 from __future__ import annotations
 
+import hashlib
 import zlib
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path, PurePath
@@ -31,6 +35,39 @@ _FOLDER: Final = {
     "architecture": "arch", "mapping": "mappings", "experiment": "experiments",
     "cost table": "arch/costs", "scaling table": "arch/costs/scaling",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files that were looked for and read: what was found by which name, and what is in them."""
+
+    found: dict[tuple[str, str, Path | None], Path]
+    contents: dict[Path, bytes]
+
+
+_GIVEN: ContextVar[Files | None] = ContextVar("_GIVEN", default=None)
+_RECORDED: ContextVar[Files | None] = ContextVar("_RECORDED", default=None)
+
+
+@contextmanager
+def recorded() -> Iterator[Files]:
+    """Inside, every file that is found and read is noted."""
+    files = Files({}, {})
+    token = _RECORDED.set(files)
+    try:
+        yield files
+    finally:
+        _RECORDED.reset(token)
+
+
+@contextmanager
+def given(files: Files) -> Iterator[None]:
+    """Inside, these files are there, as they were recorded, perhaps on another machine; others are read as ever."""
+    token = _GIVEN.set(files)
+    try:
+        yield
+    finally:
+        _GIVEN.reset(token)
 
 
 def folder(kind: str) -> Path:
@@ -61,7 +98,15 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
 
     Raises SpecError with the nearest shipped name where there is no such file.
     """
-    at = at or Location(kind)
+    if (files := _GIVEN.get()) is not None and (kind, name, beside) in files.found:
+        return files.found[kind, name, beside]
+    path = _find(kind, name, at or Location(kind), beside)
+    if (noted := _RECORDED.get()) is not None:
+        noted.found[kind, name, beside] = path
+    return path
+
+
+def _find(kind: str, name: str, at: Location, beside: Path | None) -> Path:
     if not name or "\0" in name:
         raise SpecError(f"{name!r} names no {kind}", at=at, remedy=suggest("", names(kind)))
     is_path = "/" in name or PurePath(name).suffix != ""
@@ -95,12 +140,40 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
 
 def read(path: Path, most: int = MAX_BYTES) -> bytes:
     """The bytes of a file; raises SpecError where it cannot be read or is absurdly large."""
+    if (files := _GIVEN.get()) is not None and path in files.contents:
+        return files.contents[path]
     try:
         if path.stat().st_size > most:
             raise SpecError(f"larger than {most} bytes", at=Location(str(path)), remedy="is this the right file?")
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(str(path))) from None
+    if (noted := _RECORDED.get()) is not None:
+        noted.contents[path] = content
+    return content
+
+
+def package_digest(without: Iterable[str]) -> str:
+    """Digest of einsim's own source files, but for some folders: 32 hexadecimal digits."""
+    left_out = set(without)
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*")):
+        name = path.relative_to(_PACKAGE)
+        if path.suffix in {".py", ".lark"} and name.parts[0] not in left_out:
+            digest.update(f"{name.as_posix()}\0{path.stat().st_size}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+@lru_cache(maxsize=1)
+def data_digest() -> str:
+    """Digest of all files that ship: cascades, families of models, architectures, costs, mappings; 32 digits."""
+    digest = hashlib.sha256()
+    for kind in ("cascade", "architecture", "mapping"):
+        for path in sorted(each for each in folder(kind).rglob("*") if each.is_file()):
+            digest.update(f"{kind} {path.relative_to(folder(kind)).as_posix()}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
 
 
 def load_document(path: Path) -> Document:

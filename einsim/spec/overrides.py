@@ -71,7 +71,7 @@ def apply(document: Document, overrides: Iterable[Override]) -> Document:
     """
     for change in overrides:
         sections = _SECTIONS[change.target]
-        path = _full_path(document, change, sections)
+        path = full_path(document, change)
         places = {place: at for place, at in document.places.items() if place[: len(path)] != path}
         places[path] = change.at
         if path == change.path:
@@ -96,8 +96,9 @@ def _keys(value: Value) -> list[str]:
     return list(value) if isinstance(value, dict) else []
 
 
-def _full_path(document: Document, change: Override, sections: tuple[str, ...]) -> Path:
-    """The path with the sections that it skips."""
+def full_path(document: Document, change: Override) -> Path:
+    """The path of a change with the sections that it skips."""
+    sections = _SECTIONS[change.target]
     path: list[str] = []
     value: Value = document.value
     for part in change.path:

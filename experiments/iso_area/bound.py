@@ -47,7 +47,8 @@ def main() -> int:
             ratios.append(float(fusemax.latency_s) / least)
         own = ratios[-len(LENGTHS) :]
         print(f"{name}: at most {exp(sum(map(log, own)) / len(own)):.3f} times as fast")
-    print(f"geometric mean: {exp(sum(map(log, ratios)) / len(ratios)):.3f} ({elements:,.0f} elements of {element:.0f} um^2)")
+    mean = exp(sum(map(log, ratios)) / len(ratios))
+    print(f"geometric mean: {mean:.3f} ({elements:,.0f} elements of {element:.0f} um^2)")
     return 0
 
 

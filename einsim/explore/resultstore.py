@@ -1,0 +1,245 @@
+"""A store of results: rows of points by their keys, so that no point is evaluated twice, by whichever sweep.
+
+Rows are written in segments (`segments.py`); the keys of all of them are in memory, 16 bytes and a place each, sorted.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from einsim.errors import Location, SpecError
+from einsim.explore.batches import Listed
+from einsim.explore.identity import Identities, Keys, first_of_each
+from einsim.explore.segments import Claim, Folder
+from einsim.explore.space import Point
+from einsim.explore.work import Source
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from einsim.model.blocks import Box
+
+FIRST_RESULT: Final = "feasible"
+"""The column at which results start; what a point is stands before it."""
+KEY_COLUMNS: Final = ("key_low", "key_high")
+_SHOWN: Final = 1 << 22  # rows of segments that stay in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A segment that cannot be used, and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}; its points are evaluated again (remove the file to silence this)"
+
+
+class _Index:
+    """Keys in order, with the segment and the row of each."""
+
+    def __init__(self) -> None:
+        self.keys: Keys = np.empty((0, 2), np.uint64)
+        self.segments: NDArray[np.int32] = np.empty(0, np.int32)
+        self.rows: NDArray[np.int32] = np.empty(0, np.int32)
+
+    def add(self, segment: int, keys: Keys) -> None:
+        """Takes a segment's keys up."""
+        self.add_all([(segment, keys)])
+
+    def add_all(self, parts: Iterable[tuple[int, Keys]]) -> None:
+        """Takes up the keys of several segments; of keys that are there twice, either row will do."""
+        parts = list(parts)
+        keys = np.concatenate([self.keys, *(own for _, own in parts)])
+        segments = np.concatenate([self.segments, *(np.full(len(own), n, np.int32) for n, own in parts)])
+        rows = np.concatenate([self.rows, *(np.arange(len(own), dtype=np.int32) for _, own in parts)])
+        order = np.argsort(keys[:, 0], kind="stable")
+        self.keys, self.segments, self.rows = keys[order], segments[order], rows[order]
+
+    def find(self, keys: Keys) -> NDArray[np.int64]:
+        """The place of each key, or -1."""
+        if not len(self.keys):
+            return np.full(len(keys), -1)
+        low = self.keys[:, 0]
+        place = np.searchsorted(low, keys[:, 0])
+        found = np.full(len(keys), -1)
+        left = np.arange(len(keys))
+        while len(left):  # once, but where the first halves of two keys are equal
+            here = place[left]
+            alike = here < len(low)
+            alike[alike] = low[here[alike]] == keys[left[alike], 0]
+            left, here = left[alike], here[alike]
+            equal = self.keys[here, 1] == keys[left, 1]
+            found[left[equal]] = here[equal]
+            left = left[~equal]
+            place[left] += 1
+        return found
+
+
+class ResultStore:
+    """The results in a folder, which any number of processes may use at once."""
+
+    def __init__(self, path: Path, *, create: bool = True, identities: Identities | None = None) -> None:
+        """Opens a store, and makes it where there is none. Raises SpecError where there can be none."""
+        self.folder = Folder(path)
+        self.identities = identities or Identities()
+        if create:
+            self.folder.create()
+            self.folder.tidy()
+        else:
+            self.folder.check()
+        self.damaged: list[Damage] = []
+        self.names: list[str] = []
+        self.unread: list[tuple[str, Keys]] = []  # written here, not yet in the index
+        self._index = _Index()
+        self._seen: set[str] = set()
+        self._frames: OrderedDict[int, pl.DataFrame] = OrderedDict()
+        self.refresh()
+
+    def __len__(self) -> int:
+        """How many different points are known."""
+        self.take_up()
+        return int(first_of_each(self._index.keys).sum())
+
+    def refresh(self) -> None:
+        """Takes up segments that were written since, here or elsewhere."""
+        import polars as pl  # noqa: PLC0415 - half of the command line's commands need no tables
+
+        new = []
+        for name in self.folder.names():
+            if name in self._seen:
+                continue
+            self._seen.add(name)
+            reason = self.folder.damage(name)
+            if reason is None:
+                try:
+                    frame = pl.read_parquet(self.folder.place(name), columns=list(KEY_COLUMNS))
+                    new.append((name, np.ascontiguousarray(frame.to_numpy())))
+                    continue
+                except (pl.exceptions.PolarsError, OSError) as error:
+                    reason = f"cannot be read: {str(error).splitlines()[0]}"
+            self.damaged.append(Damage(self.folder.place(name), reason))
+        if new:
+            self.take_up(new)
+
+    def take_up(self, more: Sequence[tuple[str, Keys]] = ()) -> None:
+        """Takes what was written here, and more, into the index: sorting it again takes a while."""
+        new = [*self.unread, *more]
+        self.unread = []
+        if new:
+            start = len(self.names)
+            self.names += [name for name, _ in new]
+            self._index.add_all((start + number, keys) for number, (_, keys) in enumerate(new))
+
+    def find(self, keys: Keys) -> NDArray[np.int64]:
+        """Where the row of each key is, or -1; for `rows`."""
+        return self._index.find(keys)
+
+    def find_own(self, keys: Keys) -> NDArray[np.int64]:
+        """The same, with what was written by this very process."""
+        self.take_up()
+        return self._index.find(keys)
+
+    def rows(self, places: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], pl.DataFrame]]:
+        """Results at some places that `find` gave, segment by segment: which of them, and their results."""
+        parts = []
+        segments = self._index.segments[places]
+        for number in np.unique(segments):
+            own = np.flatnonzero(segments == number)
+            parts.append((own, self._frame(int(number))[self._index.rows[places[own]]]))
+        return parts
+
+    def _frame(self, number: int) -> pl.DataFrame:
+        """The results of a segment."""
+        import polars as pl  # noqa: PLC0415
+
+        if number not in self._frames:
+            path = self.folder.place(self.names[number])
+            try:
+                names = list(pl.read_parquet_schema(path))
+                columns = names[names.index(FIRST_RESULT) :]
+                self._frames[number] = pl.read_parquet(path, columns=columns)
+            except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+                raise SpecError(f"cannot be read: {str(error).splitlines()[0]}", at=Location(str(path)),
+                                remedy="run it again: what is missing is evaluated") from None  # fmt: skip
+            while len(self._frames) > 1 and sum(map(len, self._frames.values())) > _SHOWN:
+                self._frames.popitem(last=False)
+        self._frames.move_to_end(number)
+        return self._frames[number]
+
+    def lookup(self, points: Sequence[Point]) -> pl.DataFrame | None:
+        """Rows of those of some points that are known, as a sweep has them (`index` says which); None for none."""
+        import polars as pl  # noqa: PLC0415
+
+        self.refresh()
+        if not points:
+            return None
+        whole = (slice(0, len(points)),)
+        source = Listed(tuple(points))
+        tables = self.known(source, whole, self.find_own(source.keys(whole, self.identities)))
+        return pl.concat(tables, how="diagonal_relaxed").sort("index") if tables else None
+
+    def known(self, source: Source, box: Box, places: NDArray[np.int64]) -> list[pl.DataFrame]:
+        """Tables of the points of a box whose results are at some places (-1: none)."""
+        here = np.flatnonzero(places >= 0)
+        if not len(here):
+            return []
+        import polars as pl  # noqa: PLC0415
+
+        lead, command = source.lead(box), source.command(box)
+        return [
+            pl.DataFrame([*(each.gather(here[own]) for each in lead), *results.get_columns(),
+                          command.gather(here[own])])
+            for own, results in self.rows(places[here])
+        ]  # fmt: skip
+
+    def add(self, points: Sequence[Point], rows: pl.DataFrame) -> None:
+        """Keeps the rows of some points, as a sweep makes them; when this returns, they survive a crash.
+
+        Raises SpecError on a disk error; then none of the rows is in the store, or all are.
+        """
+        by_index = {point.index: point for point in points}
+        chosen = Listed(tuple(by_index[index] for index in rows["index"]))
+        whole = (slice(0, len(chosen.listed)),)
+        keys = chosen.keys(whole, self.identities)
+        self.append(keys, self.stored(keys, chosen, whole, rows))
+
+    def stored(self, keys: Keys, source: Source, box: Box, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows of the points of a box as a segment has them: keys, what they are, results."""
+        import polars as pl  # noqa: PLC0415
+
+        results = rows.get_columns()[rows.columns.index(FIRST_RESULT) :]
+        about = [each for each in source.context(box) if each.null_count() < len(each)]
+        code = pl.repeat(self.identities.code, len(keys), eager=True).alias("code")
+        kept = [each for each in results if each.name != "command"]
+        return pl.DataFrame([*(pl.Series(name, keys[:, lane]) for lane, name in enumerate(KEY_COLUMNS)),
+                             code, *about, source.command(box), *kept])  # fmt: skip
+
+    def append(self, keys: Keys, frame: pl.DataFrame) -> None:
+        """Writes a segment of rows that `stored` made. Raises SpecError on a disk error."""
+        name = self.folder.append(frame)
+        self._seen.add(name)
+        self.unread.append((name, keys))
+
+    def claim(self, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.bool_], Claim | None]:
+        """Claims what nobody knows or evaluates: places of what is known, which points are ours, and the claim."""
+        with self.folder.alone():
+            others = self.folder.claimed()  # before segments: who commits writes first, and withdraws then
+            self.refresh()
+            places = self.find(keys)
+            ours = places < 0
+            if others:
+                taken = _Index()
+                taken.add_all([(0, each) for each in others])
+                ours &= taken.find(keys) < 0
+            own = np.flatnonzero(ours)
+            ours[own] = first_of_each(keys[own])
+            return places, ours, self.folder.claim(keys[ours]) if ours.any() else None
