@@ -37,7 +37,7 @@ def main() -> None:
         ratios += row(name, sizes_of(name), options.seconds)
     if ratios:
         print(f"heuristic / binder, same assignment: geometric mean {exp(sum(map(log, ratios)) / len(ratios)):.4f}, "
-              f"worst {max(ratios):.4f}, {len(ratios)} cascades")  # fmt: skip
+              f"worst {max(ratios):.4f}, {len(ratios)} proved")  # fmt: skip
 
 
 def row(name: str, sizes: dict[str, int], seconds: float) -> list[float]:
@@ -53,7 +53,7 @@ def row(name: str, sizes: dict[str, int], seconds: float) -> list[float]:
     moved = ", ".join(e for e, array in free.assignment.items() if fixed.assignment[e] != array)
     intervals = f"{_show(fixed.heuristic):>10}{_proof(fixed):>8}{_proof(free):>8}{free.least:>8}"
     print(f"{name:<28}{intervals}{took:>9.1f}  {moved}", flush=True)
-    if fixed.heuristic is None or fixed.interval is None:
+    if fixed.heuristic is None or fixed.interval is None or not fixed.proved:
         return []
     return [fixed.heuristic / fixed.interval]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
+from math import ceil
 from typing import Any, Final
 
 from einsim.binder.assignment import Assignment, Choices, able, moves
@@ -94,8 +95,9 @@ class Bound:
 
     @property
     def interval(self) -> int | None:
-        """Cycles from epoch to epoch."""
-        return None if self.pipelined.plan is None else self.pipelined.plan.interval
+        """Cycles from epoch to epoch: as planned, or more where the machine waits at a port."""
+        plan = self.pipelined.plan
+        return None if plan is None else max(plan.interval, ceil(self.measured or 0))
 
     @property
     def proved(self) -> bool:
@@ -110,7 +112,10 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An assignment with its design and its best pipeline."""
+    """An assignment with its design and its best pipeline.
+
+    `fallback`: the cycle model's own plan, which fits, even if it is not kept up at a port.
+    """
 
     assignment: Assignment
     data: dict[str, Any]
@@ -118,6 +123,7 @@ class _Candidate:
     pipelined: Pipelined
     heuristic: int | None
     bench: Bench | None
+    fallback: Plan | None = None
 
     @property
     def interval(self) -> int:
@@ -144,6 +150,21 @@ class _Candidate:
             return None
         cycles = dict(zip(self.pipelined.graph.names, plan.at, strict=True))
         return self.bench.interval(self.data, plan.interval, cycles)
+
+    @property
+    def pace(self) -> Fraction:
+        """Cycles from epoch to epoch: of its plan, or those that the machine takes if it is not kept up."""
+        plan = self.pipelined.plan
+        if plan is None or plan is not self.fallback:
+            return Fraction(self.interval)
+        return max(Fraction(plan.interval), self.measured(plan) or Fraction(0))
+
+    def kept_up(self) -> _Candidate:
+        """With the cycle model's own plan, where that comes to less."""
+        if self.fallback is None or self.fallback.interval >= self.interval:
+            return self
+        own = replace(self, pipelined=replace(self.pipelined, plan=self.fallback))
+        return own if own.pace < self.pace else self
 
     def looked_at(self, order: Order, budget: Budget) -> _Candidate:
         """After a quick look for a plan at its bounds."""
@@ -181,7 +202,9 @@ def bind(start: Start, seconds: float) -> Bound:
         if candidates[number].pipelined.least < _shortest(candidates) and budget.left() > 0:
             below = min(_shortest(candidates), NEVER)
             candidates[number] = candidates[number].searched(start.order, Budget.of(budget.left(0.7)), below)
-    best = min(candidates, key=lambda each: each.interval, default=None)
+    # Rather a plan that waits at a port now and then than one that is longer than what comes of it.
+    candidates = [each.kept_up() for each in candidates]
+    best = min(candidates, key=lambda each: each.pace, default=None)
     if best is None or best.pipelined.plan is None:
         why = refused[0].why if refused and not candidates else "no plan was found in the time given"
         raise SpecError(f"no binding of {start.cascade.name} on {start.machine.name}: {why}",
@@ -198,7 +221,7 @@ def _finished(
     start: Start, best: _Candidate, choices: Choices, least: int, tried: int, refused: Sequence[Refusal], budget: Budget
 ) -> Bound:
     pipelined = best.pipelined
-    if start.order is Order.INTERLEAVED and pipelined.graph.keeps:
+    if start.order is Order.INTERLEAVED and pipelined.graph.keeps and _plan_kept(best):
         pipelined = fewest_words(pipelined, budget, best.judge)
     plan = pipelined.plan
     assert plan is not None
@@ -206,8 +229,13 @@ def _finished(
     cycles = dict(zip(pipelined.graph.names, plan.at, strict=True)) if start.timing == Timing() else None
     text = text_of(data, plan.interval, cycles)
     measured = best.measured(plan) if start.order is Order.INTERLEAVED else None  # the machine overlaps what it may
-    return Bound(start, best.assignment, pipelined, min(least, plan.interval), choices, choices.split_bound(), tried,
+    return Bound(start, best.assignment, pipelined, min(least, ceil(best.pace)), choices, choices.split_bound(), tried,
                  tuple(refused), best.heuristic, measured, text)  # fmt: skip
+
+
+def _plan_kept(best: _Candidate) -> bool:
+    """Whether the machine runs a plan at its interval, so that it is worth refining."""
+    return best.pace == best.interval
 
 
 def _candidate(start: Start, assignment: Assignment) -> _Candidate | Refusal:
@@ -226,9 +254,11 @@ def _candidate(start: Start, assignment: Assignment) -> _Candidate | Refusal:
         return Refusal(moved, error.message)
     bench = _bench(start, schedule)
     candidate = _Candidate(assignment, data, ordering, unsearched(graph, start.order), heuristic, bench)
-    if known is not None and candidate.holds(known):
+    if known is None or not ordering.fits(known):
+        return candidate
+    if candidate.holds(known):
         candidate = replace(candidate, pipelined=unsearched(graph, start.order, known))
-    return candidate
+    return replace(candidate, fallback=known)
 
 
 def _bench(start: Start, schedule: Schedule) -> Bench | None:

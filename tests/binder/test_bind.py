@@ -133,6 +133,14 @@ def test_better_than_the_heuristic(tmp_path):
     assert steady(found.text, tmp_path, sizes) == 1157
 
 
+def test_a_plan_that_waits_at_a_port_is_not_taken_at_its_word(tmp_path):
+    """More rows are written a tile than a port takes in the heuristic's 138 cycles."""
+    sizes = {"H": 64, "E": 64, "F": 64, "SINK": 64}
+    found = bind(from_cascade("moa-online", "fusemax", sizes, Order.INTERLEAVED, free=False), 6)
+    assert found.heuristic == 138 < found.bounds.resource <= found.least <= found.interval
+    assert found.measured <= found.interval
+
+
 # Files that say something else.
 
 
