@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "evaluate": "einsim.cli.zoo:evaluate",
     "derive": "einsim.cli.derive:derive",
     "map": "einsim.cli.map:map_",
+    "bind": "einsim.cli.bind:bind",
     "rtl": "einsim.cli.rtl:app",
 }
 """Where each command is: its module is loaded when the command is used, and not before."""

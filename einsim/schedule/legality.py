@@ -26,6 +26,7 @@ def check_mapping(design: Design) -> None:
         _check_operations(design, name)
     _check_phases(design)
     _check_groups(design)
+    _check_pipeline(design)
 
 
 def _error(design: Design, path: Path, message: str, remedy: str | None = None) -> SpecError:
@@ -221,6 +222,23 @@ def _check_groups(design: Design) -> None:
         for name in rule.tensors:
             if name not in made:
                 raise _error(design, ("spill", index, "tensors"), f"unknown tensor {name!r}", suggest(name, made))
+
+
+def _check_pipeline(design: Design) -> None:
+    """A pipeline is of Einsums that there are, each in one, and of no mapping whose phases follow one another."""
+    planned: list[str] = []
+    for index, pipeline in enumerate(design.mapping.pipeline):
+        for name in pipeline.cycles:
+            at: Path = ("pipeline", index, "cycles", name)
+            if name not in design.mapping.einsums:
+                raise _error(design, at, f"pipeline: unknown Einsum {name!r}", suggest(name, design.mapping.einsums))
+            if name in planned:
+                raise _error(design, at, f"{name} is in two pipelines", "remove one")
+            planned.append(name)
+    if planned and (design.mapping.timing == "phases" or design.mapping.memory_time == "per-phase"):
+        key = "timing" if design.mapping.timing == "phases" else "memory_time"
+        raise _error(design, (key,), "a pipeline and phases that follow one another are two orders",
+                     f"leave out pipeline:, or {key}:")  # fmt: skip
 
 
 def check_loops(design: Design, einsums: tuple[EinsumSchedule, ...], env: dict[str, Number]) -> None:

@@ -73,6 +73,13 @@ def lower(design: Design, columns: Columns | None = None) -> Schedule:
     )
 
 
+def nests_of(design: Design) -> tuple[EinsumSchedule, ...]:
+    """The loop nests alone, of a mapping that need not be legal: what each Einsum would take where it is."""
+    lowering = _Lowering(design, environment(design, {}))
+    lowering.make_tiles()
+    return tuple(lowering.einsum(einsum) for einsum in lowering.mapped_einsums())
+
+
 @dataclass(slots=True)
 class _Lowering:
     """The state of one lowering: the names known so far, and what did not fit."""

@@ -108,6 +108,33 @@ class Recorded(Record):
     choices: dict[Name, str | int]
 
 
+def _run(value: Any) -> Any:
+    """A number as the text of a run."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Run = Annotated[str, BeforeValidator(_run), Field(pattern=r"^\d{1,9}(\.\.\d{1,9}( by [1-9]\d{0,8})?)?$")]
+"""Cycles at an even pace: `3`, `0..63`, `0..126 by 2`; the last one is part of it."""
+
+
+def cycles_of_run(text: str) -> range:
+    """The cycles that a run means."""
+    span, _, pace = text.partition(" by ")
+    first, _, last = span.partition("..")
+    return range(int(first), int(last or first) + 1, int(pace or 1))
+
+
+class Pipeline(Record):
+    """The plan of the epochs of one fusion group: what `einsim bind` finds."""
+
+    interval: Count = Field(description="Cycles from the start of one epoch to that of the next")
+    cycles: dict[Name, list[Run]] = Field(
+        min_length=1,
+        description="Einsum -> the cycles of its slots in order, counted from the start of their epoch: 3, "
+        "\"0..63\" or \"0..126 by 2\"",
+    )
+
+
 class Mapping(Record):
     """A mapping with its binding, after choices are made."""
 
@@ -143,6 +170,10 @@ class Mapping(Record):
     timing: Literal["interleaved", "phases"] = Field(
         "interleaved",
         description="In the cycle model: tiles of different Einsums interleaved, or one phase after the other",
+    )
+    pipeline: list[Pipeline] = Field(
+        default_factory=list,
+        description="In the cycle model: the planned cycles of a fusion group's Einsums, instead of a plan of its own",
     )
     memory_time: Literal["overall", "per-phase"] = Field(
         "overall", description="Whether DRAM time hides behind the whole run or behind its own phase"

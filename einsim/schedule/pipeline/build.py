@@ -106,7 +106,18 @@ def groups_of(schedule: Schedule, flow: Flow) -> list[tuple[str, list[str]]]:
     return [(names[0] if len(names) == 1 else f"{names[0]}..{names[-1]}", names) for names in lists if names]
 
 
-def _assembly(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) -> Assembly:
+def orderings(design: Design, schedule: Schedule, timing: Timing) -> Iterator[Ordering]:
+    """What the plan of each program of a mapped design is made from, before there is one."""
+    flow = flow_of(design)
+    einsums = {einsum.name: einsum for einsum in schedule.einsums}
+    live = Liveness(design, einsums, environment(design, {}))
+    sources = _Sources(design, schedule, flow, live, reduced_timing(design, schedule, timing))
+    for _, names in _groups(schedule, flow):
+        yield _ordering(sources, [einsums[each] for each in names])
+
+
+def _ordering(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Ordering:
+    """The strands and links of a group, and the room that it has."""
     design, schedule, timing = sources.design, sources.schedule, sources.timing
     paths = _paths(sources, einsums)
     sizes = {rank: int(size) for rank, size in schedule.sizes.items()}
@@ -127,28 +138,33 @@ def _assembly(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) -
         *linker.moves(sources.flow, numbered),
         *linker.outside(sources.flow),
     ]
-    links = list(dict.fromkeys(links))
     rooms = Rooms(design, timing, linker, sources.flow, sources.live, numbered)
-    ordering = Ordering(design, schedule, timing, linker, tuple(links), rooms)
+    return Ordering(design, schedule, timing, linker, tuple(dict.fromkeys(links)), rooms)
+
+
+def _assembly(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) -> Assembly:
+    ordering = _ordering(sources, einsums)
+    linker, rooms = ordering.linker, ordering.rooms
+    group, strands = linker.group, linker.strands
     order = ordering.make()
     program = Program(
         name=name,
         epochs=group.epochs,
         strands=strands,
-        links=(*links, *order.links),
+        links=(*ordering.links, *order.links),
         pools=order.pools,
         fixed=rooms.fixed,
         interval=order.interval,
         starts=order.starts,
         held=order.held,
         registers=rooms.registers(order.held),
-        resources=(*design.architecture.arrays, LOAD, STORE),
+        resources=(*sources.design.architecture.arrays, LOAD, STORE),
         filters=_filters(sources, [b.einsum for b in group.bodies if linker.full(b.einsum.name)]),
         resource_bound=order.resource_bound,
         recurrence_bound=order.recurrence_bound,
     )
     check_order(program)
-    return Assembly(program, tuple(order.shortfalls), group, paths.running, tuple(numbered))
+    return Assembly(program, tuple(order.shortfalls), group, linker.running, tuple(rooms.moves))
 
 
 def _filters(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Filters:

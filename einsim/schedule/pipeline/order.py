@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -15,9 +16,22 @@ from einsim.schedule.pipeline.phases import Phased
 from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need
 from einsim.schedule.pipeline.program import STORE, Held, Link, Pool, Start
 from einsim.schedule.pipeline.rooms import Rooms
+from einsim.schedule.pipeline.stated import stated_plan
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import ceil_div
+
+
+class Slotted(Protocol):
+    """Slots of the repeated strands at some cycles of an interval."""
+
+    @property
+    def interval(self) -> int:
+        """Cycles from epoch to epoch."""
+
+    @property
+    def at(self) -> tuple[Cycles, ...]:
+        """The cycle of every slot, strand by strand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +64,22 @@ class Ordering:
         """Strands that compute in every epoch."""
         return [n for n, s in enumerate(self.linker.strands) if s.computes and self.linker.full(s.einsum)]
 
+    @property
+    def names(self) -> list[str]:
+        """The Einsums of the repeated strands."""
+        return [self.linker.strands[n].einsum for n in self.repeated]
+
+    @property
+    def repeated_jobs(self) -> list[Job]:
+        """The repeated strands as jobs."""
+        every = self.jobs()
+        return [every[n] for n in self.repeated]
+
     def make(self) -> Order:
         """The order of a group's strands."""
         in_phases = self.design.mapping.timing == "phases" and not self.schedule.per_phase_memory
-        plan = self.phased() if in_phases else self.interleaved()
+        stated = None if in_phases else stated_plan(self.design, self.names, self.repeated_jobs, self.needs())
+        plan = self.phased() if in_phases else stated or self.interleaved()
         jobs, slots = self.jobs(), dict(zip(self.repeated, plan.at, strict=True))
         held = self.rooms.held(jobs, slots, plan.interval)
         limits = self.rooms.limits(jobs, slots, plan.interval)
@@ -121,22 +147,23 @@ class Ordering:
 
     def interleaved(self) -> Plan:
         """A software pipeline over the repeated strands."""
-        every = self.jobs()
-        jobs = [every[n] for n in self.repeated]
-
-        def held(plan: Plan) -> list[Held]:
-            return self.rooms.held(every, dict(zip(self.repeated, plan.at, strict=True)), plan.interval)
-
-        def cost(plan: Plan) -> int:
-            return sum(self.rooms.registers(held(plan)).values())
-
-        def fits(plan: Plan) -> bool:
-            what = held(plan)
-            return not self.rooms.shortfalls(what) and self.rooms.fits_memories(what)
-
-        return make_plan(jobs, self.needs(), cost, fits) or make_plan(jobs, self.needs(), cost, lambda _: True) or (
+        jobs, needs = self.repeated_jobs, self.needs()
+        return make_plan(jobs, needs, self.cost, self.fits) or make_plan(jobs, needs, self.cost, lambda _: True) or (
             self.unplanned()
         )  # fmt: skip
+
+    def held(self, plan: Slotted) -> list[Held]:
+        """What a plan of the repeated strands holds at one time."""
+        return self.rooms.held(self.jobs(), dict(zip(self.repeated, plan.at, strict=True)), plan.interval)
+
+    def cost(self, plan: Slotted) -> int:
+        """Words of registers that a plan takes, in an element of each array."""
+        return sum(self.rooms.registers(self.held(plan)).values())
+
+    def fits(self, plan: Slotted) -> bool:
+        """Whether what a plan holds has room."""
+        held = self.held(plan)
+        return not self.rooms.shortfalls(held) and self.rooms.fits_memories(held)
 
     def unplanned(self) -> Plan:
         """There is no plan."""
@@ -148,9 +175,8 @@ class Ordering:
 
     def phased(self) -> Plan:
         """The mapping's phases, one after the other."""
-        every = self.jobs()
         phased = Phased(self.design, self.schedule, self.timing, self.linker, self.links)
-        return phased.plan([every[n] for n in self.repeated], self.repeated)
+        return phased.plan(self.repeated_jobs, self.repeated)
 
     def shrunk(self, held: list[Held], limits: list[Link], place: dict[int, int]) -> tuple[list[Held], list[Link]]:
         """Steps passed on within a phase kept to what registers have left: their makers wait."""

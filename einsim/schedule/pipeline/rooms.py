@@ -141,9 +141,9 @@ class Rooms:
         totals: dict[str, int] = dict.fromkeys(self.design.architecture.registers, 0)
         for (level, _), words in most.items():
             totals[level] += words
-        return {level: words + self._scratch(level) for level, words in totals.items()}
+        return {level: words + self.scratch(level) for level, words in totals.items()}
 
-    def _scratch(self, level: str) -> int:
+    def scratch(self, level: str) -> int:
         """A word for the steps of operations that take several."""
         array = self.design.architecture.registers[level]
         return int(any(body.einsum.array == array and body.einsum.cycles_per_point > 1

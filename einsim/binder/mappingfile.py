@@ -1,0 +1,61 @@
+"""Binding files: a mapping with the array of every Einsum and the cycles of its slots, as text and as a design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import yaml
+
+from einsim.cascade import Cascade
+from einsim.schedule.pipeline.plan import Cycles
+from einsim.spec.architecture import Architecture
+from einsim.spec.configuration import Accounting, Design
+from einsim.spec.fields import validate
+from einsim.spec.mapping import Mapping as MappingFile
+from einsim.spec.workload import Workload
+from einsim.spec.yamlfile import parse_yaml
+
+WIDTH: Final = 116
+SOURCE: Final = "binding"
+
+
+def design_of(data: dict[str, Any], cascade: Cascade, machine: Architecture, workload: Workload) -> Design:
+    """The design of a mapping file's data; raises SpecError where it is no mapping."""
+    document = parse_yaml(text_of(data), SOURCE)
+    mapping = validate(MappingFile, document)
+    return Design(cascade, machine, mapping, workload, Accounting.FULL, (), document, document)
+
+
+def text_of(data: dict[str, Any], interval: int | None = None, cycles: Mapping[str, Cycles] | None = None) -> str:
+    """The YAML text of a mapping file, with the plan of an epoch where there is one."""
+    whole = dict(data)
+    if interval is not None and cycles is not None:
+        plan = {name: runs_of([int(each) for each in at]) for name, at in cycles.items()}
+        whole["pipeline"] = [{"interval": interval, "cycles": plan}]
+    return yaml.safe_dump(whole, sort_keys=False, default_flow_style=None, width=WIDTH, allow_unicode=True)
+
+
+def data_of(mapping: MappingFile) -> dict[str, Any]:
+    """A mapping as a file's data, without what it leaves at its defaults."""
+    data = mapping.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    return {"views": [], "phases": [], "partition": {}, "batch": [], **data}
+
+
+def runs_of(cycles: Sequence[int]) -> list[int | str]:
+    """Cycles as the fewest runs at an even pace, found from the first onwards: 3, `0..63`, `0..126 by 2`."""
+    found: list[int | str] = []
+    at = 0
+    while at < len(cycles):
+        end = at + 1
+        pace = cycles[end] - cycles[at] if end < len(cycles) else 0
+        while end < len(cycles) and cycles[end] - cycles[end - 1] == pace:
+            end += 1
+        if end - at < 3 and pace != 1:  # a pair is no pattern
+            end = at + 1
+        if end - at == 1:
+            found.append(cycles[at])
+        else:
+            found.append(f"{cycles[at]}..{cycles[end - 1]}" + (f" by {pace}" if pace > 1 else ""))
+        at = end
+    return found

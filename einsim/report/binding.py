@@ -1,0 +1,48 @@
+"""What a binding says, for the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from einsim.report.tables import Record, table
+from einsim.units import show_count
+
+
+def binding_report(record: Record) -> RenderableType:
+    """The interval with its bounds, what every array has to do, and when every Einsum runs."""
+    sizes = ", ".join(f"{name}={show_count(size)}" for name, size in record["sizes"].items())
+    interval, least = record["initiation_interval"], record["lower_bound"]
+    what = "no legal assignment" if record["free"] else "no pipeline of this assignment"
+    verdict = f"proved: {what} is faster" if record["proved"] else (
+        f"not proved: {least} may be possible ({1 - least / interval:.1%} less)")  # fmt: skip
+    lines = [
+        Text(f"{record['cascade']} on {record['architecture']} ({sizes})", style="bold"),
+        Text(f"a tile every {interval} cycles ({record['order']}); {verdict}"),
+        Text(f"bounds of this assignment: resources {record['resource_bound']}, "
+             f"recurrences {record['recurrence_bound']}"),
+    ]  # fmt: skip
+    if record["split_bound"] is not None:
+        lines.append(Text(f"Einsums divided between arrays: {record['split_bound']:g} cycles a tile or more"))
+    if record["heuristic_interval"] is not None:
+        lines.append(Text(f"the cycle model's own plan of this assignment: {record['heuristic_interval']}"))
+    words = ", ".join(f"{level} {count}" for level, count in record["register_words"].items())
+    proof = "; none of this interval keeps fewer" if record["fewest_words"] else ""
+    lines.append(Text(f"words handed on in registers: {words}{proof}"))
+    lines.append(Text(f"assignments looked at: {record['tried']}, of them not legal: {len(record['refused'])}"))
+    return Group(*lines, Text(), _einsums(record))
+
+
+def _einsums(record: Record) -> RenderableType:
+    """A row an Einsum: slots on every array that can run it, the one that does, and its cycles."""
+    arrays = list(record["slots"])
+    rows = []
+    for name, slots in record["slots_by_array"].items():
+        own = record["assignment"][name]
+        cycles = record["cycles"].get(name)
+        when = (f"{cycles[0]:,}", f"{cycles[-1]:,}") if cycles else ("outside", "")
+        moved = " (moved)" if name in record["moved"] else ""
+        rows.append([name, f"{own}{moved}", *(f"{slots[a]:,}" if a in slots else "-" for a in arrays), *when])
+    rows.append(["all", "", *(f"{record['slots'][array]:,}" for array in arrays), "", ""])
+    title = "Slots of every Einsum in a tile, on each array that could run it; its first and last cycle"
+    return table(title, ["Einsum", "runs on", *arrays, "first", "last"], rows, left=2)
