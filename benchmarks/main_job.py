@@ -25,12 +25,11 @@ class JobTime:
 
 
 def run(label: str, *, cold: bool) -> JobTime:
-    """Runs the sweep in a new process; `cold` with empty byte-code, numba and font caches."""
+    """Runs the sweep in a new process; `cold` with empty byte-code and font caches."""
     with tempfile.TemporaryDirectory() as scratch:
         env = dict(os.environ)
         if cold:
-            env |= {"PYTHONPYCACHEPREFIX": f"{scratch}/pycache", "NUMBA_CACHE_DIR": f"{scratch}/numba",
-                    "MPLCONFIGDIR": f"{scratch}/mpl"}  # fmt: skip
+            env |= {"PYTHONPYCACHEPREFIX": f"{scratch}/pycache", "MPLCONFIGDIR": f"{scratch}/mpl"}
         words = [
             sys.executable,
             "-m",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from einsim.errors import Location
-from einsim.model.closed_form import evaluate, evaluate_many
+from einsim.model.blocks import evaluate_metrics
+from einsim.model.closed_form import evaluate
 from einsim.spec.configuration import Design, load_design
 from einsim.spec.library import load_models
 from einsim.spec.overrides import Override, make_override
@@ -20,9 +21,13 @@ CONFIGURATIONS = ("unfused", "cascade", "architecture", "fusemax")
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """One configuration's speeds, designs a second, and the largest relative difference of the sample."""
+    """One configuration's speeds, designs a second, and the largest relative difference of the sample.
+
+    `axes`: "random", every column random by itself, or "grid", columns crossed.
+    """
 
     configuration: str
+    axes: str
     designs: int
     together_per_s: float
     alone_per_s: float
@@ -51,31 +56,51 @@ def columns(designs: int, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def measure(configuration: str, designs: int, sample: int = 60) -> Speed:
-    """Times one configuration; the compiled kernels are loaded beforehand."""
+def crossed(designs: int, seed: int) -> dict[str, np.ndarray]:
+    """Bandwidth x buffer x clock x energy of a mac x tokens, each random, about as many points as `designs`."""
+    rng = np.random.default_rng(seed)
+    each = max(2, round(designs ** (1 / 6)))
+    tokens = rng.integers(1024, 1 << 20, max(2, designs // each**4))
+    axes = [
+        rng.integers(50 << 30, 2000 << 30, each), rng.integers(1 << 20, 64 << 20, each),
+        rng.integers(500, 2000, each) * 1e6, rng.uniform(1, 50, each), tokens,
+    ]  # fmt: skip
+    fields = ("dram.bandwidth_bytes_per_s", "buffer.capacity_bytes", "clock_hz", "array2d.mac.energy_pj", "M")
+    made = dict(zip(fields, np.ix_(*axes), strict=True))
+    return {**made, "P": made["M"]}
+
+
+AXES = {"random": columns, "grid": crossed}
+
+
+def measure(configuration: str, axes: str, designs: int, sample: int = 60) -> Speed:
+    """Times one configuration: the metrics of all designs, and some of them one by one."""
     design = load_design(configuration, attention(find_model(load_models(), "BERT"), 4096))
-    varying = columns(designs, seed=1)
-    evaluate_many(design, {name: values[:2000] for name, values in varying.items()})
+    varying = AXES[axes](designs, seed=1)
+    evaluate_metrics(design, AXES[axes](2000, seed=3))  # tables that are made once
     started = time.perf_counter()
-    together = evaluate_many(design, varying)
+    together = evaluate_metrics(design, varying)
     together_s = time.perf_counter() - started
-    chosen = np.random.default_rng(2).choice(designs, sample, replace=False)
-    singles = [_single(configuration, varying, int(index)) for index in chosen]
+    shape = together["latency_s"].shape
+    total = together["latency_s"].size
+    wide = {name: np.broadcast_to(column, shape).reshape(-1) for name, column in varying.items()}
+    chosen = np.random.default_rng(2).choice(total, sample, replace=False)
+    singles = [_single(configuration, wide, int(index)) for index in chosen]
     started = time.perf_counter()
     alone = [evaluate(single) for single in singles]
     alone_s = time.perf_counter() - started
     worst = 0.0
     for index, one in zip(chosen, alone, strict=True):
         for name in ("traffic_bytes", "latency_s", "energy_pj"):
-            many = float(np.broadcast_to(getattr(together, name), designs)[index])
+            many = float(together[name].reshape(-1)[index])
             worst = max(worst, abs(many / float(getattr(one, name)) - 1))
-    return Speed(configuration, designs, designs / together_s, sample / alone_s, worst)
+    return Speed(configuration, axes, total, total / together_s, sample / alone_s, worst)
 
 
 def _single(configuration: str, varying: dict[str, np.ndarray], index: int) -> Design:
-    values = {name: int(column[index]) for name, column in varying.items()}
     workload = attention(find_model(load_models(), "BERT"), 4096)
-    changes: list[Override] = [
-        make_override(f"{'workload' if name in 'MP' else 'arch'}.{name}", value, HERE) for name, value in values.items()
-    ]
+    changes: list[Override] = []
+    for name, column in varying.items():
+        path = f"{'workload' if name in 'MP' else 'arch'}.{name.replace('mac.', 'operations.mac.')}"
+        changes.append(make_override(path, column[index].item(), HERE))
     return load_design(configuration, workload, overrides=changes)

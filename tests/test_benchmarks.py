@@ -2,13 +2,21 @@
 
 import pytest
 
-from benchmarks import cycle_speed
-from benchmarks.model_speed import CONFIGURATIONS, measure
+from benchmarks import cycle_speed, sweep_speed
+from benchmarks.model_speed import AXES, CONFIGURATIONS, measure
 
 
+@pytest.mark.parametrize("axes", AXES)
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_model_speed_counts_alike_together_and_alone(configuration):
-    assert measure(configuration, 2500, sample=5).worst_difference < 1e-12
+def test_model_speed_counts_alike_together_and_alone(configuration, axes):
+    assert measure(configuration, axes, 2500, sample=5).worst_difference < 1e-12
+
+
+def test_sweep_speed_has_a_row_for_every_point():
+    speed = sweep_speed.run(3000)
+    assert speed.points >= 3000
+    assert speed.rows == speed.points
+    assert speed.peak_mib > 0
 
 
 def test_cycle_speed_simulates_alike_fast_and_slowly(monkeypatch):

@@ -39,7 +39,7 @@ def sweep(
     *,
     out: Annotated[str | None, Parameter(name="--out", help="Output folder [results/NAME]")] = None,
     engine: Annotated[
-        Engine, Parameter(name="--engine", help="One by one and exact, all together and compiled, or as suits")
+        Engine, Parameter(name="--engine", help="One by one, many at once as arrays, or as suits; rows are the same")
     ] = Engine.AUTO,
     figures: Annotated[bool, Parameter(name="--figures", help="Draw the figures")] = True,
     json: JsonOption = False,

@@ -1,19 +1,23 @@
-"""Batches: points that share a structure and differ only in numbers, which the compiled model takes as columns."""
+"""Batches: points that share a structure and differ only in numbers, which the model takes as columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from einsim.explore.space import Point
+from einsim.model.blocks import Box
 from einsim.model.costs import cost_fields
 from einsim.schedule.environment import Columns, machine_fields
 from einsim.spec.architecture import RELATED, Architecture
 from einsim.spec.configuration import Design
 from einsim.spec.overrides import Override
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,39 @@ class Batch:
 
     points: tuple[Point, ...]
     columns: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Indices, coordinates and commands of listed points, as columns of tables."""
+
+    listed: tuple[Point, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many points there are."""
+        return (len(self.listed),)
+
+    def points(self, box: Box) -> list[Point]:
+        """Some of the points."""
+        return list(self.listed[box[0]])
+
+    def lead(self, box: Box) -> list[pl.Series]:
+        """Index and coordinates of some of the points."""
+        import polars as pl  # noqa: PLC0415 - half of the command line's commands need no tables
+
+        points = self.points(box)
+        fields = [field for field, _ in points[0].coordinates]
+        return [
+            pl.Series("index", [point.index for point in points]),
+            *(pl.Series(field, [point.coordinates[n][1] for point in points]) for n, field in enumerate(fields)),
+        ]
+
+    def command(self, box: Box) -> pl.Series:
+        """The command lines of some of the points."""
+        import polars as pl  # noqa: PLC0415
+
+        return pl.Series("command", [point.command for point in self.points(box)])
 
 
 def group(points: Iterable[Point]) -> list[Batch]:
@@ -56,7 +93,7 @@ def _split(points: list[Point]) -> list[Batch]:
 
 
 def column_name(change: Override, machine: Architecture) -> str | None:
-    """The model's name of an overridden number, or None where it is no column of the compiled model.
+    """The model's name of an overridden number, or None where it is no column of the model.
 
     `arch.array2d.operations.mac.energy_pj` is `array2d.mac.energy_pj`; `...mac.cycles` is no column.
     """
@@ -78,7 +115,7 @@ def load_columns(batch: Batch) -> tuple[Design, Columns]:
     values that a machine may refuse. Raises SpecError for the first that is wrong.
     """
     places = [(place, name) for place, name in enumerate(batch.columns) if name is not None]
-    related = [place for place, name in places if name.rpartition(".")[2] in RELATED]
+    related = [place for place, name in places if is_related(name)]
     numbers: dict[int, dict[str, int | float]] = {place: {} for place, _ in places}
     combinations: set[tuple[str, ...]] = set()
     for point in batch.points:
@@ -87,7 +124,7 @@ def load_columns(batch: Batch) -> tuple[Design, Columns]:
         if together in combinations and all(texts[place] in numbers[place] for place, _ in places):
             continue
         design = point.design()
-        values = _numbers(design)
+        values = numbers_of(design)
         combinations.add(together)
         for place, name in places:
             numbers[place][texts[place]] = values[name]
@@ -97,7 +134,13 @@ def load_columns(batch: Batch) -> tuple[Design, Columns]:
     return batch.points[0].design(), columns
 
 
-def _numbers(design: Design) -> dict[str, Any]:
+def is_related(name: str | None) -> bool:
+    """Whether a machine may refuse a column's value beside another's."""
+    return name is not None and name.rpartition(".")[2] in RELATED
+
+
+def numbers_of(design: Design) -> dict[str, Any]:
+    """Every number of a design that may be a column, by its name there."""
     machine = design.architecture
     return {**machine_fields(machine), **cost_fields(machine), **dict(design.workload.sizes)}
 

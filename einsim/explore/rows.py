@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from einsim.explore.space import Point, Space
 from einsim.explore.sweepfile import TimeModel
@@ -60,22 +63,29 @@ def table_of_rows(rows: Sequence[Record]) -> pl.DataFrame:
     return pl.DataFrame([_series(name, [row.get(name) for row in rows]) for name in names])
 
 
-def table_of_many(points: Sequence[Point], design: Design, evaluation: Evaluation) -> pl.DataFrame:
-    """The rows of points that were evaluated at once."""
+def table_of_many(
+    lead: Sequence[pl.Series], command: pl.Series, shape: tuple[int, ...], design: Design, evaluation: Evaluation
+) -> pl.DataFrame:
+    """The rows of points that were evaluated at once, over a grid of some shape.
+
+    `lead` are the columns before results (index and coordinates), `command` is the last.
+    """
     import polars as pl  # noqa: PLC0415
 
-    total = len(points)
-    feasible = pl.Series("feasible", np.broadcast_to(evaluation.feasible, total))
-    columns = [pl.Series("index", np.array([point.index for point in points]))]
-    for position, (field, _) in enumerate(points[0].coordinates):
-        columns.append(pl.Series(field, [point.coordinates[position][1] for point in points]))
-    columns += [feasible, pl.Series("reason", _reasons(evaluation, total), pl.String)]
+    feasible = pl.Series("feasible", _wide(evaluation.feasible, shape))
+    columns = [*lead, feasible, _reasons(evaluation, shape)]
+    fits = bool(feasible.all())
     for name, values in _numbers(design, evaluation).items():
-        wide = np.broadcast_to(np.asarray(values), total)
+        wide = _wide(values, shape)
         kept = wide if _is_count(name) and wide.dtype.kind == "i" else wide.astype(np.float64)
-        columns.append(pl.Series(name, kept).set(~feasible, None))
-    columns.append(pl.Series("command", [point.command for point in points]))
-    return pl.DataFrame(columns)
+        column = pl.Series(name, kept)
+        columns.append(column if fits else column.set(~feasible, None))
+    return pl.DataFrame([*columns, command])
+
+
+def _wide(values: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A number at every point of a grid, one after another."""
+    return np.broadcast_to(np.asarray(values), shape).reshape(-1)
 
 
 def _is_count(name: str) -> bool:
@@ -97,14 +107,34 @@ def _series(name: str, values: list[Any]) -> pl.Series:
     return pl.Series(name, values)
 
 
-def _reasons(evaluation: Evaluation, total: int) -> list[str | None]:
-    reasons: list[str | None] = [None] * total
-    for shortfall in reversed(evaluation.schedule.shortfalls):
-        wide = [np.broadcast_to(part, total) for part in (shortfall.where, shortfall.needed, shortfall.available)]
-        for i in np.flatnonzero(wide[0]):
-            one = Shortfall(True, shortfall.what, int(wide[1][i]), int(wide[2][i]), shortfall.unit)
-            reasons[i] = reason((one,))
-    return reasons
+def _reasons(evaluation: Evaluation, shape: tuple[int, ...]) -> pl.Series:
+    """Why points do not fit (the first shortfall of each), as `reason` says it."""
+    import polars as pl  # noqa: PLC0415
+
+    left = np.ones(prod(shape), np.bool_)
+    parts = []
+    for shortfall in evaluation.schedule.shortfalls:
+        if not np.any(shortfall.where):
+            continue
+        here = np.flatnonzero(_wide(shortfall.where, shape) & left)
+        left[here] = False
+        both = {name: _wide(getattr(shortfall, name), shape)[here] for name in ("needed", "available")}
+        pairs = pl.DataFrame({"place": here, **both}, schema_overrides={"place": pl.Int64})
+        parts.append(pairs.select("place", reason=_reason(shortfall, pairs["needed"], pairs["available"])))
+    rest = np.flatnonzero(left)
+    parts.append(pl.DataFrame({"place": rest, "reason": pl.repeat(None, len(rest), dtype=pl.String, eager=True)}))
+    return pl.concat(parts).sort("place")["reason"]
+
+
+def _reason(shortfall: Shortfall, needed: pl.Series, available: pl.Series) -> pl.Series:
+    """Reasons that differ in numbers only: each pair is said once."""
+    import polars as pl  # noqa: PLC0415
+
+    pairs = pl.DataFrame({"needed": needed, "available": available})
+    different = pairs.unique()
+    said = [reason((replace(shortfall, where=True, needed=a, available=b),)) for a, b in different.iter_rows()]
+    texts = different.with_columns(reason=pl.Series(said, dtype=pl.String))
+    return pairs.join(texts, on=["needed", "available"], how="left", maintain_order="left")["reason"]
 
 
 def _numbers(design: Design, evaluation: Evaluation) -> Record:
@@ -124,23 +154,32 @@ def finish(space: Space[Any], tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """
     import polars as pl  # noqa: PLC0415
 
-    frame = pl.concat(tables, how="diagonal_relaxed", rechunk=True).sort("index")
+    frame = pl.concat(tables, how="diagonal_relaxed")
+    if not frame["index"].is_sorted():
+        frame = frame.sort("index")
     lead = ["index", *space.fields, "feasible", "reason", *(name for name in METRICS if name in frame.columns)]
     parts = [name for name in frame.columns if name not in lead and name != "command"]
     frame = frame.select(*lead, *(_exact(frame[name]) for name in parts), "command")
     frame = frame.with_columns(_exact(frame["traffic_bytes"]))
     if not space.base:
         return frame.with_columns(speedup=pl.lit(None, pl.Float64), energy_ratio=pl.lit(None, pl.Float64))
-    base = pl.col("index")
+    base = _baselines(space, frame["index"].to_numpy())
+    return frame.with_columns(
+        speedup=frame["latency_s"].gather(base) / frame["latency_s"],
+        energy_ratio=frame["energy_pj"] / frame["energy_pj"].gather(base),
+    )
+
+
+def _baselines(space: Space[Any], index: NDArray[np.int64]) -> pl.Series:
+    """For each of some points in order, the row that has its baseline; null where there is none."""
+    import polars as pl  # noqa: PLC0415
+
+    base = index.copy()
     for axis, step in space.base.items():
         stride = space.strides[axis]
-        own = pl.col("index") // stride % len(space.axes[axis])
-        base += (step - own) * stride
-    others = frame.select(base="index", base_latency="latency_s", base_energy="energy_pj")
-    joined = frame.with_columns(base=base).join(others, on="base", how="left", maintain_order="left")
-    return joined.with_columns(
-        speedup=pl.col("base_latency") / pl.col("latency_s"), energy_ratio=pl.col("energy_pj") / pl.col("base_energy")
-    ).drop("base", "base_latency", "base_energy")
+        base += (step - index // stride % len(space.axes[axis])) * stride
+    rows = np.minimum(index.searchsorted(base), len(index) - 1)
+    return pl.Series(rows).set(pl.Series(index[rows] != base), None)
 
 
 def _exact(column: pl.Series) -> pl.Series:

@@ -53,11 +53,23 @@ class Point:
     @property
     def command(self) -> str:
         """The command line that evaluates this point alone."""
-        simulated = self.time_model is TimeModel.CYCLE
-        command = "simulate" if simulated else "run"
-        start = _command(command, self.configuration.value, self.architecture.value, self.workload)
-        changes = [f"--set {shlex.quote(change.text)}" for change in self.overrides]
-        return " ".join([start, *changes, f"--accounting {self.accounting}"])
+        return "".join([self.start, *map(changed, self.overrides), self.end])
+
+    @property
+    def start(self) -> str:
+        """The command line before what is changed."""
+        command = "simulate" if self.time_model is TimeModel.CYCLE else "run"
+        return _command(command, self.configuration.value, self.architecture.value, self.workload)
+
+    @property
+    def end(self) -> str:
+        """The command line after what is changed."""
+        return f" --accounting {self.accounting}"
+
+
+def changed(change: Override) -> str:
+    """A change as part of a command line."""
+    return f" --set {shlex.quote(change.text)}"
 
 
 @lru_cache(maxsize=4096)

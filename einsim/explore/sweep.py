@@ -1,22 +1,28 @@
 """Sweeps: every point of a space evaluated, on all cores, into one table.
 
-Points of one configuration that differ only in numbers are evaluated together by the compiled model
-when there are many of them; the others one by one, exactly. Both give the same rows.
+Points of one configuration that differ only in numbers are evaluated together, as arrays, when there are many of
+them; the others one by one, as integers of any size. Both give the same rows.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from math import prod
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
 
 from einsim.errors import SpecError
-from einsim.explore.batches import Batch, group, load_columns
+from einsim.explore.batches import Listed, group, load_columns
+from einsim.explore.grids import Labels, grids, load_grid
 from einsim.explore.rows import evaluate_point, table_of_many, table_of_rows
 from einsim.explore.space import Point, Space
 from einsim.explore.sweepfile import TimeModel
 from einsim.explore.workers import evaluate_rows
+from einsim.model.blocks import Box, boxes, on_all_cores, part
 from einsim.model.closed_form import evaluate_many
 from einsim.model.result import Record
 from einsim.schedule.environment import Columns
@@ -28,16 +34,16 @@ if TYPE_CHECKING:
 Progress = Callable[[int], None]
 """Called with the number of points just finished; may raise to end the sweep."""
 
-_TOGETHER: Final = 2000  # points from which compiling the kernels (or loading them) pays
-_LEAST: Final = 16  # points of a batch from which, the kernels once loaded, they are faster
-_CHUNK: Final = 16384  # points evaluated together at most: bounds memory
-_WINDOW: Final = 8 * _CHUNK  # points made at a time
+_TOGETHER: Final = 2000  # points of a sweep from which they are evaluated together
+_LEAST: Final = 16  # points that belong together from which that is faster
+_BLOCK: Final = 1 << 15  # points evaluated together at most: bounds memory
+_WINDOW: Final = 1 << 17  # points made at a time
 _ROWS: Final = 500  # rows of a table: making one takes as long as evaluating a point
 _FEW: Final = 16  # points that are evaluated one by one rather than halved again
 
 
 class Engine(StrEnum):
-    """How points are evaluated: one by one with exact integers, many at once compiled, or as suits."""
+    """How points are evaluated: one by one with integers of any size, many at once as arrays, or as suits."""
 
     AUTO = "auto"
     EXACT = "exact"
@@ -62,18 +68,21 @@ def run_sweep(space: Space[Any], progress: Progress, engine: Engine = Engine.AUT
     Raises SpecError for a point that is wrong (one that does not fit is a row with its reason).
     """
     total = len(space)
-    simulated = space.time_model is not TimeModel.CLOSED_FORM  # by points, each with its own compiled run
+    simulated = space.time_model is not TimeModel.CLOSED_FORM  # one by one
     together = not simulated and (engine is Engine.COMPILED or (engine is Engine.AUTO and total >= _TOGETHER))
+    if not together:
+        points = space.points()
+        while window := list(itertools.islice(points, _WINDOW)):
+            progress(0)
+            yield from _run_single(window, progress)
+        return
+    progress(0)
     least = 1 if engine is Engine.COMPILED else _LEAST
-    points = space.points()
-    while window := list(itertools.islice(points, _WINDOW)):
-        progress(0)
-        batches = group(window) if together else []
-        single = [point for batch in batches if len(batch.points) < least for point in batch.points]
-        for batch in batches:
-            if len(batch.points) >= least:
-                yield from _run_batch(batch, progress)
-        yield from _run_single(single if together else window, progress)
+    parts = grids(space)
+    large = [grid for grid in parts if prod(grid.shape) >= least]
+    yield from _run_together((Loaded(Labels(grid), *load_grid(grid)) for grid in large), progress)
+    single = [point for grid in parts if prod(grid.shape) < least for point in grid.along(*range(len(grid.shape)))]
+    yield from _run_single(single, progress)
 
 
 def _run_single(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataFrame]:
@@ -93,34 +102,63 @@ def _run_single(points: Sequence[Point], progress: Progress) -> Iterator[pl.Data
         yield table_of_rows(rows)
 
 
-def _run_batch(batch: Batch, progress: Progress) -> Iterator[pl.DataFrame]:
-    for start in range(0, len(batch.points), _CHUNK):
-        part = Batch(batch.points[start : start + _CHUNK], batch.columns)
-        design, columns = load_columns(part)
-        progress(0)
-        for table in _evaluate_together(part.points, design, columns):
+class Source(Protocol):
+    """Points that are evaluated together: a grid (of one axis, where they are listed), and what says which is which."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Points along each axis."""
+
+    def lead(self, box: Box) -> list[pl.Series]:
+        """Index and coordinates of a box's points."""
+
+    def command(self, box: Box) -> pl.Series:
+        """The command lines of a box's points."""
+
+    def points(self, box: Box) -> list[Point]:
+        """A box's points, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Points with their first design and the columns in which they differ from it."""
+
+    source: Source
+    design: Design
+    columns: Columns
+
+
+def _run_together(loaded: Iterable[Loaded], progress: Progress) -> Iterator[pl.DataFrame]:
+    """Tables of points, block by block on all cores."""
+    blocks = ((each, box) for each in loaded for box in boxes(each.source.shape, _BLOCK))
+    for tables in on_all_cores(lambda block: list(_evaluate_together(*block)), blocks):
+        for table in tables:
             yield table
             progress(len(table))
 
 
-def _evaluate_together(points: Sequence[Point], design: Design, columns: Columns) -> Iterator[pl.DataFrame]:
-    """Tables of points that share a structure.
+def _evaluate_together(loaded: Loaded, box: Box) -> Iterator[pl.DataFrame]:
+    """Tables of a box's points.
 
-    Where the compiled model refuses them (64 bits are too few, or a size is wrong somewhere), each half goes its
+    Where the model refuses them (64 bits are too few, or a size is wrong somewhere), each half goes its
     own way, down to a few that are evaluated exactly: they have their rows, or the error of a single run.
     """
     try:
-        evaluation = evaluate_many(design, columns)
+        columns = {name: part(np.asarray(values), box) for name, values in loaded.columns.items()}
+        evaluation = evaluate_many(loaded.design, columns)
     except (OverflowError, SpecError):
-        if len(points) <= _FEW:
-            yield table_of_rows([evaluate_point(point) for point in points])
+        lengths = [each.stop - each.start for each in box]
+        if prod(lengths) <= _FEW:
+            yield table_of_rows([evaluate_point(point) for point in loaded.source.points(box)])
             return
-        middle = len(points) // 2
-        for half in (slice(None, middle), slice(middle, None)):
-            own = {name: values[half] for name, values in columns.items()}
-            yield from _evaluate_together(points[half], design, own)
+        axis = lengths.index(max(lengths))
+        start, stop = box[axis].start, box[axis].stop
+        for half in (slice(start, (start + stop) // 2), slice((start + stop) // 2, stop)):
+            yield from _evaluate_together(loaded, (*box[:axis], half, *box[axis + 1 :]))
         return
-    yield table_of_many(points, design, evaluation)
+    shape = tuple(each.stop - each.start for each in box)
+    source = loaded.source
+    yield table_of_many(source.lead(box), source.command(box), shape, loaded.design, evaluation)
 
 
 def run_points(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataFrame]:
@@ -130,8 +168,7 @@ def run_points(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataF
     """
     simulated = any(point.time_model is not TimeModel.CLOSED_FORM for point in points)
     batches = [] if simulated else group(points)
-    for batch in batches:
-        if len(batch.points) >= _LEAST:
-            yield from _run_batch(batch, progress)
+    large = [batch for batch in batches if len(batch.points) >= _LEAST]
+    yield from _run_together((Loaded(Listed(batch.points), *load_columns(batch)) for batch in large), progress)
     single = [point for batch in batches if len(batch.points) < _LEAST for point in batch.points]
     yield from _run_single(points if simulated else single, progress)

@@ -12,7 +12,7 @@ from einsim.errors import InfeasibleError
 from einsim.model.closed_form import Evaluation, costed
 from einsim.model.costs import Costs
 from einsim.model.counts import Counts, EinsumCount, LevelCount, count
-from einsim.model.tables import exactly
+from einsim.model.tables import as_numbers
 from einsim.schedule.auto import auto_schedule, unmappable
 from einsim.schedule.nest import EinsumSchedule, Schedule
 from einsim.spec.architecture import Architecture
@@ -33,7 +33,7 @@ def evaluate_auto(cascade: Cascade, machine: Architecture, sizes: Mapping[str, i
     if reason is not None:
         raise InfeasibleError(reason)
     schedule = auto_schedule(cascade, machine, sizes)
-    counts = _times(_shared(cascade, schedule, sizes, count(schedule, list(machine.memories), exactly)), batch)
+    counts = _times(_shared(cascade, schedule, sizes, count(schedule, list(machine.memories), as_numbers)), batch)
     return costed(Costs(auto_design(cascade, machine, sizes), {}), schedule, counts)
 
 

@@ -17,7 +17,7 @@ from einsim.errors import SpecError
 from einsim.model.costs import Costs, Energy, as_float, checked_column
 from einsim.model.counts import Counts, LevelCount, count
 from einsim.model.overflow import refuse_overflow
-from einsim.model.tables import Runner, compiled, exactly
+from einsim.model.tables import Runner, as_numbers
 from einsim.schedule.environment import Columns
 from einsim.schedule.lower import lower
 from einsim.schedule.nest import Schedule
@@ -53,24 +53,29 @@ class Evaluation:
 def evaluate(design: Design) -> Evaluation:
     """Evaluates one design exactly. Raises SpecError where its files are wrong."""
     costs = Costs(design, {})
-    return assemble(costs, lower(design), exactly)
+    return assemble(costs, lower(design), as_numbers)
 
 
 def evaluate_many(design: Design, columns: Columns) -> Evaluation:
-    """Evaluates many designs that differ in some numbers, given as equally long arrays.
+    """Evaluates many designs that differ in some numbers, given as arrays that are equally long or broadcast.
+
+    Of a grid with an axis for each column, a column of shape (n, 1, 1) varies along the first only; results have
+    length 1 along the axes on which they do not depend, and are integers where they are the same all over.
 
     Column names are those of mapping expressions (`array2d.rows`, `buffer.capacity_bytes`, `M`, `B`) and
     of costs (`buffer.read_energy_pj`, `dram.bandwidth_bytes_per_s`, `clock_hz`). Raises SpecError for
     an unknown name or a value out of range, OverflowError where 64 bits might not hold a count.
     """
     arrays = {name: checked_column(design, name, np.atleast_1d(np.asarray(each))) for name, each in columns.items()}
-    lengths = {len(values) for values in arrays.values()}
-    if len(lengths) != 1:
-        raise SpecError(f"columns of {sorted(lengths)} values; they must be equally long")
+    try:
+        np.broadcast_shapes(*(values.shape for values in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(sorted({str(values.shape) for values in arrays.values()}))
+        raise SpecError(f"columns of shapes {shapes}; they must be equally long, or broadcast") from None
     costs = Costs(design, arrays)
     schedule = lower(design, costs.sizes())
     refuse_overflow(schedule, costs["word_bytes"])
-    return assemble(costs, schedule, compiled(lengths.pop()))
+    return assemble(costs, schedule, as_numbers)
 
 
 def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:

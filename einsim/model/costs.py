@@ -119,12 +119,16 @@ class Energy:
     def __init__(self, costs: Costs, schedule: Schedule, counts: Counts) -> None:
         self.costs = costs
         self.one_instance = costs.design.accounting is Accounting.PUBLISHED
+        self._known: dict[tuple[object, ...], Number] = {}
         self.by_part: dict[str, Number] = {}
         self.by_einsum: dict[str, Number] = {einsum.name: 0.0 for einsum in schedule.einsums}
         einsums = {einsum.name: einsum for einsum in schedule.einsums}
         for row in counts.levels:
             if row.charged:
-                self._add(row.einsum, row.level, self._access(row, einsums[row.einsum], counts))
+                key = (row.level, *map(id, (row.reads, row.fills, row.updates, self._elements(row, einsums, counts))))
+                if key not in self._known:  # tensors that move alike
+                    self._known[key] = self._access(row, einsums, counts)
+                self._add(row.einsum, row.level, self._known[key])
         for einsum in schedule.einsums:
             points = as_float(counts.einsums[einsum.name].points)
             for operation, times in einsum.charged:
@@ -140,14 +144,18 @@ class Energy:
         self.by_part[part] = self.by_part.get(part, 0.0) + energy
         self.by_einsum[einsum] = self.by_einsum[einsum] + energy
 
-    def _access(self, row: LevelCount, einsum: EinsumSchedule, counts: Counts) -> Number:
+    def _elements(self, row: LevelCount, einsums: dict[str, EinsumSchedule], counts: Counts) -> Number:
+        """Processing elements of whose register files one is charged."""
+        if self.one_instance and row.level == einsums[row.einsum].registers:
+            return counts.einsums[row.einsum].elements
+        return 1
+
+    def _access(self, row: LevelCount, einsums: dict[str, EinsumSchedule], counts: Counts) -> Number:
         """Energy of one access at one level: accesses are whole lines or rows, on average."""
-        machine = self.costs.design.architecture
-        width: Number = 1
-        if row.level in machine.memories:
+        width = self._elements(row, einsums, counts)
+        if row.level in self.costs.design.architecture.memories:
             width = self.costs[f"{row.level}.access_bytes"] / self.costs["word_bytes"]
-        elif self.one_instance and row.level == einsum.registers:
-            width = counts.einsums[row.einsum].elements
         reads, writes = as_float(row.reads), as_float(row.fills + row.updates)
         read_pj, write_pj = (self.costs[f"{row.level}.{kind}_energy_pj"] for kind in ("read", "write"))
-        return (reads * read_pj + writes * write_pj) / as_float(width)
+        energy = reads * read_pj + writes * write_pj
+        return energy if isinstance(width, int) and width == 1 else energy / as_float(width)

@@ -15,9 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from einsim.model.kernels import DISTINCT, VISITS_ALL, VISITS_ONE
 from einsim.model.queries import Structure
-from einsim.model.tables import Runner
+from einsim.model.tables import DISTINCT, VISITS_ALL, VISITS_ONE, Runner
 from einsim.schedule.nest import AccessPlan, EinsumSchedule, Schedule
 from einsim.spec.expressions import Number
 
@@ -54,7 +53,7 @@ class Counts:
 
 
 def count(schedule: Schedule, memories: list[str], run: Runner) -> Counts:
-    """Counts of a schedule: of one design (`exactly`), of many (`compiled`), or as formulas (`symbolic`)."""
+    """Counts of a schedule, of one design or many (`tables.as_numbers`), or as formulas (`symbolic`)."""
     structure = Structure(list(schedule.sizes))
     plans = [(einsum, structure.add(einsum, memories)) for einsum in schedule.einsums]
     results, steps = run(structure, list(schedule.sizes.values()), _grains(schedule))

@@ -20,8 +20,9 @@ def refuse_overflow(schedule: Schedule, word_bytes: Number) -> None:
     """
     words: Bound = np.zeros(1)
     cycles: Bound = np.zeros(1)
+    known: _Known = {}
     for einsum in schedule.einsums:
-        in_time, everywhere = _trips(schedule, einsum)
+        in_time, everywhere = _trips(schedule, einsum, known)
         words = words + 2.0 * len(einsum.accesses) * everywhere
         stalls = [phase.stall_cycles for phase in schedule.phases if phase.stall_each == einsum.name]
         cycles = cycles + in_time * (_floats(einsum.cycles_per_point) + sum(map(_floats, stalls), start=np.zeros(1)))
@@ -29,28 +30,40 @@ def refuse_overflow(schedule: Schedule, word_bytes: Number) -> None:
         raise OverflowError("counts may exceed 64 bits; evaluate such points one by one")
 
 
-def _trips(schedule: Schedule, einsum: EinsumSchedule) -> tuple[Bound, Bound]:
+_Known = dict[tuple[object, ...], tuple[Bound, Bound]]
+"""Trip counts of the loops over one rank, by where they run and the identities of their tiles."""
+
+
+def _trips(schedule: Schedule, einsum: EinsumSchedule, known: _Known) -> tuple[Bound, Bound]:
     """Trip counts of an Einsum's loops multiplied: of those in time, and of all of them."""
-    in_time, everywhere = np.ones(1), np.ones(1)
+    factors = []
     for dimension in einsum.dimensions:
-        extent = _floats(schedule.sizes[dimension.rank])
-        inside = False
-        for loop in einsum.loops:
-            if loop.rank != dimension.rank:
-                continue
-            if loop.inner and not inside:  # a grain counts whole, however little of the rank is left
-                extent, inside = _grain(einsum, loop), True
-            tile = _floats(loop.tile)
-            trips = np.ceil(extent / tile)
-            extent = np.minimum(extent, tile)
-            everywhere = everywhere * trips
-            in_time = in_time * (trips if loop.axis is None else 1.0)
+        loops = [loop for loop in einsum.loops if loop.rank == dimension.rank]
+        key = (dimension.rank, *((id(loop.tile), loop.inner, loop.axis is None) for loop in loops))
+        if key not in known:
+            known[key] = _rank_trips(_floats(schedule.sizes[dimension.rank]), loops)
+        factors.append(known[key])
+    in_time, everywhere = np.ones(1), np.ones(1)
+    for some, all_of_them in sorted(factors, key=lambda both: both[1].size):  # what does not vary first
+        in_time, everywhere = in_time * some, everywhere * all_of_them
     return in_time, everywhere
 
 
-def _grain(einsum: EinsumSchedule, inner: Loop) -> Bound:
-    """Elements of the innermost tile around the loops inside a split."""
-    return _floats([loop.tile for loop in einsum.loops if loop.rank == inner.rank and not loop.inner][-1])
+def _rank_trips(extent: Bound, loops: list[Loop]) -> tuple[Bound, Bound]:
+    """Trip counts of the loops over one rank multiplied: of those in time, and of all of them."""
+    in_time, everywhere = np.ones(1), np.ones(1)
+    outside, inside = extent, False
+    for loop in loops:
+        if loop.inner and not inside:  # a grain counts whole, however little of the rank is left
+            extent, inside = outside, True
+        tile = _floats(loop.tile)
+        if not loop.inner:
+            outside = tile
+        trips = np.ceil(extent / tile)
+        extent = np.minimum(extent, tile)
+        everywhere = everywhere * trips
+        in_time = in_time * (trips if loop.axis is None else 1.0)
+    return in_time, everywhere
 
 
 def _floats(value: Number) -> Bound:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
-from einsim.model.kernels import SPATIAL, TEMPORAL, WITHIN
 from einsim.schedule.nest import AccessPlan, EinsumSchedule
 from einsim.spec.expressions import Number
+
+TEMPORAL: Final = 0
+SPATIAL: Final = 1
+WITHIN: Final = 2
+"""Where a loop runs: over time, over processing elements, within one of them."""
 
 
 class Sight(Enum):

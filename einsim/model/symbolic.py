@@ -15,9 +15,8 @@ import sympy
 
 from einsim.model.closed_form import Evaluation, assemble
 from einsim.model.costs import Costs, cost_fields
-from einsim.model.kernels import RESULTS, SPATIAL
-from einsim.model.queries import LoopRef, Query, Sight, Structure
-from einsim.model.tables import Runner
+from einsim.model.queries import SPATIAL, LoopRef, Query, Sight, Structure
+from einsim.model.tables import RESULTS, Runner
 from einsim.schedule.environment import machine_fields
 from einsim.schedule.lower import lower
 from einsim.schedule.nest import Schedule

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from itertools import takewhile
+from operator import gt, le
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +26,17 @@ from einsim.schedule.nest import AccessPlan, Dimension, EinsumSchedule, Shortfal
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, ceil_div, is_formula, maximum, minimum, product, total
 
+Computed = dict[tuple[object, ...], tuple[tuple[Number, ...], Number]]
+"""(function, identity of each argument) -> (arguments, which so keep their identities, and the result)."""
+
 
 @dataclass(slots=True)
 class Liveness:
-    """What must live in some lowered Einsums of a design; numbers are computed once each."""
+    """What must live in some lowered Einsums of a design; numbers are computed once each.
+
+    `computed` may be shared with other trials of the same design: what does not depend on the tile that is tried
+    is computed once for all of them.
+    """
 
     design: Design
     einsums: dict[str, EinsumSchedule]
@@ -37,6 +45,7 @@ class Liveness:
     shape: Shape = field(init=False)
     stays: tuple[Stay, ...] = field(init=False)
     parts: list[tuple[Number, Sharing]] = field(init=False)
+    computed: Computed = field(default_factory=dict)
     _numbers: dict[object, Number] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,9 +81,9 @@ class Liveness:
         """Whether the last of some loops of an Einsum over one rank has one iteration; for formulas, never."""
         *outside, loop = (self.einsums[name].loops[position] for position in positions)
         extent = self.env[size_of(loop.rank)]
-        if outside:
-            extent = minimum(extent, *(each.tile for each in outside))
-        return False if is_formula(extent) or is_formula(loop.tile) else extent <= loop.tile
+        for each in outside:
+            extent = self.same(minimum, extent, each.tile)
+        return False if is_formula(extent) or is_formula(loop.tile) else self.same(le, extent, loop.tile)
 
     # Words.
 
@@ -91,11 +100,11 @@ class Liveness:
         def compute() -> Number:
             loops = self.einsums[name].loops
             tiles = [loops[position].tile for position in over]
-            tile = minimum(*tiles) if len(tiles) > 1 else tiles[0]
+            tile = reduce(partial(self.same, minimum), tiles)
             if following is None or is_formula(tile) or is_formula(size):
                 return tile
             inside = loops[following].tile
-            return minimum(tile, product(ceil_div(size, inside), inside))
+            return self.same(minimum, tile, self.same(product, self.same(ceil_div, size, inside), inside))
 
         return self.once(key, compute)
 
@@ -105,6 +114,19 @@ class Liveness:
             self._numbers[key] = compute()
         return self._numbers[key]
 
+    def same(self, function: Callable[..., Number], *arguments: Number) -> Number:
+        """`function(*arguments)`, computed once for the same arguments."""
+        if not any(isinstance(each, np.ndarray) for each in arguments):
+            return function(*arguments)
+        key = (function, *map(id, arguments))
+        if key not in self.computed:
+            self.computed[key] = arguments, function(*arguments)
+        return self.computed[key][1]
+
+    def along(self, dimension: Dimension, elements: Number) -> Number:
+        """Words along a dimension that some elements of its rank need."""
+        return self.same(ceil_div, elements, dimension.grain) if dimension.coarse else elements
+
     def words(self, name: str, dimensions: tuple[Dimension, ...], count: int) -> Number:
         """Words of a tensor's tile that the first loops of an Einsum leave, whole tiles even where the last is not."""
         key = tuple((each.coarse, self.shape.tile(name, each.rank, count)[0]) for each in dimensions)
@@ -112,7 +134,7 @@ class Liveness:
         def compute() -> Number:
             words: Number = 1
             for each in dimensions:
-                words = product(words, each.words(self.tile(name, each.rank, count)))
+                words = self.same(product, words, self.along(each, self.tile(name, each.rank, count)))
             return words
 
         return self.once(key, compute)
@@ -136,7 +158,7 @@ class Liveness:
             elements, more = self.tile(stay.holder, dimension.rank, prefix.swept), False
             if stay.slices is not None and dimension.rank == stay.slices.over[0]:
                 if stay.slices.fixed or prefix.in_step:
-                    elements = minimum(elements, self.env[stay.slices.grain] if stay.slices.grain else 1)
+                    elements = self.same(minimum, elements, self.env[stay.slices.grain] if stay.slices.grain else 1)
                 else:
                     elements, more = self.tile(stay.holder, dimension.rank, prefix.shared), True
             found.append((dimension, elements, more))
@@ -151,7 +173,8 @@ class Liveness:
                 return self.words(stay.holder, self.access(stay).stored, prefix.swept)
             words: Number = 1
             for dimension, elements, more in self.extents(stay, prefix):
-                words = product(words, self.and_slice(stay, dimension, dimension.words(elements), more=more))
+                own = self.and_slice(stay, dimension, self.along(dimension, elements), more=more)
+                words = self.same(product, words, own)
             return words
 
         return self.in_parts(number, under)
@@ -159,7 +182,7 @@ class Liveness:
     def and_slice(self, stay: Stay, dimension: Dimension, words: Number, *, more: bool) -> Number:
         """Words along the dimension of an iteration, with those of a slice more where there is one."""
         grain = self.env[stay.slices.grain] if stay.slices and stay.slices.grain else 1
-        return total(words, dimension.words(grain)) if more else words
+        return self.same(total, words, self.along(dimension, grain)) if more else words
 
     def access(self, stay: Stay) -> AccessPlan:
         """The holder's access to what stays."""
@@ -173,7 +196,7 @@ class Liveness:
 
         def hold(key: Key, words: Number) -> None:
             if found.get(key) is not words:
-                found[key] = maximum(found[key], words) if key in found else words
+                found[key] = self.same(maximum, found[key], words) if key in found else words
 
         outer = set(takewhile(lambda memory: memory != level, self.design.architecture.memories))
         for name in names:
@@ -190,7 +213,8 @@ class Liveness:
 
     def bytes_held(self, level: str, names: Collection[str]) -> Number:
         """Bytes of a memory that some Einsums need at one time."""
-        return product(reduce(total, self.held(level, names).values(), 0), self.env["word_bytes"])
+        held = self.held(level, names).values()
+        return self.same(product, reduce(partial(self.same, total), held, 0), self.env["word_bytes"])
 
     # Registers.
 
@@ -204,7 +228,7 @@ class Liveness:
             available = self.env[f"{stay.level}.depth_words"]
             between = f"between {stay.holder} and {stay.reader}" if stay.holder != stay.reader else "while it is made"
             what = f"{stay.level}: {stay.touch.stored} {between}"
-            yield Shortfall(needed > available, what, needed, available, "words a processing element")
+            yield Shortfall(self.same(gt, needed, available), what, needed, available, "words a processing element")
 
     def words_an_element(self, stay: Stay, prefix: Prefix) -> Number:
         """Words of a stay in the fullest processing element, laid out as the Einsum on its array lays them."""
@@ -212,23 +236,24 @@ class Liveness:
                        if e.registers == stay.level), None)  # fmt: skip
         words: Number = 1
         for dimension, elements, more in self.extents(stay, prefix):
-            own = share(layout, dimension, elements) if layout is not None else dimension.words(elements)
-            words = product(words, self.and_slice(stay, dimension, own, more=more))
+            own = self.along(dimension, elements) if layout is None else self.share(layout, dimension, elements)
+            words = self.same(product, words, self.and_slice(stay, dimension, own, more=more))
         if layout is not None:
             return words
         arrays = self.design.architecture.arrays.items()
         name, array = next((name, array) for name, array in arrays if array.registers.name == stay.level)
-        return ceil_div(words, reduce(product, (self.env[f"{name}.{axis}"] for axis in array.axes)))
+        axes = (self.env[f"{name}.{axis}"] for axis in array.axes)
+        return self.same(ceil_div, words, reduce(partial(self.same, product), axes))
 
-
-def share(einsum: EinsumSchedule, dimension: Dimension, elements: Number) -> Number:
-    """Words along a dimension that the fullest processing element has of some elements of its rank."""
-    pieces: Number = 1
-    left = elements
-    for loop in einsum.loops:
-        if loop.rank == dimension.rank and not (loop.inner and dimension.coarse):
-            tile = minimum(left, loop.tile)
-            if loop.axis is not None:
-                return minimum(product(pieces, dimension.words(tile)), dimension.words(elements))
-            pieces, left = product(pieces, ceil_div(left, tile)), tile
-    return dimension.words(elements)
+    def share(self, einsum: EinsumSchedule, dimension: Dimension, elements: Number) -> Number:
+        """Words along a dimension that the fullest processing element has of some elements of its rank."""
+        pieces: Number = 1
+        left = elements
+        for loop in einsum.loops:
+            if loop.rank == dimension.rank and not (loop.inner and dimension.coarse):
+                tile = self.same(minimum, left, loop.tile)
+                if loop.axis is not None:
+                    pieces = self.same(product, pieces, self.along(dimension, tile))
+                    return self.same(minimum, pieces, self.along(dimension, elements))
+                pieces, left = self.same(product, pieces, self.same(ceil_div, left, tile)), tile
+        return self.along(dimension, elements)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import gt
 
 from einsim.cascade import (
     Access,
@@ -18,10 +19,10 @@ from einsim.cascade import (
     size_of,
     split_of,
 )
-from einsim.errors import SpecError, suggest
+from einsim.errors import Location, SpecError, suggest
 from einsim.schedule.environment import Columns, environment, positive
 from einsim.schedule.legality import check_loops, check_mapping
-from einsim.schedule.liveness import Liveness
+from einsim.schedule.liveness import Computed, Liveness
 from einsim.schedule.nest import (
     AccessPlan,
     Dimension,
@@ -53,7 +54,7 @@ def lower(design: Design, columns: Columns | None = None) -> Schedule:
     einsums = tuple(lowering.einsum(einsum) for einsum in lowering.mapped_einsums())
     check_loops(design, einsums, lowering.env)
     env = lowering.env
-    live = Liveness(design, {einsum.name: einsum for einsum in einsums}, env)
+    live = Liveness(design, {einsum.name: einsum for einsum in einsums}, env, lowering.computed)
     check_residencies(live)
     levels = occupancy(live)
     return Schedule(
@@ -66,7 +67,7 @@ def lower(design: Design, columns: Columns | None = None) -> Schedule:
         occupancy=levels,
         shortfalls=(
             *lowering.shortfalls,
-            *_axis_shortfalls(einsums, env),
+            *_axis_shortfalls(einsums, env, live),
             *check_capacity(design, levels, env),
             *live.shortfalls(),
         ),
@@ -90,6 +91,7 @@ class _Lowering:
     drafts: dict[str, EinsumSchedule] = field(default_factory=dict)
     known_loops: dict[tuple[str, str | None, str | None], Loop] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
+    computed: Computed = field(default_factory=dict)
 
     def mapped_einsums(self) -> list[Einsum]:
         views = self.design.mapping.views
@@ -123,7 +125,7 @@ class _Lowering:
             def trial(value: Number, name: str = name, wanted: list[str] = wanted) -> Liveness:
                 self.set_tile(name, value)
                 einsums = {e.name: self.einsum(e) for e in self.mapped_einsums() if e.name in wanted}
-                return Liveness(self.design, einsums, self.env)
+                return Liveness(self.design, einsums, self.env, self.computed)
 
             fitted, shortfall = fit_tile(self.design, name, tile, trial, self.env)
             self.set_tile(name, fitted)
@@ -133,7 +135,10 @@ class _Lowering:
         """Gives a tile its size; loops made with another are forgotten."""
         self.pending.discard(name)
         self.env[name] = value
-        self.known_loops.clear()
+        texts = {loop: text for parts in self.design.mapping.partition.values() for loop, text in parts.items()}
+        for key in list(self.known_loops):
+            if key[0] in texts and name in expression(texts[key[0]], Location("")).names:
+                del self.known_loops[key]
 
     def einsum(self, einsum: Einsum) -> EinsumSchedule:
         """One Einsum's nest, accesses and operations; only the nest depends on tiles."""
@@ -304,19 +309,20 @@ def cycles_of(names: Iterable[str], array: Array, *, pipelined: bool) -> int:
     return max(each, default=1) if pipelined else max(1, sum(each))
 
 
-def _axis_shortfalls(einsums: tuple[EinsumSchedule, ...], env: dict[str, Number]) -> Iterable[Shortfall]:
+def _axis_shortfalls(
+    einsums: tuple[EinsumSchedule, ...], env: dict[str, Number], live: Liveness
+) -> Iterable[Shortfall]:
     """Loops laid along an axis that is too short for them."""
     seen: set[tuple[str, str]] = set()
     for einsum in einsums:
         for loop in einsum.spatial:
-            available = env[f"{einsum.array}.{loop.axis}"]
-            needed = spatial_extent(einsum, loop, env)
-            if (f"{einsum.array}.{loop.axis}", loop.name) in seen:
+            axis = f"{einsum.array}.{loop.axis}"
+            if (axis, loop.name) in seen:
                 continue
-            seen.add((f"{einsum.array}.{loop.axis}", loop.name))
-            yield Shortfall(
-                needed > available, f"loop {loop.name} over the {loop.axis} of {einsum.array}", needed, available, ""
-            )
+            seen.add((axis, loop.name))
+            available, needed = env[axis], spatial_extent(einsum, loop, env)
+            what = f"loop {loop.name} over the {loop.axis} of {einsum.array}"
+            yield Shortfall(live.same(gt, needed, available), what, needed, available, "")
 
 
 def spatial_extent(einsum: EinsumSchedule, loop: Loop, env: dict[str, Number]) -> Number:

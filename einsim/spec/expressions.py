@@ -45,7 +45,7 @@ def ceil_div(a: Number, b: Number) -> Number:
     """ceil(a / b) without leaving the integers."""
     if is_formula(a) or is_formula(b):
         return sys.modules["sympy"].ceiling(a / b)
-    return -(-a // b)
+    return a if isinstance(b, int) and b == 1 else -(-a // b)
 
 
 def minimum(*values: Number) -> Number:
@@ -63,6 +63,23 @@ def negation(value: Number) -> Number:
     if is_formula(value):
         return sys.modules["sympy"].Not(value)
     return ~value if isinstance(value, np.ndarray) else not value
+
+
+def choose(condition: Number, one: Number, other: Number) -> Number:
+    """One number where a condition holds, and the other where not, element by element."""
+    if any(isinstance(each, np.ndarray) for each in (condition, one, other)):
+        return np.where(condition, one, other)
+    return one if condition else other
+
+
+def everywhere(condition: Number) -> bool:
+    """Whether a condition holds at every point."""
+    return bool(condition.all() if isinstance(condition, np.ndarray) else condition)
+
+
+def somewhere(condition: Number) -> bool:
+    """Whether a condition holds (or a number is not zero) at any point."""
+    return bool(condition.any() if isinstance(condition, np.ndarray) else condition)
 
 
 def _fold(values: tuple[Number, ...], arrays: Any, numbers: Callable[..., Number], formula: str) -> Number:
@@ -136,8 +153,8 @@ class Expression:
     @property
     def names(self) -> frozenset[str]:
         """Every name the expression reads."""
-        tree = _parse(self.text, self.at)
-        return frozenset(name for node in ast.walk(tree) if (name := _dotted(node)) and not _is_part(node, tree))
+        _parse(self.text, self.at)
+        return _names(self.text)
 
     def evaluate(self, env: Mapping[str, Number]) -> Number:
         """The value under `env`; raises SpecError for an unknown name or a division by zero."""
@@ -207,6 +224,12 @@ def _tree(text: str) -> ast.expr:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Python finds odd in `1is 2` is refused in words of ours
         return ast.parse(text.strip(), mode="eval").body
+
+
+@lru_cache(maxsize=1024)
+def _names(text: str) -> frozenset[str]:
+    tree = _tree(text)
+    return frozenset(name for node in ast.walk(tree) if (name := _dotted(node)) and not _is_part(node, tree))
 
 
 def _parse(text: str, at: Location) -> ast.expr:

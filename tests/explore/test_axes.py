@@ -126,8 +126,8 @@ def test_narrow_columns_are_widened(tmp_path, kind):
     name = "array2d.mac.energy_pj" if kind is np.float32 else "M"
     wide = evaluate_many(design, {name: np.array([1024, 8192])})
     narrow = evaluate_many(design, {name: np.array([1024, 8192], kind)})
-    assert (narrow.energy_pj == wide.energy_pj).all()
-    assert (narrow.cycles_by_array["array2d"] == wide.cycles_by_array["array2d"]).all()
+    assert np.all(narrow.energy_pj == wide.energy_pj)
+    assert np.all(narrow.cycles_by_array["array2d"] == wide.cycles_by_array["array2d"])
     if kind is np.uint64:
         with pytest.raises(SpecError, match="above 2\\^63"):
             evaluate_many(design, {"M": np.array([2**63], kind)})
