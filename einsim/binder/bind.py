@@ -10,7 +10,7 @@ from typing import Any, Final
 from einsim.binder.assignment import Assignment, Choices, able, moves
 from einsim.binder.bounds import Bounds
 from einsim.binder.graph import TileGraph, graph_of, words_of
-from einsim.binder.mappingfile import design_of, text_of
+from einsim.spec.mappingfile import design_of, text_of
 from einsim.binder.pipeline import Budget, Pipelined, Plan, fewest_words, least_interval
 from einsim.binder.residency import Rebinding
 from einsim.binder.solver import Order

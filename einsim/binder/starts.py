@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from einsim.binder.assignment import able
 from einsim.binder.bind import Start
-from einsim.binder.mappingfile import data_of
+from einsim.spec.mappingfile import data_of
 from einsim.binder.residency import Rebinding
 from einsim.binder.solver import Order
 from einsim.binder.structure import TILES, mapping_of, structure_of, views_of, whole_sizes
