@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import permutations
 
 from einsim.mapper.plan import Group, Home, Layout, Plan
@@ -18,55 +19,71 @@ def arrays_of(plan: Plan) -> dict[str, str]:
     return {name: layout.array for name, layout in plan.layouts.items()}
 
 
+Move = Callable[[Plan], Iterator[Plan]]
+"""The other options of one choice of a plan."""
+
+
+def choices(space: Space, plan: Plan) -> list[Move]:
+    """One move a choice, whose options are those of the plan as it is by then; homes first, which are quick to settle."""
+    found: list[Move] = [partial(_homes, space, key) for key in plan.homes]
+    for number in range(len(plan.groups)):
+        found += [partial(_arranged, space, number), partial(_ordered, space, number)]
+    for name in space.names:
+        found += [partial(_dataflow, space, name), partial(_axes, space, name), partial(_arrays, space, name)]
+    return found
+
+
 def moves(space: Space, plan: Plan) -> Iterator[Plan]:
-    """All plans one choice away: homes first, which are cheap to try and change most."""
-    yield from _homes(space, plan)
-    yield from _shapes(space, plan)
-    yield from _layouts(space, plan)
-    yield from _arrays(space, plan)
-    yield from _groupings(space, plan)
+    """All plans one choice away, those of other groups last."""
+    for move in choices(space, plan):
+        yield from move(plan)
+    yield from regroupings(space, plan)
 
 
-def _homes(space: Space, plan: Plan) -> Iterator[Plan]:
+def _homes(space: Space, key: tuple[str, int], plan: Plan) -> Iterator[Plan]:
     groups = [group.einsums for group in plan.groups]
-    arrays = arrays_of(plan)
-    for key, now in plan.homes.items():
-        for home in space.homes(groups, key, arrays):
-            if home != now:
-                yield plan.with_home(key, home)
+    for home in space.homes(groups, key, arrays_of(plan)):
+        if home != plan.homes[key]:
+            yield plan.with_home(key, home)
 
 
-def _shapes(space: Space, plan: Plan) -> Iterator[Plan]:
-    for number, group in enumerate(plan.groups):
-        for overlap in space.overlaps(group.einsums, plan.layouts):
-            if overlap != group.overlap:
-                yield plan.with_group(number, replace(group, overlap=overlap))
-        for units in space.units(group.einsums, plan.layouts):
-            if units != group.units:
-                yield plan.with_group(number, replace(group, units=units))
-        for order in _orders(group.outer):
-            yield plan.with_group(number, replace(group, outer=order))
+def _arranged(space: Space, number: int, plan: Plan) -> Iterator[Plan]:
+    group = plan.groups[number]
+    for overlap in space.overlaps(group.einsums, plan.layouts):
+        if overlap != group.overlap:
+            yield plan.with_group(number, replace(group, overlap=overlap))
+    for units in space.units(group.einsums, plan.layouts):
+        if units != group.units:
+            yield plan.with_group(number, replace(group, units=units))
 
 
-def _layouts(space: Space, plan: Plan) -> Iterator[Plan]:
-    for name, now in plan.layouts.items():
-        for order in _orders(now.order):
-            yield plan.with_layout(name, replace(now, order=order))
-        for axes in dict.fromkeys(each.axes for each in space.layouts(name, now.array)):
-            if axes != now.axes:
-                yield _settled(space, plan.with_layout(name, replace(now, axes=axes)))
+def _ordered(_space: Space, number: int, plan: Plan) -> Iterator[Plan]:
+    group = plan.groups[number]
+    for order in _orders(group.outer):
+        yield plan.with_group(number, replace(group, outer=order))
 
 
-def _arrays(space: Space, plan: Plan) -> Iterator[Plan]:
-    for name, now in plan.layouts.items():
-        group = next(group for group in plan.groups if name in group.einsums)
-        for array in space.task.capable[name]:
-            if array != now.array:
-                yield _settled(space, plan.with_layout(name, space.layout(name, array, group.einsums)))
+def _dataflow(_space: Space, name: str, plan: Plan) -> Iterator[Plan]:
+    for order in _orders(plan.layouts[name].order):
+        yield plan.with_layout(name, replace(plan.layouts[name], order=order))
 
 
-def _groupings(space: Space, plan: Plan) -> Iterator[Plan]:
-    """Two groups as one, or one as two; what the text has in one group else stays as it is."""
+def _axes(space: Space, name: str, plan: Plan) -> Iterator[Plan]:
+    now = plan.layouts[name]
+    for axes in dict.fromkeys(each.axes for each in space.layouts(name, now.array)):
+        if axes != now.axes:
+            yield _settled(space, plan.with_layout(name, replace(now, axes=axes)))
+
+
+def _arrays(space: Space, name: str, plan: Plan) -> Iterator[Plan]:
+    group = next(group for group in plan.groups if name in group.einsums)
+    for array in space.task.capable[name]:
+        if array != plan.layouts[name].array:
+            yield _settled(space, plan.with_layout(name, space.layout(name, array, group.einsums)))
+
+
+def regroupings(space: Space, plan: Plan) -> Iterator[Plan]:
+    """Two groups as one, or one as two; groups that stay keep their choices."""
     groups = [group.einsums for group in plan.groups]
     for number in range(len(groups) - 1):
         yield regrouped(space, plan, [*groups[:number], groups[number] + groups[number + 1], *groups[number + 2 :]])

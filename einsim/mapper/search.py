@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 
-from einsim.mapper.bounds import Bounds, assign
-from einsim.mapper.moves import arrays_of, moves, regrouped
+from einsim.mapper.bounds import Bounds
+from einsim.mapper.moves import arrays_of, choices, moves, regrouped
 from einsim.mapper.objective import Objective
 from einsim.mapper.plan import Plan
 from einsim.mapper.space import Names, Space
@@ -24,6 +24,9 @@ from einsim.mapper.trial import Found, Trials
 
 CLOSE = 1e-9
 """A value this close (relatively) to its bound meets it: both are sums of floating-point numbers."""
+
+POLISHED = 3.0
+"""Seconds in which a mapping whose value is proved may still become better in other ways: energy, then latency."""
 
 WALKED = 20_000
 """Plans up to which a space is walked whole."""
@@ -41,7 +44,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a search found. `exhausted`: nothing is left in the space that might be better."""
+    """What a search found. `exhausted`: nothing is left in the space that might be better.
+
+    `refused`: what is wrong with the first plan as a mapping file, where none was legal. `stopped`: what ended it.
+    """
 
     best: Found | None
     bound: float
@@ -49,7 +55,8 @@ class Result:
     seconds: float
     designs: int
     plans: int
-    interrupted: bool
+    stopped: KeyboardInterrupt | None
+    refused: str | None = None
 
     @property
     def proved(self) -> bool:
@@ -84,7 +91,7 @@ class _Search:
     seconds: float
     report: Callable[[Progress], None] | None
     best: Found | None = None
-    whole: bool = True
+    ends: float = inf
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -95,12 +102,13 @@ class _Search:
         self.seen: set[object] = set()
 
     def run(self) -> Result:
-        exhausted = interrupted = False
+        exhausted, stopped = False, None
         try:
             exhausted = self.everything()
-        except KeyboardInterrupt:
-            interrupted = True
-        return Result(self.best, self.bound, exhausted, self.spent(), self.trials.points, self.trials.plans, interrupted)
+        except KeyboardInterrupt as error:
+            stopped = error
+        return Result(self.best, self.bound, exhausted, self.spent(), self.trials.points, self.trials.plans, stopped,
+                      None if self.best is not None else self.trials.refused)  # fmt: skip
 
     def everything(self) -> bool:
         """All steps of the search; whether the space is exhausted."""
@@ -108,8 +116,8 @@ class _Search:
             if self.over():
                 return False
             self.improve(self.tried(plan))
-        if self.met():
-            return False
+            if self.met():
+                return False
         if self.space.size() <= WALKED:
             return self.walk()
         chance = random.Random(0)  # noqa: S311 - repeatable, not secret
@@ -123,7 +131,8 @@ class _Search:
         return time.monotonic() - self.started
 
     def over(self) -> bool:
-        return self.spent() >= self.seconds
+        """Whether time is over: all of it, or what a proved value still gets to use less energy."""
+        return self.spent() >= min(self.seconds, self.ends)
 
     def met(self) -> bool:
         """Whether the best value is as good as its bound."""
@@ -133,14 +142,15 @@ class _Search:
         """Remembers the best, and tells about it."""
         if found is not None and (self.best is None or found.score < self.best.score):
             self.best = found
+            if self.ends == inf and self.met():
+                self.ends = self.spent() + POLISHED
         if self.report is not None:
             value = inf if self.best is None else self.best.value
             self.report(Progress(self.spent(), self.trials.points, value, self.bound))
 
     def tried(self, plan: Plan) -> Found | None:
         """A plan with its best tile sizes."""
-        found, whole = self.trials.best(plan)
-        self.whole &= whole
+        found, _ = self.trials.best(plan)
         self.note(found)
         return found
 
@@ -160,35 +170,47 @@ class _Search:
                     yield plan
 
     def improve(self, start: Found | None) -> None:
-        """Takes each move that makes the score better, until none does."""
+        """Takes each move that makes the score better, until none does, first at the same tile sizes."""
         now = start
-        while now is not None:
-            better = self.step(now)
-            if better is None:
-                sized, _ = self.trials.best(now.plan)  # all sizes, now that other choices have changed
-                better = sized if sized is not None and sized.score < now.score else None
-                self.note(better)
+        while now is not None and not self.over():
+            now = self.descended(now)
+            better, _ = self.trials.best(now.plan)  # all sizes, now that other choices have changed
+            if better is None or better.score >= now.score:
+                better = self.resized(now)
+            self.note(better)
             now = better
 
-    def step(self, now: Found) -> Found | None:
-        """A pass over all moves, each taken at once if it is better; None if none was."""
-        start = now
+    def descended(self, now: Found) -> Found:
+        """Goes through the choices at the same tile sizes, and takes what is better at once, until nothing is."""
+        tried: set[object] = set()
         improved = True
-        while improved:
+        while improved and not self.over():
             improved = False
-            for plan in moves(self.space, now.plan):
-                if self.over():
-                    return None
-                key = plan.key(), tuple(now.numbers.values())
-                if key in self.seen or not self.promising(plan, now):
-                    continue
-                self.seen.add(key)
-                found, _ = self.trials.best(plan, near=now.numbers)
-                if found is not None and found.score < now.score:
-                    now, improved = found, True
-                    self.note(now)
-                    break
-        return now if now is not start else None
+            for move in choices(self.space, now.plan):
+                for plan in self.fresh(move(now.plan), now, tried):
+                    found = self.trials.at(plan, now.numbers)
+                    if found is not None and found.score < now.score:
+                        now, improved = found, True
+                        self.note(now)
+        return now
+
+    def resized(self, now: Found) -> Found | None:
+        """The first move that is better with tile sizes next to those of now, or with other groups."""
+        for plan in self.fresh(moves(self.space, now.plan), now, set()):
+            found, _ = self.trials.best(plan, near=now.numbers)
+            if found is not None and found.score < now.score:
+                return found
+        return None
+
+    def fresh(self, plans: Iterator[Plan], now: Found, tried: set[object]) -> Iterator[Plan]:
+        """Plans that were not tried yet, and that bounds leave room for; none when time is over."""
+        for plan in plans:
+            if self.over():
+                return
+            key = plan.key()
+            if key not in tried and self.promising(plan, now):
+                tried.add(key)
+                yield plan
 
     def promising(self, plan: Plan, now: Found) -> bool:
         """Whether the bound of a plan's groups and arrays leaves room for something better."""
@@ -231,5 +253,3 @@ class _Search:
                     return whole
         return whole
 
-
-__all__ = ["Objective", "Progress", "Result", "assign", "meets", "search"]

@@ -188,10 +188,9 @@ class Space:
         """Through the innermost memory, from the outermost where it must be; readers share it there."""
         memories = list(self.task.machine.memories)
         options = self.homes(groups, key, arrays)
-        wanted = tuple(dict.fromkeys((memories[0], memories[-1])))
-        return next((home for levels in ((memories[-1],), wanted)
-                     for home in options if home.levels == levels and home.source == memories[-1]),
-                    options[0])  # fmt: skip
+        wanted = (memories[-1],), tuple(dict.fromkeys((memories[0], memories[-1])))
+        fitting = [home for levels in wanted for home in options if home.levels == levels]
+        return next((home for home in fitting if home.source == memories[-1]), fitting[0])
 
 
 @lru_cache(maxsize=4096)

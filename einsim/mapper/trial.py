@@ -52,6 +52,7 @@ class Trials:
     def __init__(self, task: Task, objective: Objective, grid: int = 4096) -> None:
         self.task, self.objective, self.grid = task, objective, grid
         self.points = self.plans = 0
+        self.refused: str | None = None
         self._sizes: dict[str, NDArray[np.int64]] = {}
 
     # Tile sizes.
@@ -92,7 +93,8 @@ class Trials:
         written = Written(self.task, plan)
         try:
             design = written.design()
-        except SpecError:
+        except SpecError as error:
+            self.refused = self.refused or error.message
             return None, True
         every = self.all_sizes(written)
         start = None if near is None else {name: near[name] for name in every if name in near}
@@ -109,10 +111,20 @@ class Trials:
         return found, whole
 
     def at(self, plan: Plan, numbers: Mapping[str, int]) -> Found | None:
-        """A plan at given tile sizes, if it is legal."""
-        written = Written(self.task, plan)
-        axes = {name: np.array([numbers[name]], dtype=np.int64) for name in self.all_sizes(_filled(written))}
-        return self._of_grid(written, written.design(), axes)
+        """A plan at given tile sizes, if it is legal and fits; None too where it needs sizes that are not given."""
+        self.plans += 1
+        written = _filled(Written(self.task, plan))
+        if not written.numbers.keys() <= numbers.keys():
+            return None
+        own = {name: numbers[name] for name in written.numbers}
+        self.points += 1
+        try:
+            evaluation = evaluate(written.design(own))
+        except SpecError:
+            return None
+        if not evaluation.feasible or not self.side_by_side(written, own):
+            return None
+        return Found(plan, own, tuple(float(each) for each in self.objective.rank(evaluation)))
 
     def _of_grid(self, written: Written, design: Design, axes: dict[str, NDArray[np.int64]]) -> Found | None:
         shape = [len(values) for values in axes.values()]
@@ -123,7 +135,8 @@ class Trials:
         }
         try:
             evaluation = evaluate_many(design, columns) if columns else evaluate(design)
-        except SpecError:
+        except SpecError as error:
+            self.refused = self.refused or error.message
             return None
         except OverflowError:
             return self._one_by_one(written, axes)
