@@ -25,9 +25,6 @@ from einsim.mapper.trial import Found, Trials
 CLOSE = 1e-9
 """A value this close (relatively) to its bound meets it: both are sums of floating-point numbers."""
 
-POLISHED = 3.0
-"""Seconds in which a mapping whose value is proved may still become better in other ways: energy, then latency."""
-
 WALKED = 20_000
 """Plans up to which a space is walked whole."""
 
@@ -91,7 +88,6 @@ class _Search:
     seconds: float
     report: Callable[[Progress], None] | None
     best: Found | None = None
-    ends: float = inf
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -131,8 +127,7 @@ class _Search:
         return time.monotonic() - self.started
 
     def over(self) -> bool:
-        """Whether time is over: all of it, or what a proved value still gets to use less energy."""
-        return self.spent() >= min(self.seconds, self.ends)
+        return self.spent() >= self.seconds
 
     def met(self) -> bool:
         """Whether the best value is as good as its bound."""
@@ -142,8 +137,6 @@ class _Search:
         """Remembers the best, and tells about it."""
         if found is not None and (self.best is None or found.score < self.best.score):
             self.best = found
-            if self.ends == inf and self.met():
-                self.ends = self.spent() + POLISHED
         if self.report is not None:
             value = inf if self.best is None else self.best.value
             self.report(Progress(self.spent(), self.trials.points, value, self.bound))
@@ -252,4 +245,3 @@ class _Search:
                 if self.met():
                     return whole
         return whole
-

@@ -195,13 +195,13 @@ class Space:
 
 @lru_cache(maxsize=4096)
 def _homes(memories: Names, own: str, there: Names, others: bool, outside: bool) -> tuple[Home, ...]:  # noqa: FBT001
-    """All homes: `own` registers of the first to touch it, those `there` of the others, whether it is needed outside."""
+    """All homes, registers first: `own` of the first to touch it, `there` of the others; or is it needed `outside`?"""
     inner = memories[1:]
     ways = [each for count in range(len(inner) + 1) for each in combinations(inner, count)]
-    paths: list[Names] = [(memories[0], *way) for way in ways] if outside else list(ways)
+    paths: list[Names] = []
     if not outside:
-        paths += [(*way, level) for way in ways for level in there]
-        paths += [(memories[0], *way) for way in ways]
+        paths = [*ways[:1], *((*way, level) for way in ways for level in there), *ways[1:]]
+    paths += [(memories[0], *way) for way in reversed(ways)]
     found = []
     for path in paths:
         if not others:

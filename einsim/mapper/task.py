@@ -208,4 +208,3 @@ class Task:
         """Whether an Einsum has the outer part of a split only."""
         split = split_of(self.cascade, rank)
         return split is not None and rank == split.outer and split.inner not in self.space(name)
-

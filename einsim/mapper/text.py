@@ -34,11 +34,14 @@ class Written:
         task, plan = self.task, self.plan
         for size in task.open:
             self.numbers[self._tile(size, 0)] = (size, 0)
-        nests, einsums = {}, {}
+        nests: dict[str, dict[str, Any]] = {}
+        einsums: dict[str, dict[str, Any]] = {}
         for number, group in enumerate(plan.groups):
             for name in group.einsums:
-                nests[f"for_{name}"] = self._nest(number, group, name)
-                einsums[name] = self._einsum(number, group, name)
+                nest = self._nest(number, group, name)
+                same = next((known for known, other in nests.items() if other == nest), f"for_{name}")
+                nests[same] = nest
+                einsums[name] = self._einsum(number, group, name, same)
         data: dict[str, Any] = {"name": "mapped", "cascade": task.cascade_name, "architecture": task.machine_name}
         data["batch"] = list(task.batch)
         data["sizes"] = {size: self._tile(size, 0) for size in task.open}
@@ -66,7 +69,7 @@ class Written:
         if "sizes" in data:
             data["sizes"] = {size: str(chosen[name]) for size, name in data["sizes"].items()}
         tiles = {name: chosen[name] for name, (what, _) in self.numbers.items() if what not in self.task.open}
-        head = {key: data.pop(key) for key in ("name", "cascade", "architecture", "batch", "sizes") if key in data}
+        head: dict[str, Any] = {key: data.pop(key) for key in ("name", "cascade", "architecture", "batch", "sizes") if key in data}
         return {**head, **({"tiles": {name: str(size) for name, size in tiles.items()}} if tiles else {}), **data}
 
     def text(self, chosen: Mapping[str, int], about: str = "") -> str:
@@ -78,7 +81,11 @@ class Written:
     # Loops.
 
     def _tile(self, what: str, number: int) -> str:
-        return f"{what}_tile" if len(self.plan.groups) == 1 or what in self.task.open else f"{what}_tile{number + 1}"
+        return f"{what}_tile" if what in self.task.open else f"{what}_tile{self._suffix(number)}"
+
+    def _suffix(self, number: int) -> str:
+        """What tells the loops of a group from others': its first Einsum, so that other groups may change."""
+        return "" if len(self.plan.groups) == 1 else f"_{self.plan.groups[number].einsums[0]}"
 
     def _part(self, rank: str, name: str, tile: str) -> str:
         self._partition.setdefault(rank, {})[name] = tile
@@ -107,7 +114,7 @@ class Written:
             return rank
         tile = self._tile(rank, number)
         self.numbers[tile] = (rank, number)
-        return self._part(rank, f"{rank}_block{'' if len(self.plan.groups) == 1 else number + 1}", tile)
+        return self._part(rank, f"{rank}_block{self._suffix(number)}", tile)
 
     def unit(self, rank: str, number: int) -> str:
         """The tile of a rank that all Einsums of a group take in turn: as long as the longest axis that it lies along."""
@@ -119,8 +126,7 @@ class Written:
         return max(axes, key=lambda each: axes[each], default="1")
 
     def _unit(self, rank: str, number: int) -> str:
-        suffix = "" if len(self.plan.groups) == 1 else str(number + 1)
-        return self._part(rank, f"{rank}_unit{suffix}", self.unit(rank, number))
+        return self._part(rank, f"{rank}_unit{self._suffix(number)}", self.unit(rank, number))
 
     def _own(self, name: str, rank: str, number: int) -> list[str]:
         """The loops of an Einsum over a rank, inside those that its group shares."""
@@ -141,7 +147,7 @@ class Written:
 
     # Einsums and phases.
 
-    def _einsum(self, number: int, group: Group, name: str) -> dict[str, Any]:
+    def _einsum(self, number: int, group: Group, name: str, nest: str) -> dict[str, Any]:
         task, layout = self.task, self.plan.layouts[name]
         own = task.registers(layout.array)
         keep = {}
@@ -149,7 +155,7 @@ class Written:
             first = first_of(task, group, stored)
             home = self.plan.homes[stored, number]
             keep[label] = list(path_of(task, home, own, is_first=name == first))
-        found: dict[str, Any] = {"nest": f"for_{name}", "keep": keep}
+        found: dict[str, Any] = {"nest": nest, "keep": keep}
         if task.pipelined(name, layout.array):
             found["pipelined"] = True
         return found
@@ -182,5 +188,3 @@ def path_of(task: Task, home: Home, own: str, *, is_first: bool) -> tuple[str, .
     below = () if start is None else tuple(
         level for level in home.levels[start + 1 :] if level in task.machine.memories)  # fmt: skip
     return tuple(dict.fromkeys((home.source, *below, own)))
-
-

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf, isqrt, prod
 
 import numpy as np
@@ -18,7 +19,11 @@ from einsim.mapper.text import Written
 from einsim.model.closed_form import Evaluation, evaluate, evaluate_many
 from einsim.schedule.environment import environment
 from einsim.schedule.liveness import Liveness
+from einsim.schedule.lower import lower
 from einsim.spec.configuration import Design
+
+Axes = dict[str, NDArray[np.int64]]
+"""Values of each number."""
 
 Score = tuple[float, ...]
 """The objective, then energy, latency and traffic."""
@@ -38,12 +43,14 @@ class Found:
         return self.score[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Tile sizes to try, for each number of a plan; `whole` if these are all that the space has."""
+TURNS = 40
+"""Turns of all groups to make their tiles better, at most."""
 
-    axes: dict[str, NDArray[np.int64]]
-    whole: bool
+TOGETHER = 6
+"""Numbers that are swept together, at most."""
+
+STEPS = {1: (1, 2, 4, 8, 16, 32), 2: (1, 2, 4, 8, 16, 32), 3: (1, 2, 8, 32), 4: (1, 8), 5: (1,), 6: (1,)}
+"""How many places further the sizes stand that are tried next, for so many numbers swept together."""
 
 
 class Trials:
@@ -53,7 +60,7 @@ class Trials:
         self.task, self.objective, self.grid = task, objective, grid
         self.points = self.plans = 0
         self.refused: str | None = None
-        self._sizes: dict[str, NDArray[np.int64]] = {}
+        self._sizes: Axes = {}
 
     # Tile sizes.
 
@@ -65,14 +72,15 @@ class Trials:
             rank = split.rank if split is not None else what
             ends = {s.outer: s for s in task.cascade.splits}
             length = 1 if rank in ends else task.given.get(size_of(rank), 1)
-            self._sizes[what] = tiles_of(length, self.steps(split.inner if split is not None else what))
+            self._sizes[what] = tiles_of(length, self.steps)
         return self._sizes[what]
 
-    def steps(self, rank: str) -> set[int]:
+    @cached_property
+    def steps(self) -> set[int]:
         """Lengths of the axes that a rank might lie along."""
         return {n for array in self.task.machine.arrays.values() for n in array.axes.values()}
 
-    def all_sizes(self, written: Written) -> dict[str, NDArray[np.int64]]:
+    def all_sizes(self, written: Written) -> Axes:
         """All sizes of the open numbers of a plan."""
         found = {}
         for name, (what, _) in written.numbers.items():
@@ -97,18 +105,28 @@ class Trials:
             self.refused = self.refused or error.message
             return None, True
         every = self.all_sizes(written)
-        start = None if near is None else {name: near[name] for name in every if name in near}
-        if start is not None and len(start) < len(every):
-            start = None
-        axes = _thinned(every, self.grid) if start is None else _around(every, start, 1)
-        whole = all(len(axes[name]) == len(every[name]) for name in every)
-        found = self._of_grid(written, design, axes)
-        while found is not None and not whole:
-            better = self._of_grid(written, design, _around(every, found.numbers, 2 if len(every) < 5 else 1))
-            if better is None or better.score >= found.score:
+        if near is None and prod(map(len, every.values())) <= self.grid:
+            return self._of_grid(written, design, every), True
+        known = {name: near[name] for name in every if name in near} if near is not None else {}
+        now = known | {name: self.small(values) for name, values in every.items() if name not in known}
+        found: Found | None = None
+        for turn in range(TURNS):
+            before = found
+            for names in _parts(written):
+                fresh = turn == 0 and not set(names) <= known.keys()
+                own = {name: every[name] for name in names}
+                tried = _thinned(own, self.grid, self.steps) if fresh else _around(own, now, STEPS[len(names)] if turn else (1,))
+                axes = {name: tried.get(name, np.array([now[name]], dtype=np.int64)) for name in every}
+                better = self._of_grid(written, design, axes)
+                if better is not None and (found is None or better.score < found.score):
+                    found, now = better, better.numbers
+            if found is before:
                 break
-            found = better
-        return found, whole
+        return found, False
+
+    def small(self, values: NDArray[np.int64]) -> int:
+        """A tile that surely fills every axis, or the whole rank: where a search begins."""
+        return int(values[min(int(values.searchsorted(max(self.steps))), len(values) - 1)])
 
     def at(self, plan: Plan, numbers: Mapping[str, int]) -> Found | None:
         """A plan at given tile sizes, if it is legal and fits; None too where it needs sizes that are not given."""
@@ -126,7 +144,7 @@ class Trials:
             return None
         return Found(plan, own, tuple(float(each) for each in self.objective.rank(evaluation)))
 
-    def _of_grid(self, written: Written, design: Design, axes: dict[str, NDArray[np.int64]]) -> Found | None:
+    def _of_grid(self, written: Written, design: Design, axes: Axes) -> Found | None:
         shape = [len(values) for values in axes.values()]
         self.points += prod(shape)
         columns = {
@@ -146,7 +164,7 @@ class Trials:
                 return Found(written.plan, numbers, score)
         return None
 
-    def _one_by_one(self, written: Written, axes: dict[str, NDArray[np.int64]], most: int = 64) -> Found | None:
+    def _one_by_one(self, written: Written, axes: Axes, most: int = 64) -> Found | None:
         """Where 64 bits might not do: fewer sizes, each with integers of any size."""
         thin = _thinned(axes, most)
         best: Found | None = None
@@ -171,8 +189,6 @@ class Trials:
     def _shared(self, written: Written, names: tuple[str, ...], numbers: Mapping[str, int]) -> bool:
         if any(self.task.given[size_of(rank)] > 1 for rank in self.task.batch):
             return True
-        from einsim.schedule.lower import lower  # noqa: PLC0415
-
         design = written.design(numbers)
         schedule = lower(design)
         live = Liveness(design, {e.name: e for e in schedule.einsums}, environment(design, {}))
@@ -186,6 +202,14 @@ def _filled(written: Written) -> Written:
     return written
 
 
+def _parts(written: Written) -> list[list[str]]:
+    """The open numbers group by group, those of splits with the first; few together."""
+    by_group: dict[int, list[str]] = {}
+    for name, (_, number) in written.numbers.items():
+        by_group.setdefault(number, []).append(name)
+    return [names[at : at + TOGETHER] for names in by_group.values() for at in range(0, len(names), TOGETHER)]
+
+
 def tiles_of(length: int, steps: set[int]) -> NDArray[np.int64]:
     """ceil(n / k) for every k, and the same rounded up to multiples of some steps; at most n, in order."""
     root = isqrt(length)
@@ -195,38 +219,52 @@ def tiles_of(length: int, steps: set[int]) -> NDArray[np.int64]:
     return np.array(sorted({min(tile, length) for tile in tiles}), dtype=np.int64)
 
 
-def _thinned(every: Mapping[str, NDArray[np.int64]], most: int) -> dict[str, NDArray[np.int64]]:
-    """Fewer values of each number, evenly over their order, so that a grid of them has at most so many points."""
+def _thinned(every: Mapping[str, NDArray[np.int64]], most: int, steps: Iterable[int] = ()) -> Axes:
+    """Fewer values of each number, so that a grid of them has at most so many points; all where they are few.
+
+    First those that fill axes: whole, and `steps` times powers of two; then evenly over their order.
+    """
     if prod(len(values) for values in every.values()) <= most:
         return dict(every)
-    keep = max(2, int(most ** (1 / max(1, len(every)))))
-    return {name: _even(values, keep) for name, values in every.items()}
-
-
-def _even(values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Some of ordered values, about evenly spaced on a logarithmic scale, both ends among them."""
-    if len(values) <= count:
-        return values
-    wanted = np.geomspace(values[0], values[-1], count)
-    return np.unique(values[np.minimum(values.searchsorted(wanted), len(values) - 1)])
-
-
-def _around(
-    every: Mapping[str, NDArray[np.int64]], numbers: Mapping[str, int], width: int
-) -> dict[str, NDArray[np.int64]]:
-    """The values next to some numbers."""
-    found = {}
-    for name, values in every.items():
-        at = int(values.searchsorted(numbers[name]))
-        found[name] = values[max(0, at - width) : at + width + 1]
+    found = {name: _handy(values, steps) for name, values in every.items()}
+    while prod(len(values) for values in found.values()) > most:
+        name = max(found, key=lambda each: len(found[each]))
+        found[name] = _even(found[name], max(2, len(found[name]) * 3 // 4))
     return found
 
 
-def _ranked(
-    evaluation: Evaluation, objective: Objective, shape: list[int]
-) -> Iterator[tuple[Score, tuple[int, ...]]]:
+def _handy(values: NDArray[np.int64], steps: Iterable[int], few: int = 8) -> NDArray[np.int64]:
+    """The ends, multiples of steps by powers of two, and of what is below them powers of eight."""
+    if len(values) <= few:
+        return values
+    longest = int(values[-1])
+    least = min((step for step in steps if step > 1), default=longest)
+    wanted = {1, longest} | {8**power for power in range(1, 8) if 8**power < least}
+    wanted |= {step << power for step in steps for power in range(longest.bit_length()) if step << power < longest}
+    return np.unique(values[np.minimum(values.searchsorted(sorted(wanted)), len(values) - 1)])
+
+
+def _even(values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Some of ordered values, evenly over their order, both ends among them."""
+    places = np.unique(np.linspace(0, len(values) - 1, count).round().astype(int))
+    return np.asarray(values[places])
+
+
+def _around(every: Mapping[str, NDArray[np.int64]], numbers: Mapping[str, int], steps: Iterable[int]) -> Axes:
+    """The values some places from those of some numbers, on both sides."""
+    found = {}
+    for name, values in every.items():
+        at = int(values.searchsorted(numbers[name]))
+        places = {at, *(at + step for step in steps), *(at - step for step in steps)}
+        found[name] = values[[place for place in sorted(places) if 0 <= place < len(values)]]
+    return found
+
+
+def _ranked(evaluation: Evaluation, objective: Objective, shape: list[int]) -> Iterator[tuple[Score, tuple[int, ...]]]:
     """Feasible points, best first: score and place on the grid; those of equal score once."""
-    columns = [np.broadcast_to(np.asarray(each, dtype=np.float64), shape).ravel() for each in objective.rank(evaluation)]
+    columns = [
+        np.broadcast_to(np.asarray(each, dtype=np.float64), shape).ravel() for each in objective.rank(evaluation)
+    ]
     fits = np.broadcast_to(np.asarray(evaluation.feasible, dtype=bool), shape).ravel()
     if not fits.any():
         return

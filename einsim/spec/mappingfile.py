@@ -28,7 +28,9 @@ def design_of(data: dict[str, Any], cascade: Cascade, machine: Architecture, wor
     return Design(cascade, machine, mapping, workload, Accounting.FULL, (), document, document)
 
 
-def text_of(data: dict[str, Any], interval: int | None = None, cycles: Mapping[str, NDArray[np.int64]] | None = None) -> str:
+def text_of(
+    data: dict[str, Any], interval: int | None = None, cycles: Mapping[str, NDArray[np.int64]] | None = None
+) -> str:
     """The YAML text of a mapping file, with the plan of an epoch where there is one."""
     whole = dict(data)
     if interval is not None and cycles is not None:

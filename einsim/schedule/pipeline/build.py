@@ -112,7 +112,7 @@ def orderings(design: Design, schedule: Schedule, timing: Timing) -> Iterator[Or
     einsums = {einsum.name: einsum for einsum in schedule.einsums}
     live = Liveness(design, einsums, environment(design, {}))
     sources = _Sources(design, schedule, flow, live, reduced_timing(design, schedule, timing))
-    for _, names in _groups(schedule, flow):
+    for _, names in groups_of(schedule, flow):
         yield _ordering(sources, [einsums[each] for each in names])
 
 
