@@ -24,7 +24,7 @@ Move = Callable[[Plan], Iterator[Plan]]
 
 
 def choices(space: Space, plan: Plan) -> list[Move]:
-    """One move a choice, whose options are those of the plan as it is by then; homes first, which are quick to settle."""
+    """One move a choice, whose options are those of the plan as it is by then; homes first, which change most."""
     found: list[Move] = [partial(_homes, space, key) for key in plan.homes]
     for number in range(len(plan.groups)):
         found += [partial(_arranged, space, number), partial(_ordered, space, number)]
@@ -88,7 +88,8 @@ def regroupings(space: Space, plan: Plan) -> Iterator[Plan]:
     for number in range(len(groups) - 1):
         yield regrouped(space, plan, [*groups[:number], groups[number] + groups[number + 1], *groups[number + 2 :]])
     for number, names in enumerate(groups):
-        for at in range(1, len(names)):
+        start = space.names.index(names[0])
+        for at in (place - start for place in space.places if start < place < start + len(names)):
             yield regrouped(space, plan, [*groups[:number], names[:at], names[at:], *groups[number + 1 :]])
 
 

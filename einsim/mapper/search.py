@@ -11,7 +11,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import inf
 
 from einsim.mapper.bounds import Bounds
@@ -92,7 +93,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         self.space = Space(self.task)
-        self.trials = Trials(self.task, self.objective)
+        self.trials = Trials(self.task, self.objective, over=self.over)
         self.bounds = Bounds(self.task, {size: self.trials.sizes_of(size) for size in self.task.open})
         self.bound = self.bounds.of(self.objective)
         self.seen: set[object] = set()
@@ -116,7 +117,7 @@ class _Search:
                 return False
         if self.space.size() <= WALKED:
             return self.walk()
-        chance = random.Random(0)  # noqa: S311 - repeatable, not secret
+        chance = random.Random(0)
         while self.best is not None and not self.over() and not self.met():
             self.improve(self.tried(self.shaken(self.best.plan, chance)))
         return False
@@ -151,16 +152,17 @@ class _Search:
 
     def beginnings(self) -> Iterator[Plan]:
         """Everything fused and every Einsum alone, with the least busy arrays and with each Einsum's fastest."""
-        names = self.space.names
         balanced = self.bounds.assignment[1]
         fastest = {name: min(each, key=lambda a: each[a]) for name, each in self.bounds.work.cycles.items()}
         frugal = {name: min(each, key=lambda a: each[a]) for name, each in self.bounds.work.energy_pj.items()}
         for arrays in (balanced, fastest, frugal):
-            for groups in ((names,), tuple((name,) for name in names)):
+            for groups in ((self.space.names,), self.space.alone):
                 plan = self.space.start(groups, arrays)
-                if plan.key() not in self.seen:
-                    self.seen.add(plan.key())
-                    yield plan
+                in_turn = replace(plan, groups=tuple(replace(group, overlap=False) for group in plan.groups))
+                for each in (plan, in_turn) if groups is not self.space.alone else (plan,):
+                    if each.key() not in self.seen:
+                        self.seen.add(each.key())
+                        yield each
 
     def improve(self, start: Found | None) -> None:
         """Takes each move that makes the score better, until none does, first at the same tile sizes."""
@@ -214,7 +216,7 @@ class _Search:
 
     def shaken(self, plan: Plan, chance: random.Random) -> Plan:
         """Another plan, some choices away."""
-        if chance.random() < 0.3 and len(self.space.names) > 1:  # noqa: PLR2004
+        if chance.random() < 0.3 and len(self.space.names) > 1:
             plan = regrouped(self.space, plan, self.cut(chance))
         for _ in range(chance.randint(2, 4)):
             near = list(moves(self.space, plan))
@@ -223,10 +225,11 @@ class _Search:
         return plan
 
     def cut(self, chance: random.Random) -> list[Names]:
-        names = self.space.names
-        cuts = sorted(chance.sample(range(1, len(names)), chance.randint(0, min(3, len(names) - 1))))
+        """A few cuts of the text, anywhere."""
+        names, places = self.space.names, self.space.places
+        cuts = sorted(chance.sample(places, chance.randint(0, min(3, len(places)))))
         ends = [0, *cuts, len(names)]
-        return [names[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+        return [names[a:b] for a, b in pairwise(ends)]
 
     # All of it.
 

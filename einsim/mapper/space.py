@@ -8,11 +8,11 @@ axes as there are, in any way; its other loops stand in any order. A tensor stay
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from itertools import combinations, permutations, product
+from functools import cached_property, lru_cache
+from itertools import combinations, pairwise, permutations, product
 from math import factorial, inf, prod
 
-from einsim.cascade import size_of, split_of
+from einsim.cascade import steps
 from einsim.mapper.bounds import Bounds
 from einsim.mapper.objective import Objective
 from einsim.mapper.plan import Group, Home, Layout, Plan
@@ -30,15 +30,30 @@ class Space:
         self.names: Names = tuple(task.einsums)
         self.inputs = frozenset(tensor.name for tensor in task.cascade.inputs)
 
+    @cached_property
+    def places(self) -> tuple[int, ...]:
+        """Where the text may be cut: not between Einsums that iterate together."""
+        found = set(range(1, len(self.names)))
+        for step in steps(self.task.cascade):
+            at = sorted(self.names.index(each.name) for each in step.einsums if each.name in self.names)
+            if at:
+                found -= set(range(at[0] + 1, at[-1] + 1))
+        return tuple(sorted(found))
+
+    @property
+    def alone(self) -> tuple[Names, ...]:
+        """The most groups there may be."""
+        ends = (0, *self.places, len(self.names))
+        return tuple(self.names[a:b] for a, b in pairwise(ends))
+
     # Choices.
 
     def groupings(self) -> Iterator[tuple[Names, ...]]:
         """All ways to cut the text into groups, few cuts first."""
-        places = range(1, len(self.names))
-        for count in range(len(self.names)):
-            for cuts in combinations(places, count):
+        for count in range(len(self.places) + 1):
+            for cuts in combinations(self.places, count):
                 ends = (0, *cuts, len(self.names))
-                yield tuple(self.names[a:b] for a, b in zip(ends, ends[1:], strict=False))
+                yield tuple(self.names[a:b] for a, b in pairwise(ends))
 
     def layouts(self, name: str, array: str) -> list[Layout]:
         """All layouts of an Einsum on an array."""
@@ -160,16 +175,9 @@ class Space:
 
     def worth(self, name: str, rank: str, extent: int, group: Names) -> tuple[int, int, bool, int]:
         """How good a rank is along an axis: it fills it, others have it, it is the result's, it is long."""
-        size = self.length(rank)
+        size = self.task.length(rank)
         common = sum(rank in self.task.space(each) for each in group)
         return min(size, extent), common, rank in self.task.einsums[name].output.ranks, size
-
-    def length(self, rank: str) -> int:
-        """The size of a rank; of a split's inner part whose size is open, the whole rank's."""
-        split = split_of(self.task.cascade, rank)
-        if split is not None and split.size in self.task.open:
-            return self.length(split.rank) if rank == split.inner else 1
-        return self.task.sizes(dict.fromkeys(self.task.open, 1))[size_of(rank)]
 
     def order(self, group: Names) -> Names:
         """Loops over blocks: what is summed last, and those first that most Einsums have."""
@@ -194,7 +202,7 @@ class Space:
 
 
 @lru_cache(maxsize=4096)
-def _homes(memories: Names, own: str, there: Names, others: bool, outside: bool) -> tuple[Home, ...]:  # noqa: FBT001
+def _homes(memories: Names, own: str, there: Names, others: bool, outside: bool) -> tuple[Home, ...]:
     """All homes, registers first: `own` of the first to touch it, `there` of the others; or is it needed `outside`?"""
     inner = memories[1:]
     ways = [each for count in range(len(inner) + 1) for each in combinations(inner, count)]

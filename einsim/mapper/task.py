@@ -90,6 +90,18 @@ class Task:
         own = {name: size for name, size in self.given.items() if name in known}
         return bind_sizes(self.cascade, {**own, **chosen})
 
+    @cached_property
+    def _longest(self) -> dict[str, int]:
+        """Sizes with tiles of one element."""
+        return self.sizes(dict.fromkeys(self.open, 1))
+
+    def length(self, rank: str) -> int:
+        """The size of a rank at most: of parts of a split whose size is open, the whole rank's."""
+        split = split_of(self.cascade, rank)
+        if split is not None and split.size in self.open and rank == split.inner:
+            return self.length(split.rank)
+        return self._longest[size_of(rank)]
+
     # Einsums and tensors.
 
     @cached_property

@@ -69,8 +69,11 @@ class Written:
         if "sizes" in data:
             data["sizes"] = {size: str(chosen[name]) for size, name in data["sizes"].items()}
         tiles = {name: chosen[name] for name, (what, _) in self.numbers.items() if what not in self.task.open}
-        head: dict[str, Any] = {key: data.pop(key) for key in ("name", "cascade", "architecture", "batch", "sizes") if key in data}
-        return {**head, **({"tiles": {name: str(size) for name, size in tiles.items()}} if tiles else {}), **data}
+        first = ("name", "cascade", "architecture", "batch", "sizes")
+        head: dict[str, Any] = {key: data.pop(key) for key in first if key in data}
+        if tiles:
+            head["tiles"] = {name: str(size) for name, size in tiles.items()}
+        return {**head, **data}
 
     def text(self, chosen: Mapping[str, int], about: str = "") -> str:
         """The file's text."""
@@ -117,7 +120,7 @@ class Written:
         return self._part(rank, f"{rank}_block{self._suffix(number)}", tile)
 
     def unit(self, rank: str, number: int) -> str:
-        """The tile of a rank that all Einsums of a group take in turn: as long as the longest axis that it lies along."""
+        """The tile of a rank that all Einsums of a group take in turn: the longest axis that it lies along."""
         axes = {}
         for name in self.plan.groups[number].einsums:
             layout = self.plan.layouts[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf, isqrt, prod
@@ -53,11 +53,20 @@ STEPS = {1: (1, 2, 4, 8, 16, 32), 2: (1, 2, 4, 8, 16, 32), 3: (1, 2, 8, 32), 4: 
 """How many places further the sizes stand that are tried next, for so many numbers swept together."""
 
 
-class Trials:
-    """Evaluates plans of a task for one objective; `points` counts the designs that were evaluated."""
+MOST = 64
+"""Points of a grid that are looked at for Einsums that run side by side."""
 
-    def __init__(self, task: Task, objective: Objective, grid: int = 4096) -> None:
-        self.task, self.objective, self.grid = task, objective, grid
+
+class Trials:
+    """Evaluates plans of a task for one objective; `points` counts the designs that were evaluated.
+
+    Grids have at most `grid` points; when time is `over`, the best so far of a plan will do.
+    """
+
+    def __init__(
+        self, task: Task, objective: Objective, grid: int = 4096, over: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.task, self.objective, self.grid, self.over = task, objective, grid, over
         self.points = self.plans = 0
         self.refused: str | None = None
         self._sizes: Axes = {}
@@ -70,8 +79,7 @@ class Trials:
             task = self.task
             split = next((s for s in task.cascade.splits if s.size == what), None)
             rank = split.rank if split is not None else what
-            ends = {s.outer: s for s in task.cascade.splits}
-            length = 1 if rank in ends else task.given.get(size_of(rank), 1)
+            length = task.length(rank)
             self._sizes[what] = tiles_of(length, self.steps)
         return self._sizes[what]
 
@@ -84,10 +92,7 @@ class Trials:
         """All sizes of the open numbers of a plan."""
         found = {}
         for name, (what, _) in written.numbers.items():
-            if any(what == split.outer for split in self.task.cascade.splits):
-                found[name] = np.array([1, 2, 4, 8, 16, 32, 64], dtype=np.int64)
-            else:
-                found[name] = self.sizes_of(what)
+            found[name] = self.sizes_of(what)
         return found
 
     # Plans.
@@ -113,9 +118,12 @@ class Trials:
         for turn in range(TURNS):
             before = found
             for names in _parts(written):
+                if found is not None and self.over():
+                    return found, False
                 fresh = turn == 0 and not set(names) <= known.keys()
                 own = {name: every[name] for name in names}
-                tried = _thinned(own, self.grid, self.steps) if fresh else _around(own, now, STEPS[len(names)] if turn else (1,))
+                steps = STEPS[len(names)] if turn else (1,)
+                tried = _thinned(own, self.grid, self.steps) if fresh else _around(own, now, steps)
                 axes = {name: tried.get(name, np.array([now[name]], dtype=np.int64)) for name in every}
                 better = self._of_grid(written, design, axes)
                 if better is not None and (found is None or better.score < found.score):
@@ -145,11 +153,11 @@ class Trials:
         return Found(plan, own, tuple(float(each) for each in self.objective.rank(evaluation)))
 
     def _of_grid(self, written: Written, design: Design, axes: Axes) -> Found | None:
-        shape = [len(values) for values in axes.values()]
+        varied = [name for name, values in axes.items() if len(values) > 1]
+        shape = [len(axes[name]) for name in varied]
         self.points += prod(shape)
         columns = {
-            name: values.reshape([-1 if place == number else 1 for place in range(len(shape))])
-            for number, (name, values) in enumerate(axes.items())
+            name: values.reshape([-1 if name == each else 1 for each in varied] or [1]) for name, values in axes.items()
         }
         try:
             evaluation = evaluate_many(design, columns) if columns else evaluate(design)
@@ -159,7 +167,8 @@ class Trials:
         except OverflowError:
             return self._one_by_one(written, axes)
         for score, place in _ranked(evaluation, self.objective, shape):
-            numbers = {name: int(values[at]) for (name, values), at in zip(axes.items(), place, strict=True)}
+            numbers = {name: int(values[0]) for name, values in axes.items()}
+            numbers |= {name: int(axes[name][at]) for name, at in zip(varied, place, strict=True)}
             if self.side_by_side(written, numbers):
                 return Found(written.plan, numbers, score)
         return None
@@ -269,10 +278,7 @@ def _ranked(evaluation: Evaluation, objective: Objective, shape: list[int]) -> I
     if not fits.any():
         return
     first = np.where(fits, columns[0], inf)
-    seen = 0
-    order = np.lexsort(tuple(columns[:0:-1]) + (first,))
-    for at in order:
-        if not fits[at] or seen >= 64:
+    for at in np.lexsort((*columns[:0:-1], first))[:MOST]:
+        if not fits[at]:
             return
-        seen += 1
         yield tuple(float(column[at]) for column in columns), tuple(int(i) for i in np.unravel_index(at, shape))

@@ -26,10 +26,10 @@ def _verdict(record: Record) -> str:
     looked = f"{record['designs']:,} designs of {record['plans']:,} plans in {record['seconds']:.1f} s"
     if value is None:
         return f"least {record['objective']}: nothing found that fits; {looked}"
+    if least is None:
+        return f"{record['objective']}: {value:.6g} {record['unit']}, without a search and without a bound"
     head = f"least {record['objective']}: {value:.6g} {record['unit']}"
-    if record["proved"] and record["gap"] == 0 or record["exhausted"]:
-        why = "all of the space was looked at" if record["exhausted"] else "its lower bound"
-        return f"{head}, proved ({why}); {looked}"
     if record["proved"]:
-        return f"{head}, proved (its lower bound); {looked}"
-    return f"{head}, at most {record['gap']:.1%} above the least there is (lower bound {least:.6g}); {looked}"
+        why = "all of the space was looked at" if record["exhausted"] else "it meets its lower bound"
+        return f"{head}, proved: {why}; {looked}"
+    return f"{head}, not proved: no mapping is below {least:.6g} ({record['gap']:.1%} less); {looked}"
