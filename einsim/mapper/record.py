@@ -55,7 +55,7 @@ def fallback_record(task: Task, objective: Objective, result: Result) -> Record:
         "gap": None,
         "value": value,
         "mapping": None,
-        "fallback": result.refused or "nothing that was tried fits the machine",
+        "fallback": result.refused or "nothing was found that fits in the time there was",
     }
 
 

@@ -109,6 +109,9 @@ class _Search:
 
     def everything(self) -> bool:
         """All steps of the search; whether the space is exhausted."""
+        if self.task.refused is not None:
+            self.trials.refused = self.task.refused
+            return False
         for plan in self.beginnings():
             if self.over():
                 return False

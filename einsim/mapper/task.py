@@ -107,7 +107,8 @@ class Task:
     @cached_property
     def views(self) -> tuple[str, ...]:
         """Copies that move nothing."""
-        return tuple(e.name for e in self.cascade.einsums if is_copy(e) and e.name not in self.cascade.outputs)
+        copies = [e for e in self.cascade.einsums if is_copy(e) and len(operands(e)) == 1]
+        return tuple(each.name for each in copies if each.name not in self.cascade.outputs)
 
     @cached_property
     def einsums(self) -> dict[str, Einsum]:
@@ -176,8 +177,15 @@ class Task:
     @cached_property
     def kept(self) -> frozenset[str]:
         """Stored tensors that are outputs of the cascade."""
-        return frozenset(resolve(self.cascade, list(self.views), self.cascade.einsum(name).output)[0]
-                         for name in self.cascade.outputs)  # fmt: skip
+        return frozenset(name for name in self.cascade.outputs if name in self.einsums)
+
+    @property
+    def refused(self) -> str | None:
+        """Why no mapping file can be written for the cascade, as far as that can be seen before any is."""
+        for name in self.cascade.outputs:
+            if name not in self.einsums:
+                return f"output {name} is no Einsum's own: mappings cannot place tensors that are made in parts"
+        return None
 
     # Arrays.
 

@@ -114,11 +114,11 @@ class Trials:
             return self._of_grid(written, design, every), True
         known = {name: near[name] for name in every if name in near} if near is not None else {}
         now = known | {name: self.small(values) for name, values in every.items() if name not in known}
-        found: Found | None = None
+        found = self.at(plan, now)
         for turn in range(TURNS):
             before = found
             for names in _parts(written):
-                if found is not None and self.over():
+                if self.over():
                     return found, False
                 fresh = turn == 0 and not set(names) <= known.keys()
                 own = {name: every[name] for name in names}
@@ -179,6 +179,8 @@ class Trials:
         best: Found | None = None
         for place in np.ndindex(*(len(values) for values in thin.values())):
             numbers = {name: int(values[at]) for (name, values), at in zip(thin.items(), place, strict=True)}
+            if self.over():
+                break
             evaluation = evaluate(written.design(numbers))
             if evaluation.feasible and self.side_by_side(written, numbers):
                 score = tuple(float(each) for each in self.objective.rank(evaluation))
