@@ -59,11 +59,14 @@ class Space:
         """All layouts of an Einsum on an array."""
         free = self.task.free(name)
         axes = list(self.task.array_of(array).axes)
-        along = [tuple(zip(axes, ranks, strict=False)) for ranks in permutations(free, min(len(axes), len(free)))]
-        if len(free) < len(axes):
-            along = [tuple(zip(each, ranks, strict=True))
-                     for each in permutations(axes, len(free)) for ranks in [free]]  # fmt: skip
-        return [Layout(array, each, order) for each in dict.fromkeys(along) for order in permutations(free)]
+        wide = self.task.spreadable(name)
+        along = [
+            tuple(sorted(zip(some, ranks, strict=True)))
+            for some in combinations(axes, min(len(axes), len(wide)))
+            for ranks in permutations(wide, len(some))
+        ]
+        orders = [order for order in permutations(free) if self.task.nested(order)]
+        return [Layout(array, each, order) for each in dict.fromkeys(along) for order in orders]
 
     def orders(self, names: Names) -> Iterator[Names]:
         """All orders of a group's loops over blocks."""
@@ -167,11 +170,14 @@ class Space:
         free = self.task.free(name)
         axes: list[tuple[str, str]] = []
         for axis, extent in self.task.array_of(array).axes.items():
-            left = [rank for rank in free if rank not in {along for _, along in axes}]
+            left = [rank for rank in self.task.spreadable(name) if rank not in {along for _, along in axes}]
             if left:
                 axes.append((axis, max(left, key=lambda rank: self.worth(name, rank, extent, group))))
         along = {rank for _, rank in axes}
-        return Layout(array, tuple(axes), tuple(sorted(free, key=lambda rank: rank in along)))
+        order = tuple(sorted(free, key=lambda rank: rank in along))
+        if not self.task.nested(order):
+            order = next(each for each in permutations(order) if self.task.nested(each))
+        return Layout(array, tuple(sorted(axes)), order)
 
     def worth(self, name: str, rank: str, extent: int, group: Names) -> tuple[int, int, bool, int]:
         """How good a rank is along an axis: it fills it, others have it, it is the result's, it is long."""

@@ -128,6 +128,17 @@ class Task:
         """The ranks of an Einsum whose elements may be visited in any order."""
         return tuple(rank for rank in self.space(name) if rank not in self.iterative)
 
+    def spreadable(self, name: str) -> tuple[str, ...]:
+        """The ranks of an Einsum that may lie along an axis: of a split, the inner part where both are there."""
+        free = self.free(name)
+        outer = {split.outer for split in self.cascade.splits if split.inner in self.space(name)}
+        return tuple(rank for rank in free if rank not in outer)
+
+    def nested(self, order: tuple[str, ...]) -> bool:
+        """Whether an order of loops has the inner part of each split inside the outer one."""
+        pairs = [(s.outer, s.inner) for s in self.cascade.splits if {s.outer, s.inner} <= set(order)]
+        return all(order.index(outer) < order.index(inner) for outer, inner in pairs)
+
     def blocked(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The ranks of some Einsums that loops over blocks may walk; the inner part of a split goes with the outer."""
         ranks = list(dict.fromkeys(rank for name in names for rank in self.space(name)))
