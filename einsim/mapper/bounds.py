@@ -2,7 +2,8 @@
 
 * Work: every point of an Einsum takes its cycles on a processing element of the array that runs it. With all arrays
   busy side by side, a run lasts at least as long as the busiest; which assignment makes that least is found exactly.
-* Traffic: `einsim.analysis.bound`, for a chip that keeps as many words as all its memories and registers hold.
+* Traffic: `einsim.analysis.bound`, for a chip that keeps as many words as all its memories and registers hold; of a
+  product of two matrices alone, also what its points need (`product_words`).
   Where groups are one after another, what one makes and another reads goes out and comes back.
 * Energy: operations, a read of every operand and an update of the result in the registers at every point, and the
   traffic.
@@ -16,12 +17,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product as combinations
-from math import inf, prod
+from math import inf, prod, sqrt
 
 import numpy as np
 
 from einsim.analysis.bound import traffic_bound
-from einsim.cascade import operands, operations, size_of, tensor_ranks
+from einsim.cascade import iteration_ranks, operands, operations, size_of, tensor_ranks
 from einsim.errors import SpecError
 from einsim.mapper.objective import Objective
 from einsim.mapper.task import Task
@@ -68,6 +69,26 @@ class Work:
         return found
 
 
+def product_words(task: Task, sizes: Mapping[str, int], capacity: int) -> int:
+    """Words that a cascade which is one product of two matrices moves at least with so many words on chip; else 0.
+
+    2 m n k / sqrt(S) - 2 S (Smith, Lowery, Langou, van de Geijn, arXiv 1702.02017); several ranks may make a side.
+    """
+    if len(task.einsums) != 1:
+        return 0
+    (einsum,) = task.einsums.values()
+    reads = operands(einsum)
+    sides = [frozenset(rank for index in access.indices for rank in index.ranks) for access in (*reads, einsum.output)]
+    plain = all(index.rank is not None for access in (*reads, einsum.output) for index in access.indices)
+    every = set(iteration_ranks(einsum))
+    if operations(einsum) != ("mac",) or len(reads) != 2 or not plain or einsum.when is not None:
+        return 0
+    if any(sum(rank in side for side in sides) != 2 for rank in every):
+        return 0
+    points = prod(sizes[size_of(rank)] for rank in every)
+    return max(0, int(2 * points / sqrt(capacity)) - 2 * capacity - 1)
+
+
 def points_of(task: Task, sizes: Mapping[str, int]) -> dict[str, int]:
     """Points of each Einsum: of both parts of a split, the elements that there are."""
     found = {}
@@ -106,7 +127,7 @@ class Bounds:
             except SpecError:
                 return outputs, outputs, outputs
             compulsory = min(compulsory, found.compulsory)
-            least = min(least, found.at(words) if few else found.compulsory)
+            least = min(least, max(found.at(words) if few else found.compulsory, product_words(task, sizes, words)))
         return compulsory * task.instances, least * task.instances, outputs
 
     def _least_words(self, tensor: str) -> int:

@@ -115,7 +115,7 @@ class Trials:
         known = {name: near[name] for name in every if name in near} if near is not None else {}
         now = known | {name: self.small(values) for name, values in every.items() if name not in known}
         found = self.at(plan, now)
-        for turn in range(TURNS):
+        for turn in range(TURNS if near is None else 2):
             before = found
             for names in _parts(written):
                 if self.over():
@@ -154,7 +154,7 @@ class Trials:
 
     def _of_grid(self, written: Written, design: Design, axes: Axes) -> Found | None:
         varied = [name for name, values in axes.items() if len(values) > 1]
-        shape = [len(axes[name]) for name in varied]
+        shape = [len(axes[name]) for name in varied] or [1]
         self.points += prod(shape)
         columns = {
             name: values.reshape([-1 if name == each else 1 for each in varied] or [1]) for name, values in axes.items()
@@ -168,7 +168,7 @@ class Trials:
             return self._one_by_one(written, axes)
         for score, place in _ranked(evaluation, self.objective, shape):
             numbers = {name: int(values[0]) for name, values in axes.items()}
-            numbers |= {name: int(axes[name][at]) for name, at in zip(varied, place, strict=True)}
+            numbers |= {name: int(axes[name][at]) for name, at in zip(varied, place, strict=False)}
             if self.side_by_side(written, numbers):
                 return Found(written.plan, numbers, score)
         return None

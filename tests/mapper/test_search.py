@@ -1,6 +1,5 @@
 """The search: equal to enumeration where that is possible, never below its bounds, as good as published mappings."""
 
-from dataclasses import replace
 from itertools import islice, permutations
 from math import ceil, inf, prod
 
@@ -16,9 +15,12 @@ from einsim.mapper.moves import moves
 from einsim.mapper.objective import Objective
 from einsim.mapper.search import search
 from einsim.mapper.space import Space
+from einsim.mapper.task import Task
 from einsim.mapper.text import Written
 from einsim.mapper.trial import Trials
 from einsim.model.closed_form import evaluate, evaluate_many
+from einsim.spec import library
+from einsim.spec.configuration import load_architecture
 from einsim.spec.workload import Workload
 from tests.model.compare import examples
 
@@ -197,8 +199,8 @@ def test_products_move_no_more_than_the_best_tiles(m, n, k, capacity):
 @pytest.mark.parametrize("tokens", [1 << 10, 1 << 16, 1 << 20])
 @pytest.mark.parametrize("width", [768, 8192])
 def test_projections_of_real_sizes_are_as_fast_as_the_array(tokens, width):
-    layer = bert("matmul", "fusemax", 1024)
-    layer = replace(layer, workload=Workload((("M", tokens), ("N", width), ("K", width))))
+    workload = Workload((("M", tokens), ("N", width), ("K", width)))
+    layer = Task(library.load_cascade("matmul"), load_architecture("fusemax"), workload, "matmul", "fusemax")
     cycles = ceil(tokens * width * width / 65536)
     result = search(layer, Objective.LATENCY, 60, until(cycles / layer.machine.clock_hz * (1 + 1e-9)))
     assert result.proved
