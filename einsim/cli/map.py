@@ -16,6 +16,7 @@ from einsim.cli.output import complain, print_json, show_result
 from einsim.cli.signals import Stopped, stoppable
 from einsim.cli.zoo import CascadeArgument
 from einsim.errors import InfeasibleError, Location, SpecError
+from einsim.explore import store
 from einsim.mapper.objective import Objective
 from einsim.mapper.record import fallback_record, found_record
 from einsim.mapper.search import Progress as Step
@@ -78,12 +79,12 @@ def map_(
         batch = None
     if model is None and shape is None:
         raise SpecError("map needs --model and --seq-len, or --shape", at=Location("map"),
-                        remedy="einsim map attention-1pass --arch fusemax --model BERT --seq-len 16K")  # fmt: skip
+                        remedy="einsim map CASCADE --arch MACHINE --model BERT --seq-len 16K")  # fmt: skip
     machine = load_architecture(arch)
     task = Task(found, machine, workload(model, seq_len, batch, shape), cascade, arch)
     record, stopped = _searched(task, objective or Objective.LATENCY, time_limit)
     if out is not None and record["mapping"] is not None:
-        out.write_text(record["mapping"])
+        store.write_text(out, record["mapping"])
     if json:
         print_json(record)
     else:

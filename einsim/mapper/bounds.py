@@ -106,8 +106,8 @@ class Bounds:
 
     def __init__(self, task: Task, open_sizes: Mapping[str, Iterable[int]]) -> None:
         self.task = task
-        values = combinations(*([int(size) for size in open_sizes[name]] for name in task.open))
-        self.sizes = [task.sizes(dict(zip(task.open, each, strict=True))) for each in values]
+        values = combinations(*([int(size) for size in open_sizes[name]] for name in task.unsized))
+        self.sizes = [task.sizes(dict(zip(task.unsized, each, strict=True))) for each in values]
         every = [points_of(task, sizes) for sizes in self.sizes]
         self.work = Work(task, {name: min(points[name] for points in every) for name in task.einsums})
         self.compulsory, self.traffic_words, self.writes = self._traffic()

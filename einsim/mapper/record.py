@@ -43,7 +43,7 @@ def fallback_record(task: Task, objective: Objective, result: Result) -> Record:
     an Einsum needs.
     """
     axes = [length for array in task.machine.arrays.values() for length in array.axes.values()]
-    sizes = task.sizes(dict.fromkeys(task.open, max(axes)))
+    sizes = task.sizes(dict.fromkeys(task.unsized, max(axes)))
     evaluation = evaluate_auto(task.cascade, task.machine, sizes, task.instances)
     record = to_record(auto_design(task.cascade, task.machine, sizes), evaluation)
     value = objective.of(evaluation) if record["feasible"] else None

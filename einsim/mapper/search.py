@@ -94,7 +94,7 @@ class _Search:
     def __post_init__(self) -> None:
         self.space = Space(self.task)
         self.trials = Trials(self.task, self.objective, over=self.over)
-        self.bounds = Bounds(self.task, {size: self.trials.sizes_of(size) for size in self.task.open})
+        self.bounds = Bounds(self.task, {size: self.trials.sizes_of(size) for size in self.task.unsized})
         self.bound = self.bounds.of(self.objective)
         self.seen: set[object] = set()
 

@@ -48,7 +48,7 @@ class Task:
         if reason is not None:
             raise InfeasibleError(reason)
         given = {name for name, _ in self.workload.sizes}
-        missing = [name for name in size_parameters(self.cascade) if name not in given and name not in self.open]
+        missing = [name for name in size_parameters(self.cascade) if name not in given and name not in self.unsized]
         if missing:
             raise SpecError(f"the workload gives no size for {', '.join(missing)}", at=self.workload.at,
                             remedy=f"add --shape {','.join(f'{name}=...' for name in missing)}")  # fmt: skip
@@ -69,7 +69,7 @@ class Task:
         return tuple(name.lower() for name in extra)
 
     @cached_property
-    def open(self) -> tuple[str, ...]:
+    def unsized(self) -> tuple[str, ...]:
         """Sizes of tiles of a split that nobody gives: for the mapping to choose."""
         given = {name for name, _ in self.workload.sizes}
         return tuple(dict.fromkeys(s.size for s in self.cascade.splits if s.size not in given))
@@ -93,12 +93,12 @@ class Task:
     @cached_property
     def _longest(self) -> dict[str, int]:
         """Sizes with tiles of one element."""
-        return self.sizes(dict.fromkeys(self.open, 1))
+        return self.sizes(dict.fromkeys(self.unsized, 1))
 
     def length(self, rank: str) -> int:
         """The size of a rank at most: of parts of a split whose size is open, the whole rank's."""
         split = split_of(self.cascade, rank)
-        if split is not None and split.size in self.open and rank == split.inner:
+        if split is not None and split.size in self.unsized and rank == split.inner:
             return self.length(split.rank)
         return self._longest[size_of(rank)]
 

@@ -32,7 +32,7 @@ class Written:
     def data(self) -> dict[str, Any]:
         """The mapping file's data; sizes are names of `numbers`."""
         task, plan = self.task, self.plan
-        for size in task.open:
+        for size in task.unsized:
             self.numbers[self._tile(size, 0)] = (size, 0)
         nests: dict[str, dict[str, Any]] = {}
         einsums: dict[str, dict[str, Any]] = {}
@@ -44,7 +44,7 @@ class Written:
                 einsums[name] = self._einsum(number, group, name, same)
         data: dict[str, Any] = {"name": "mapped", "cascade": task.cascade_name, "architecture": task.machine_name}
         data["batch"] = list(task.batch)
-        data["sizes"] = {size: self._tile(size, 0) for size in task.open}
+        data["sizes"] = {size: self._tile(size, 0) for size in task.unsized}
         data["partition"] = {rank: self._ordered(parts) for rank, parts in self._partition.items()}
         data |= {"nests": nests, "views": list(task.views), "einsums": einsums}
         if len(plan.groups) > 1:
@@ -68,7 +68,7 @@ class Written:
         data = dict(self.data)
         if "sizes" in data:
             data["sizes"] = {size: str(chosen[name]) for size, name in data["sizes"].items()}
-        tiles = {name: chosen[name] for name, (what, _) in self.numbers.items() if what not in self.task.open}
+        tiles = {name: chosen[name] for name, (what, _) in self.numbers.items() if what not in self.task.unsized}
         first = ("name", "cascade", "architecture", "batch", "sizes")
         head: dict[str, Any] = {key: data.pop(key) for key in first if key in data}
         if tiles:
@@ -84,7 +84,7 @@ class Written:
     # Loops.
 
     def _tile(self, what: str, number: int) -> str:
-        return f"{what}_tile" if what in self.task.open else f"{what}_tile{self._suffix(number)}"
+        return f"{what}_tile" if what in self.task.unsized else f"{what}_tile{self._suffix(number)}"
 
     def _suffix(self, number: int) -> str:
         """What tells the loops of a group from others': its first Einsum, so that other groups may change."""

@@ -225,8 +225,8 @@ class _Finder:
             else:
                 rank = iterative_rank(maker)
                 if rank is None:
-                    raise SpecError(f"{touch.einsum} stands above {maker.name}, which it reads and which does not iterate; "
-                                    "mappings cannot place it yet", at=maker.at)  # fmt: skip
+                    message = f"{touch.einsum} stands above {maker.name}, which it reads; mappings cannot place it yet"
+                    raise SpecError(message, at=maker.at, remedy="write each Einsum below those that it reads")
                 self.carried.append(Carried(maker.name, touch.einsum, self.bar(rank)))
         if touch.path and touch.path[0] != self.outermost:
             self.stay(touch)

@@ -78,7 +78,7 @@ def test_no_plan_is_below_its_bounds(name, objective, capacity, grid, data):
     small = task(name, sizes, lanes=2, grid=(2, 3) if grid else None, capacity=capacity)
     space = Space(small)
     trials = Trials(small, objective, grid=64)
-    bounds = Bounds(small, {size: trials.sizes_of(size) for size in small.open})
+    bounds = Bounds(small, {size: trials.sizes_of(size) for size in small.unsized})
     plan = space.start((space.names,) if data.draw(st.booleans(), "fused") else space.alone, bounds.assignment[1])
     for _ in range(2):
         near = [plan, *islice(moves(space, plan), 300)]
@@ -155,7 +155,7 @@ def test_published_mappings_are_reached(name, architecture, configuration, objec
 def test_the_least_is_proved(name, objective, seq_len):
     attention = bert(name, "fusemax", seq_len)
     trials = Trials(attention, objective)
-    bound = Bounds(attention, {size: trials.sizes_of(size) for size in attention.open}).of(objective)
+    bound = Bounds(attention, {size: trials.sizes_of(size) for size in attention.unsized}).of(objective)
     result = search(attention, objective, 200, until(bound * (1 + 1e-9)))
     assert result.proved
 
