@@ -51,8 +51,8 @@ def row(name: str, sizes: dict[str, int], seconds: float) -> list[float]:
         return []
     took = time.perf_counter() - began
     moved = ", ".join(e for e, array in free.assignment.items() if fixed.assignment[e] != array)
-    print(f"{name:<28}{_show(fixed.heuristic):>10}{_proof(fixed):>8}{_proof(free):>8}{free.least:>8}{took:>9.1f}  {moved}",
-          flush=True)  # fmt: skip
+    intervals = f"{_show(fixed.heuristic):>10}{_proof(fixed):>8}{_proof(free):>8}{free.least:>8}"
+    print(f"{name:<28}{intervals}{took:>9.1f}  {moved}", flush=True)
     if fixed.heuristic is None or fixed.interval is None:
         return []
     return [fixed.heuristic / fixed.interval]

@@ -23,6 +23,7 @@ CONFIGURATIONS = ("unfused", "cascade", "architecture", "fusemax")
 class Speed:
     """One configuration's speeds, designs a second, and the largest relative difference of the sample.
 
+    `processor_us`: processor time of a design, over all cores, which does not depend on what else runs.
     `axes`: "random", every column random by itself, or "grid", columns crossed.
     """
 
@@ -30,6 +31,7 @@ class Speed:
     axes: str
     designs: int
     together_per_s: float
+    processor_us: float
     alone_per_s: float
     worst_difference: float
 
@@ -78,9 +80,9 @@ def measure(configuration: str, axes: str, designs: int, sample: int = 60) -> Sp
     design = load_design(configuration, attention(find_model(load_models(), "BERT"), 4096))
     varying = AXES[axes](designs, seed=1)
     evaluate_metrics(design, AXES[axes](2000, seed=3))  # tables that are made once
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     together = evaluate_metrics(design, varying)
-    together_s = time.perf_counter() - started
+    together_s, busy_s = time.perf_counter() - started, time.process_time() - busy
     shape = together["latency_s"].shape
     total = together["latency_s"].size
     wide = {name: np.broadcast_to(column, shape).reshape(-1) for name, column in varying.items()}
@@ -94,7 +96,7 @@ def measure(configuration: str, axes: str, designs: int, sample: int = 60) -> Sp
         for name in ("traffic_bytes", "latency_s", "energy_pj"):
             many = float(together[name].reshape(-1)[index])
             worst = max(worst, abs(many / float(getattr(one, name)) - 1))
-    return Speed(configuration, axes, total, total / together_s, sample / alone_s, worst)
+    return Speed(configuration, axes, total, total / together_s, busy_s / total * 1e6, sample / alone_s, worst)
 
 
 def _single(configuration: str, varying: dict[str, np.ndarray], index: int) -> Design:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import cycle_speed, sweep_speed
+from benchmarks import cycle_speed, sweep_speed, whole_models
 from benchmarks.model_speed import AXES, CONFIGURATIONS, measure
 
 
@@ -22,3 +22,9 @@ def test_sweep_speed_has_a_row_for_every_point():
 def test_cycle_speed_simulates_alike_fast_and_slowly(monkeypatch):
     monkeypatch.setattr(cycle_speed, "SMALL", {"B": 1, "H": 1, "E": 4, "F": 4, "M": 512, "P": 512})
     assert cycle_speed.measure(1024).same
+
+
+def test_whole_models_run_on_every_machine():
+    found = whole_models.measure("Llama-3-8B")
+    assert len(found) == 6
+    assert all(each.feasible for each in found)

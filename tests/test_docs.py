@@ -1,4 +1,4 @@
-"""The field tables of docs/files.md are those of the code. `python -m tests.test_docs` writes them anew."""
+"""The field tables of docs/files.md and models.md are the code's. `python -m tests.test_docs` writes them anew."""
 
 import re
 from pathlib import Path
@@ -8,14 +8,18 @@ import pytest
 from einsim.explore.searchfile import Bound, Rival, SearchFile
 from einsim.explore.sweepfile import SweepFile
 from einsim.spec.architecture import Architecture, Array, Memory, Operation, Registers
-from einsim.spec.mapping import EinsumPlan, Fitted, Mapping, Nest, Phase, Spill, Stall
+from einsim.spec.family import Check, ConfigField, Family, Group, Kernel, ModelType, Published
+from einsim.spec.mapping import EinsumPlan, Fitted, Mapping, Nest, Phase, Pipeline, Spill, Stall
 from einsim.spec.workload import ModelShape
 
 DOCS = Path(__file__).parents[1] / "docs"
-RECORDS = (
-    Architecture, Memory, Array, Registers, Operation, Mapping, Fitted, Nest, EinsumPlan, Phase, Stall, Spill,
+FILES = (
+    Architecture, Memory, Array, Registers, Operation, Mapping, Fitted, Nest, EinsumPlan, Phase, Stall, Spill, Pipeline,
     ModelShape, SweepFile, SearchFile, Bound, Rival,
 )  # fmt: skip
+MODELS = (Family, ModelType, ConfigField, Check, Group, Kernel, Published)
+TABLES = {"files.md": FILES, "models.md": MODELS}
+RECORDS = FILES + MODELS
 
 
 def field_table(record) -> str:
@@ -33,9 +37,10 @@ def with_tables(text: str) -> str:
     return text
 
 
-def test_field_tables_are_current():
-    text = (DOCS / "files.md").read_text()
-    for record in RECORDS:
+@pytest.mark.parametrize("name", TABLES)
+def test_field_tables_are_current(name):
+    text = (DOCS / name).read_text()
+    for record in TABLES[name]:
         assert f"<!-- fields: {record.__name__} -->" in text
     assert with_tables(text) == text, "run: python -m tests.test_docs"
 
@@ -53,4 +58,5 @@ def test_links_lead_somewhere(path):
 
 
 if __name__ == "__main__":
-    (DOCS / "files.md").write_text(with_tables((DOCS / "files.md").read_text()))
+    for file in TABLES:
+        (DOCS / file).write_text(with_tables((DOCS / file).read_text()))

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from typing import Any, Final
 
 from einsim.binder.assignment import Assignment, Choices, able, moves
 from einsim.binder.bounds import Bounds
 from einsim.binder.graph import TileGraph, graph_of, words_of
-from einsim.binder.pipeline import Budget, Pipelined, Plan, fewest_words, least_interval
+from einsim.binder.measure import Bench
+from einsim.binder.pipeline import (
+    Budget,
+    Judge,
+    Pipelined,
+    Plan,
+    fewest_words,
+    least_interval,
+    quick_look,
+    unsearched,
+)
 from einsim.binder.residency import Rebinding
 from einsim.binder.solver import Order
 from einsim.cascade import Cascade
 from einsim.errors import SpecError
 from einsim.schedule.lower import lower, nests_of
-from einsim.schedule.nest import EinsumSchedule
+from einsim.schedule.nest import EinsumSchedule, Schedule
 from einsim.schedule.pipeline.build import orderings
 from einsim.schedule.pipeline.epochs import Epochs
 from einsim.schedule.pipeline.order import Ordering
@@ -29,6 +40,9 @@ from einsim.spec.workload import Workload
 
 TRIED: Final = 400
 """Assignments that are looked at in one search; what is left open beyond them is said."""
+QUICK: Final = 8.0
+"""Seconds for the quick look at an assignment."""
+NEVER: Final = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +74,10 @@ class Refusal:
 class Bound:
     """What was found: the assignment and its pipeline, `text` of the mapping file that states both.
 
-    `least`: no assignment that is legal has a smaller interval. `choices` are slots by Einsum and array; `optional`
-    of all assignments, those whose busiest array alone takes longer than what was found were not looked at (`tried`).
-    `heuristic` is the interval of the cycle model's own plan of the same assignment.
+    `least`: no assignment that is legal has a smaller interval. `choices` are slots by Einsum and array, `split` the
+    least of them where Einsums may be divided; of all assignments `tried` were looked at, the others have more to do.
+    `heuristic` is the interval of the cycle model's own plan of the same assignment, `measured` that at which it runs
+    this one: no longer, and shorter where slots need not wait until they are planned.
     """
 
     start: Start
@@ -74,6 +89,7 @@ class Bound:
     tried: int
     refused: tuple[Refusal, ...]
     heuristic: int | None
+    measured: Fraction | None
     text: str
 
     @property
@@ -101,41 +117,81 @@ class _Candidate:
     ordering: Ordering
     pipelined: Pipelined
     heuristic: int | None
+    bench: Bench | None
+
+    @property
+    def interval(self) -> int:
+        """Of its best plan; a very long one where it has none."""
+        return NEVER if self.pipelined.plan is None else self.pipelined.plan.interval
+
+    @property
+    def judge(self) -> Judge | None:
+        """Whether a plan fits, and is kept up where arrays may be in each other's way at a port."""
+        return self.holds if self.pipelined.graph.keeps else None
+
+    def holds(self, plan: Plan) -> bool:
+        """Whether a plan fits, and the machine runs it at its interval."""
+        if not self.ordering.fits(plan):
+            return False
+        if not self.pipelined.graph.ports:
+            return True
+        measured = self.measured(plan)
+        return measured is None or measured <= plan.interval
+
+    def measured(self, plan: Plan) -> Fraction | None:
+        """The interval at which the cycle model runs a plan; None where it cannot, or nothing is iterated over."""
+        if self.bench is None or not self.pipelined.graph.keeps:
+            return None
+        cycles = dict(zip(self.pipelined.graph.names, plan.at, strict=True))
+        return self.bench.interval(self.data, plan.interval, cycles)
+
+    def looked_at(self, order: Order, budget: Budget) -> _Candidate:
+        """After a quick look for a plan at its bounds."""
+        return replace(self, pipelined=quick_look(self.pipelined, order, budget, self.judge))
+
+    def searched(self, order: Order, budget: Budget, below: int) -> _Candidate:
+        """After a search for plans shorter than some interval."""
+        return replace(self, pipelined=least_interval(self.pipelined, order, budget, judge=self.judge, below=below))
 
 
 def bind(start: Start, seconds: float) -> Bound:
     """The binding with the least interval, in about so many seconds; of that interval, one that keeps few words.
 
     Assignments are looked at by their resource bound, so that the first whose bound is no less than the best interval
-    ends the search with a proof. Raises SpecError where no assignment is legal.
+    ends the search with a proof. First each has a quick look at its bounds; what that leaves open has the time that is
+    left, the most promising first. Raises SpecError where no assignment is legal.
     """
     budget = Budget.of(seconds)
     choices = choices_of(start)
-    best: _Candidate | None = None
+    candidates: list[_Candidate] = []
     refused: list[Refusal] = []
-    open_from: list[int] = []
-    tried = 0
-    for assignment in choices.by_bound() if start.free else [dict(start.assignment)]:
-        bound = choices.bound(assignment)
-        known = best.pipelined.plan.interval if best and best.pipelined.plan else None
-        if known is not None and (bound >= known or tried >= TRIED or budget.left() == 0):
-            open_from.append(bound)
+    ahead: list[int] = []
+    first = dict(start.assignment)  # so that nothing worse than the start is found
+    for assignment in chain([first], (each for each in choices.by_bound() if each != first) if start.free else ()):
+        tried = len(candidates) + len(refused)
+        if candidates and (choices.bound(assignment) >= _shortest(candidates) or tried >= TRIED or not budget.left()):
+            ahead.append(choices.bound(assignment))
             break
-        tried += 1
-        found = _candidate(start, assignment, budget, first=best is None)
+        found = _candidate(start, assignment)
         if isinstance(found, Refusal):
             refused.append(found)
-            continue
-        open_from.append(found.pipelined.least)
-        if found.pipelined.plan is not None and (known is None or found.pipelined.plan.interval < known):
-            best = found
-        if tried >= TRIED:
-            break
-    if best is None:
-        why = refused[0].why if refused else "no plan was found in the time given"
+        else:
+            candidates.append(found.looked_at(start.order, Budget.of(min(QUICK, budget.left(0.3)))))
+    for number in sorted(range(len(candidates)), key=lambda n: candidates[n].pipelined.least):
+        if candidates[number].pipelined.least < _shortest(candidates) and budget.left() > 0:
+            below = min(_shortest(candidates), NEVER)
+            candidates[number] = candidates[number].searched(start.order, Budget.of(budget.left(0.7)), below)
+    best = min(candidates, key=lambda each: each.interval, default=None)
+    if best is None or best.pipelined.plan is None:
+        why = refused[0].why if refused and not candidates else "no plan was found in the time given"
         raise SpecError(f"no binding of {start.cascade.name} on {start.machine.name}: {why}",
                         remedy="give other tiles (--mapping FILE), or more time (--seconds)")  # fmt: skip
-    return _finished(start, best, choices, min(open_from), tried, refused, budget)
+    least = min([*ahead, *(each.pipelined.least for each in candidates)])
+    return _finished(start, best, choices, least, len(candidates) + len(refused), refused, budget)
+
+
+def _shortest(candidates: Sequence[_Candidate]) -> int:
+    return min(each.interval for each in candidates)
 
 
 def _finished(
@@ -143,18 +199,19 @@ def _finished(
 ) -> Bound:
     pipelined = best.pipelined
     if start.order is Order.INTERLEAVED and pipelined.graph.keeps:
-        pipelined = fewest_words(pipelined, budget, best.ordering.fits)
+        pipelined = fewest_words(pipelined, budget, best.judge)
     plan = pipelined.plan
     assert plan is not None
     data = {key: value for key, value in best.data.items() if key not in {"pipeline", "timing"}}
     cycles = dict(zip(pipelined.graph.names, plan.at, strict=True)) if start.timing == Timing() else None
     text = text_of(data, plan.interval, cycles)
+    measured = best.measured(plan) if start.order is Order.INTERLEAVED else None  # the machine overlaps what it may
     return Bound(start, best.assignment, pipelined, min(least, plan.interval), choices, choices.split_bound(), tried,
-                 tuple(refused), best.heuristic, text)  # fmt: skip
+                 tuple(refused), best.heuristic, measured, text)  # fmt: skip
 
 
-def _candidate(start: Start, assignment: Assignment, budget: Budget, *, first: bool) -> _Candidate | Refusal:
-    """The best pipeline of an assignment; or why there is none."""
+def _candidate(start: Start, assignment: Assignment) -> _Candidate | Refusal:
+    """An assignment with the plan that the cycle model makes of it; or why it cannot be."""
     moved = tuple(moves(start.assignment, assignment))
     data = start.rebinding.bound(assignment)
     try:
@@ -167,13 +224,24 @@ def _candidate(start: Start, assignment: Assignment, budget: Budget, *, first: b
         known, heuristic = _known(ordering, graph, start.order)
     except SpecError as error:
         return Refusal(moved, error.message)
-    share = Budget.of(budget.left(0.7 if first else 0.4))
-    judge = ordering.fits if graph.keeps else None
-    pipelined = least_interval(graph, start.order, share, known=known, judge=judge)
-    return _Candidate(assignment, data, ordering, pipelined, heuristic)
+    bench = _bench(start, schedule)
+    candidate = _Candidate(assignment, data, ordering, unsearched(graph, start.order), heuristic, bench)
+    if known is not None and candidate.holds(known):
+        candidate = replace(candidate, pipelined=unsearched(graph, start.order, known))
+    return candidate
 
 
-def _main(every: Any) -> Ordering:
+def _bench(start: Start, schedule: Schedule) -> Bench | None:
+    """What plans are run on, where a cascade iterates over tiles of a rank."""
+    split = next((s for s in start.cascade.splits if s.outer == start.rebinding.iterated), None)
+    if split is None:
+        return None
+    tiles = [int(loop.tile) for einsum in schedule.einsums for loop in einsum.loops
+             if loop.rank == split.rank and loop.axis is None and not loop.inner]  # fmt: skip
+    return Bench(start.cascade, start.machine, start.workload, split.rank, min(tiles)) if tiles else None
+
+
+def _main(every: Iterable[Ordering]) -> Ordering:
     """The program with the most work in an epoch."""
     return max(every, key=lambda each: sum(job.slots for job in each.repeated_jobs) if each.repeated else 0)
 
@@ -187,7 +255,7 @@ def _known(ordering: Ordering, graph: TileGraph, order: Order) -> tuple[Plan | N
     except SpecError:
         return None, None
     plan = Plan(made.interval, made.at, words_of(graph, made.at, made.interval))
-    sound = ordering.fits(plan) and not graph.contradicts(plan.at, plan.interval)
+    sound = not graph.contradicts(plan.at, plan.interval)
     return (plan if sound else None), made.interval
 
 

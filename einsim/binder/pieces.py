@@ -32,7 +32,8 @@ class Form:
 
 
 EXACT: Final = Form()
-FORMS: Final = (Form(turns=True, paced=True, filled=True), Form(turns=True, paced=True),
+FORMS: Final = (Form(turns=True, paced=True, pieces=PIECES[0]), Form(turns=True, paced=True, filled=True),
+                Form(turns=True, paced=True),
                 *(Form(turns=turns, pieces=pieces) for pieces in PIECES for turns in (True, False)),
                 Form(turns=True))  # fmt: skip
 """Forms that a solver is quick with: a plan of theirs is a plan, that they have none says nothing."""
@@ -90,7 +91,7 @@ def trains_of(
         grain, pace = 1, 1
         if group[0] in paces:
             grain, pace = len(order), paces[group[0]]
-        if form.pieces and lead.spacing == 1:
+        elif form.pieces and lead.spacing == 1:
             wanted = max(1, total[lead.resource] // form.pieces)
             grain = min(len(order), max(turn, wanted // turn * turn))
         found.append(Train(order, grain, pace, lead.spacing, lead.resource))
@@ -114,9 +115,7 @@ def _turns(jobs: Sequence[Job], needs: Sequence[Need]) -> list[list[int]]:
     return groups
 
 
-def _paces(
-    jobs: Sequence[Job], needs: Sequence[Need], groups: list[list[int]], *, filled: bool
-) -> dict[int, int]:
+def _paces(jobs: Sequence[Job], needs: Sequence[Need], groups: list[list[int]], *, filled: bool) -> dict[int, int]:
     """Lead of each group that shares steps with others -> cycles from slot to slot, so that all keep step."""
     lead = {number: group[0] for group in groups for number in group}
     linked: dict[int, set[int]] = {}

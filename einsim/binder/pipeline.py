@@ -17,6 +17,10 @@ LARGEST: Final = 3000
 """Slots of an epoch up to which the solver is asked; larger ones keep the heuristic's plan, with its bounds."""
 
 
+PACED: Final = tuple(form for form in FORMS if form.paced)
+OTHERS: Final = tuple(form for form in FORMS if not form.paced)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Slots at some cycles of an interval, and the words of registers that they keep."""
@@ -38,6 +42,11 @@ class Pipelined:
     least: int
     plan: Plan | None
     fewest: bool = False
+
+    @property
+    def slots(self) -> int:
+        """Slots of an epoch on all arrays."""
+        return sum(job.slots for job in self.graph.jobs)
 
     @property
     def proved(self) -> bool:
@@ -65,23 +74,42 @@ Judge = Callable[[Plan], bool]
 """Whether a plan fits in all that the machine has, by the schedule's own account."""
 
 
-def least_interval(
-    graph: TileGraph, order: Order, budget: Budget, *, known: Plan | None = None, judge: Judge | None = None
-) -> Pipelined:
-    """The least interval of a tile graph, with a plan that has it.
-
-    known: a plan to improve. Intervals are tried from the bounds upwards: the first that has a plan is the least if
-    those before it were proved to have none. Where time ends, the last proof stands beside the best plan.
-    """
+def unsearched(graph: TileGraph, order: Order, known: Plan | None = None) -> Pipelined:
+    """A tile graph with its bounds, and a plan to improve."""
     bounds = bounds_of(graph)
-    least = max(bounds.least, phase_bound(graph)) if order is Order.PHASES else bounds.least
-    found = Pipelined(graph, bounds, least, known)
-    if sum(job.slots for job in graph.jobs) > LARGEST:
+    return Pipelined(graph, bounds, max(bounds.least, phase_bound(graph)) if order is Order.PHASES else bounds.least,
+                     known)  # fmt: skip
+
+
+def quick_look(found: Pipelined, order: Order, budget: Budget, judge: Judge | None) -> Pipelined:
+    """The same with a plan as short as the bounds, where one of the quick forms has it."""
+    if found.proved or order is Order.SINGLE or found.slots > LARGEST:
+        return found
+    question = Question(found.graph, found.least, order, EXACT, 0)
+    for form, share in (*((form, 0.35) for form in PACED), (EXACT, 1.0)):
+        answer = ask(replace(question, form=form, seconds=budget.left(share)))
+        if answer.status is Status.FOUND and sound(question, answer, judge):
+            return replace(found, plan=_plan(found.graph, answer))
+        if form.exact and answer.status is Status.NONE:
+            return replace(found, least=found.least + 1)
+    return found
+
+
+def least_interval(
+    found: Pipelined, order: Order, budget: Budget, *, judge: Judge | None = None, below: int | None = None
+) -> Pipelined:
+    """The least interval of a tile graph, with a plan that has it; plans not shorter than `below` are not looked for.
+
+    Intervals are tried from the bounds upwards: the first that has a plan is the least if those before it were proved
+    to have none. Where time ends, the last proof stands beside the best plan.
+    """
+    graph = found.graph
+    if found.slots > LARGEST:
         return found
     if order is Order.SINGLE:
         return one_at_a_time(found, budget)
-    interval = least
-    highest = known.interval if known else most_of(graph)
+    interval = found.least
+    highest = min(below or most_of(graph), most_of(graph), found.plan.interval if found.plan else most_of(graph))
     while interval < highest and budget.left() > 0:
         answer = at_interval(Question(graph, interval, order, EXACT, 0), budget, judge)
         if answer.status is Status.FOUND:
@@ -98,7 +126,7 @@ def one_at_a_time(found: Pipelined, budget: Budget) -> Pipelined:
     """The shortest epoch that is over before the next one begins."""
     question = Question(found.graph, most_of(found.graph), Order.SINGLE, FORMS[0], 0)
     best = Answer(Status.OPEN)
-    for form, share in ((FORMS[1], 0.15), (FORMS[-1], 0.25), (EXACT, 1.0)):
+    for form, share in (*((form, 0.15) for form in FORMS[::2]), (EXACT, 1.0)):
         answer = ask(replace(question, form=form, seconds=budget.left(share), hint=best.at or None))
         if answer.status is Status.FOUND and (best.status is not Status.FOUND or answer.interval < best.interval):
             best = answer
@@ -113,8 +141,11 @@ def _plan(graph: TileGraph, answer: Answer) -> Plan:
 
 def most_of(graph: TileGraph) -> int:
     """An interval in which a whole epoch has time."""
-    return 1 + sum(graph.stalls) + sum(max(0, need.delay) for need in graph.needs) + sum(
-        job.slots * job.spacing for job in graph.jobs
+    return (
+        1
+        + sum(graph.stalls)
+        + sum(max(0, need.delay) for need in graph.needs)
+        + sum(job.slots * job.spacing for job in graph.jobs)
     )
 
 
@@ -132,7 +163,12 @@ def phase_bound(graph: TileGraph) -> int:
 
 def at_interval(question: Question, budget: Budget, judge: Judge | None) -> Answer:
     """A plan with one interval: quick forms first, then slot by slot, which may also prove that there is none."""
-    for form, share in ((FORMS[0], 0.1), (FORMS[1], 0.15), (EXACT, 0.05), *((form, 0.1) for form in FORMS[2:]), (EXACT, 0.5)):
+    for form, share in (
+        *((form, 0.1) for form in PACED),
+        (EXACT, 0.05),
+        *((form, 0.1) for form in OTHERS),
+        (EXACT, 0.5),
+    ):
         answer = ask(replace(question, form=form, seconds=budget.left(share)))
         if answer.status is Status.FOUND and sound(question, answer, judge):
             return answer
@@ -151,7 +187,7 @@ def sound(question: Question, answer: Answer, judge: Judge | None) -> bool:
 
 def fewest_words(found: Pipelined, budget: Budget, judge: Judge | None) -> Pipelined:
     """The same interval with as few words in registers as can be."""
-    for form, share in ((FORMS[0], 0.15), (FORMS[1], 0.2), (EXACT, 0.95)):
+    for form, share in (*((form, 0.1) for form in PACED), (EXACT, 0.95)):
         assert found.plan is not None
         plan = found.plan
         hint = None if form.paced else plan.at

@@ -27,6 +27,7 @@ def bound_record(found: Bound) -> dict[str, Any]:
         "lower_bound": found.least,
         "proved": found.proved,
         "heuristic_interval": found.heuristic,
+        "simulated_interval": None if found.measured is None else float(found.measured),
         "split_bound": float(found.split) if start.free else None,
         "free": start.free,
         "assignment": dict(found.assignment),

@@ -154,7 +154,9 @@ class Rebinding:
             tile = maker is not None and self.crosses(maker, assignment)
             return [*stated, *([buffer] if tile and not stated else [])]
         if maker is None:
-            first = next(e for e in self.mapped if self.inside(e) == self.inside(einsum) and self.reads(e, access.tensor))
+            first = next(
+                e for e in self.mapped if self.inside(e) == self.inside(einsum) and self.reads(e, access.tensor)
+            )
             return [outermost, buffer] if first is einsum else [buffer]
         if is_output and einsum.name in self.cascade.outputs:
             return [outermost]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -93,6 +94,16 @@ def solver_module() -> Any:
     return cp_model
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A slot (job, number), so many epochs later, at least so many cycles behind another one."""
+
+    slot: tuple[int, int]
+    behind: tuple[int, int]
+    cycles: int
+    epochs: int
+
+
 @dataclass
 class _Model:
     """Of each train's piece the cycle in which it begins, as cell of the interval and number of intervals before."""
@@ -160,9 +171,8 @@ class _Model:
 
     def at(self, job: int, slot: int) -> Any:
         """The cycle of a slot, as an expression."""
-        train, position = self.place[job, slot]
-        piece, inside = divmod(position, self.trains[train].grain)
-        return self.starts[train][piece] + inside * self.trains[train].pace
+        train, piece, offset = self.where((job, slot))
+        return self.starts[train][piece] + offset
 
     def resources(self) -> None:
         """One slot a cycle on every array, and no more rows than ports."""
@@ -198,7 +208,7 @@ class _Model:
         """Slots of a train in order, those of a job within an interval."""
         for train, starts in zip(self.trains, self.starts, strict=True):
             apart = max(train.spacing, train.grain * train.pace)
-            for before, after in zip(starts, starts[1:], strict=False):
+            for before, after in pairwise(starts):
                 self.model.add(after >= before + apart)
         for number, job in enumerate(self.question.graph.jobs):
             self.model.add(self.at(number, job.slots - 1) <= self.at(number, 0) + self.interval - 1)
@@ -208,10 +218,30 @@ class _Model:
         jobs = self.question.graph.jobs
         for need in self.question.graph.needs:
             source, reader = jobs[need.source], jobs[need.reader]
-            for step in range(need.steps):
-                used = self.at(need.reader, min(reader.first(step, need.steps), reader.slots - 1))
-                ready = self.at(need.source, source.last(step, need.steps)) + need.delay
-                self.model.add(used >= ready - need.distance * self.interval)
+            self.after(
+                Gap((need.reader, min(reader.first(step, need.steps), reader.slots - 1)),
+                    (need.source, source.last(step, need.steps)), need.delay, need.distance)
+                for step in range(need.steps)
+            )  # fmt: skip
+
+    def after(self, gaps: Iterable[Gap], literal: IntVar | None = None) -> None:
+        """Slots that keep their distance (if a literal holds); of each pair of pieces, the largest one says all."""
+        largest: dict[tuple[int, int, int, int, int], int] = {}
+        for gap in gaps:
+            (train, piece, inside), (other, before, offset) = self.where(gap.slot), self.where(gap.behind)
+            key = (train, piece, other, before, gap.epochs)
+            largest[key] = max(largest.get(key, -(1 << 60)), gap.cycles + offset - inside)
+        for (train, piece, other, before, epochs), cycles in largest.items():
+            later = self.starts[train][piece] + epochs * self.interval
+            kept = self.model.add(later >= self.starts[other][before] + cycles)
+            if literal is not None:
+                kept.only_enforce_if(literal)
+
+    def where(self, slot: tuple[int, int]) -> tuple[int, int, int]:
+        """The train and the piece of a job's slot, and its cycles from the piece's start."""
+        train, position = self.place[slot]
+        piece, inside = divmod(position, self.trains[train].grain)
+        return train, piece, inside * self.trains[train].pace
 
     def phases(self) -> None:
         """Each phase takes a stretch of the interval; stalls lie before them."""
@@ -271,23 +301,20 @@ class _Model:
         chosen = [self.model.new_bool_var("") for _ in range(most + 1)]
         self.model.add_exactly_one(chosen)
         for number, literal in enumerate(chosen):
-            for step in range(keep.steps):
-                later, around = (step + number) % keep.steps, (step + number) // keep.steps
-                comes = self.comes(keep, later) + around * self.interval
-                self.model.add(comes > self.goes(keep, step)).only_enforce_if(literal)
+            self.after((self.one_behind(keep, step, number) for step in range(keep.steps)), literal)
         return sum(number * literal for number, literal in enumerate(chosen))
 
-    def comes(self, keep: Keep, step: int) -> Any:
-        """When a step of what is kept is there, or begins to be made."""
-        source = self.question.graph.jobs[keep.source]
-        if keep.arrives:
-            return self.at(keep.source, source.last(step, keep.steps)) + keep.arrives
-        return self.at(keep.source, min(source.first(step, keep.steps), source.slots - 1))
-
-    def goes(self, keep: Keep, step: int) -> Any:
-        """When a step is read for the last time."""
-        reader = self.question.graph.jobs[keep.reader]
-        return self.at(keep.reader, reader.last(step, keep.steps)) - keep.leaves
+    def one_behind(self, keep: Keep, step: int, number: int) -> Gap:
+        """The step that many behind one comes after that one is gone: made whole and on its way, or begun."""
+        jobs = self.question.graph.jobs
+        source, reader = jobs[keep.source], jobs[keep.reader]
+        later, around = (step + number) % keep.steps, (step + number) // keep.steps
+        comes = (
+            source.last(later, keep.steps) if keep.arrives else min(source.first(later, keep.steps), source.slots - 1)
+        )
+        return Gap(
+            (keep.source, comes), (keep.reader, reader.last(step, keep.steps)), 1 - keep.leaves - keep.arrives, around
+        )
 
     def hint(self, at: Sequence[Cycles]) -> None:
         """A plan to start from: where each piece begins in it."""

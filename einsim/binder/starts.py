@@ -33,7 +33,9 @@ def from_cascade(
     found = library.load_cascade(cascade, at=Location("bind"))
     machine = load_architecture(architecture)
     if order is Order.PHASES:
-        raise SpecError("a cascade alone has no phases", at=Location("--order"), remedy="give a mapping: --mapping FILE")
+        raise SpecError(
+            "a cascade alone has no phases", at=Location("--order"), remedy="give a mapping: --mapping FILE"
+        )
     structure = structure_of(found, machine, sizes)
     sizes = whole_sizes(structure, sizes)
     rebinding = Rebinding(found, machine, mapping_of(structure, architecture, cascade), structure.split.outer)

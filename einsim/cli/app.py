@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "simulate": "einsim.cli.simulate:simulate",
     "search": "einsim.cli.search:search_",
     "sweep": "einsim.cli.sweep:sweep",
+    "explain": "einsim.cli.explain:explain",
     "show": "einsim.cli.show:show",
     "zoo": "einsim.cli.zoo:zoo",
     "taxonomy": "einsim.cli.zoo:taxonomy",

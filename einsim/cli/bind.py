@@ -34,8 +34,12 @@ def bind(
     ] = Order.INTERLEAVED,
     fixed: Annotated[bool, Parameter(negative="", help="Einsums stay on the arrays where they start")] = False,
     ideal: Annotated[
-        bool, Parameter(negative="", help="As published closed forms count: no travel, latencies, ports or "
-                        "registers; stalls as the mapping states them")
+        bool,
+        Parameter(
+            negative="",
+            help="As published closed forms count: no travel, latencies, ports or "
+            "registers; stalls as the mapping states them",
+        ),
     ] = False,
     seconds: Annotated[float, Parameter(help="Time to search and to prove")] = 20.0,
     out: Annotated[Path | None, Parameter(name="--out", help="Write the binding: a mapping file (YAML)")] = None,
@@ -57,7 +61,7 @@ def bind(
                             remedy="leave the cascade out")  # fmt: skip
     elif cascade is None or arch is None:
         raise SpecError("bind needs a cascade and --arch, or --mapping", at=Location("bind"),
-                        remedy="einsim bind attention-1pass --arch fusemax --shape E=64,F=64")  # fmt: skip
+                        remedy="einsim bind CASCADE --arch ARCHITECTURE --shape E=64,F=64")  # fmt: skip
     else:
         start = from_cascade(cascade, arch, sizes, order, ideal=ideal, free=not fixed)
     record = bound_record(find(start, seconds))

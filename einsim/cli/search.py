@@ -27,6 +27,7 @@ from einsim.explore.search import confirm, search
 from einsim.explore.searchfile import Method
 from einsim.explore.space import Point
 from einsim.explore.sweep import run_points
+from einsim.explore.sweepfile import TimeModel
 from einsim.report.front import front_report
 from einsim.spec import library
 
@@ -100,9 +101,10 @@ class _Search:
                     self.points.append(points)
                     self.numbers.append(numbers)
                     bar.advance(task, len(numbers))
-                self._compare(check)
-                if file.confirm and len(self.front):
+                if self.confirming:
                     bar.update(task, description=f"{file.name}: cycle model", total=None)
+                self._compare(check)
+                if self.confirming and len(self.front):
                     self.confirmed = confirm(designs, self.front, lambda each: _evaluate(each, lambda _: check()))
             except Stopped as error:
                 self.stopped = error
@@ -112,13 +114,23 @@ class _Search:
         """What the designs to compare with reach, by both models."""
         import polars as pl  # noqa: PLC0415
 
-        rows = []
+        rows, simulated = [], []
         for name in self.designs.file.compare:
             rival = self.designs.rival(name)
             points = _evaluate(rival.points([0]), lambda _: check())
             rows.append(numbers_of(points.sort("index"), rival).with_columns(name=pl.lit(name)))
+            if self.confirming:
+                more = confirm(rival, rows[-1], lambda each: _evaluate(each, lambda _: check()))
+                simulated.append(more.select("closed_form_s", "difference", simulated_s="latency_s"))
         if rows:
-            self.rivals = pl.concat(rows, how="diagonal_relaxed")
+            table = pl.concat(rows, how="diagonal_relaxed")
+            self.rivals = pl.concat([table, pl.concat(simulated)], how="horizontal") if simulated else table
+
+    @property
+    def confirming(self) -> bool:
+        """Whether the cycle model is asked about what the closed form has found."""
+        file = self.designs.file
+        return file.confirm > 0 and file.time_model is TimeModel.CLOSED_FORM
 
     @property
     def table(self) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""`einsim show`: cascades, architectures, mappings, and the formulas of a configuration."""
+"""`einsim show`: cascades, architectures, mappings, cost tables, and the formulas of a configuration."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from einsim.errors import Location, SpecError, suggest
 from einsim.report.describe import (
     describe_architecture,
     describe_cascade,
+    describe_costs,
     describe_mapping,
     formula_tables,
     formulas,
@@ -35,6 +36,8 @@ from einsim.report.describe import (
 from einsim.report.theory import system_report, zoo_record
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, load_architecture, load_design, load_mapping
+from einsim.spec.costtable import load_table
+from einsim.spec.models import model_names
 from einsim.spec.overrides import parse_override
 from einsim.spec.workload import Workload
 
@@ -46,6 +49,7 @@ class Kind(StrEnum):
     ARCHITECTURE = "architecture"
     MAPPING = "mapping"
     SYSTEM = "system"
+    COST_TABLE = "cost table"
 
 
 def show(
@@ -88,7 +92,7 @@ def show(
 
 def _list(*, json: bool) -> None:
     shipped: dict[str, Any] = {str(kind): _names(kind) for kind in Kind}
-    shipped["model"] = [shape.name for shape in library.load_models().models]
+    shipped["model"] = model_names()
     if json:
         print_json(shipped)
         return
@@ -121,7 +125,7 @@ def _find(name: str, kind: Kind | None, work: Workload | None) -> dict[str, tupl
     """Everything that a name means, as a record and as text; a mapping's choices are made for the workload."""
     readers: dict[Kind, Callable[[str], tuple[Any, RenderableType]]] = {
         Kind.CASCADE: _cascade, Kind.ARCHITECTURE: _architecture, Kind.MAPPING: lambda name: _mapping(name, work),
-        Kind.SYSTEM: _system,
+        Kind.SYSTEM: _system, Kind.COST_TABLE: _cost_table,
     }  # fmt: skip
     if kind is not None:
         return {str(kind): readers[kind](name)}
@@ -141,7 +145,9 @@ def _guess(name: str) -> Kind:
         return Kind.CASCADE
     path = library.find("mapping", name, at=Location("show"))
     value = library.load_document(Path(path)).value
-    return Kind.ARCHITECTURE if isinstance(value, dict) and "memories" in value else Kind.MAPPING
+    if not isinstance(value, dict):
+        return Kind.MAPPING
+    return Kind.ARCHITECTURE if "memories" in value else Kind.COST_TABLE if "technology_nm" in value else Kind.MAPPING
 
 
 def _names(kind: Kind) -> list[str]:
@@ -173,6 +179,11 @@ def _cascade(name: str) -> tuple[Any, RenderableType]:
 def _architecture(name: str) -> tuple[Any, RenderableType]:
     machine = load_architecture(name)
     return machine.model_dump(exclude_none=True), describe_architecture(machine)
+
+
+def _cost_table(name: str) -> tuple[Any, RenderableType]:
+    table = load_table(name, Location("show")).table
+    return table.model_dump(exclude_none=True), describe_costs(table)
 
 
 def _mapping(name: str, work: Workload | None) -> tuple[Any, RenderableType]:

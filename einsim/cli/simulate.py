@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import json as json_text
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.console import RenderableType
 
 from einsim.cli.common import (
     AccountingOption,
     ArchOption,
+    Asked,
     BatchOption,
     JsonOption,
     LengthOption,
     ModelOption,
     SetOption,
     ShapeOption,
-    workload,
 )
 from einsim.cli.output import print_json, show_result
+from einsim.cli.whole import (
+    AttentionOption,
+    ContextOption,
+    NewTokensOption,
+    PhaseOption,
+    ScopeOption,
+    SkipOption,
+    WholeOptions,
+    evaluated,
+)
 from einsim.errors import InfeasibleError, Location, SpecError
 from einsim.model.cycle.evaluation import Simulation, simulate_design
 from einsim.model.cycle.result import simulation_record
+from einsim.model.cycle.whole import simulate_whole, simulated_record
+from einsim.model.result import Record
 from einsim.report.simulation import simulation_report
+from einsim.report.whole import simulated_whole_report
 from einsim.schedule.pipeline.timing import IDEAL, Timing
-from einsim.spec.configuration import Accounting, load_design
+from einsim.spec.configuration import Accounting
+from einsim.spec.modelrun import Scope
 from einsim.spec.overrides import parse_override
 
 LOGGED = 400_000
@@ -49,30 +65,48 @@ def simulate(
                                     help="Skip what repeats itself (the numbers are the same)")] = True,
     ideal: Annotated[bool, Parameter(negative="", help="No fill, no drain, no latencies, no limits on ports")] = False,
     most: Annotated[int | None, Parameter(name="--max-issues", help="Give up after so many simulated issues")] = None,
+    scope: ScopeOption = "attention",
+    phase: PhaseOption = None,
+    context: ContextOption = None,
+    new_tokens: NewTokensOption = None,
+    attention: AttentionOption = None,
+    allow_skip: SkipOption = False,
     json: JsonOption = False,
 ) -> int:  # fmt: skip
     """Run one design cycle by cycle, and say where every cycle goes.
 
     Example: einsim simulate fusemax --model BERT --seq-len 16K --waterfall waterfall.svg
+    Example: einsim simulate fusemax --model Llama-3-70B --scope model --phase decode --context 8K --batch 512
     """
-    design = load_design(
-        configuration,
-        workload(model, seq_len, batch, shape),
-        architecture=arch,
-        overrides=[parse_override(text) for text in set_ or ()],
-        accounting=accounting,
-    )
     if most is not None and most <= 0:
         raise SpecError(f"{most} is not positive", at=Location("--max-issues"))
+    asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
+    options = WholeOptions(Scope(scope), model, seq_len, batch, shape, phase, context, new_tokens, allow_skip)
+    if not options.plain or attention:
+        if trace or waterfall or occupancy:
+            raise SpecError("pictures and traces are of one kernel", at=Location("--scope"),
+                            remedy="simulate one by --shape and --scope attention")  # fmt: skip
+        overrides = [parse_override(text) for text in set_ or ()]
+        whole = evaluated(options, configuration, arch, overrides, accounting, False, attention)
+        record = simulated_record(simulate_whole(whole, IDEAL if ideal else Timing(), skip=skip, most=most))
+        more = [*(["--ideal"] if ideal else []), *(["--attention", attention] if attention else [])]
+        record["command"] = asked.command("simulate", *options.flags(*more))
+        return _show(record, simulated_whole_report, json)
+    design = asked.design()
     log = LOGGED if trace or waterfall or occupancy else 0
     simulation = simulate_design(design, IDEAL if ideal else Timing(), skip=skip, log=log, most=most)
-    record = simulation_record(simulation)
+    record = simulation_record(simulation) | {"command": asked.command("simulate", *(["--ideal"] if ideal else []))}
     if simulation.feasible:
         _write(simulation, trace, waterfall, occupancy)
+    return _show(record, simulation_report, json)
+
+
+def _show(record: Record, report: Callable[[Record], RenderableType], json: bool) -> int:
+    """Prints a record; the exit code says whether it is feasible."""
     if json:
         print_json(record)
     else:
-        show_result(simulation_report(record))
+        show_result(report(record))
     return 0 if record["feasible"] else InfeasibleError.exit_code
 
 

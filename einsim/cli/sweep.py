@@ -61,7 +61,7 @@ def sweep(
         seconds = time.perf_counter() - started
         if not tables:
             raise stopped or Stopped(signal.SIGINT)
-        frame = finish(space, tables)
+        frame = finish(space, (tables.pop(0) for _ in range(len(tables))))  # which nobody else holds
         report = _Report(space, frame, published)
         stopped = _write(space, report, stage, figures=figures, seconds=seconds, stopped=stopped)
     if json:

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from einsim.errors import Location, SpecError, suggest
 from einsim.explore.sweepfile import Common
-from einsim.spec import library
 from einsim.spec.configuration import Accounting
+from einsim.spec.modelrun import Scope
+from einsim.spec.models import model_name
 from einsim.spec.overrides import Override, make_override
-from einsim.spec.workload import find_model
 from einsim.spec.yamlfile import Document, write_value
 from einsim.units import INT64_MAX, parse_bytes, parse_count
 
-PLAIN: Final = ("configuration", "architecture", "accounting", "model", "seq_len", "batch")
+PLAIN: Final = ("configuration", "architecture", "accounting", "scope", "model", "seq_len", "batch")
 LENGTHS: Final = frozenset({"seq_len", "batch"})
 
 
@@ -180,11 +180,15 @@ def spelt(field: str, value: Any, at: Location) -> Any:
     if not isinstance(value, str) or not value:
         raise SpecError(f"{field}: {write_value(value)} is no name", at=at)
     if field == "model":
-        return find_model(library.load_models(), value, at).name
+        return model_name(value, at)
     if field == "accounting":
         if value not in set(Accounting):
             raise SpecError(f"unknown accounting {value!r}", at=at, remedy=suggest(value, Accounting))
         return Accounting(value)
+    if field == "scope":
+        if value not in set(Scope):
+            raise SpecError(f"unknown scope {value!r}", at=at, remedy=suggest(value, Scope))
+        return Scope(value)
     return value
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from einsim.explore.space import Point
 from einsim.model.blocks import Box
 from einsim.model.costs import cost_fields
-from einsim.schedule.environment import Columns, machine_fields
-from einsim.spec.architecture import RELATED, Architecture
+from einsim.schedule.environment import Columns
+from einsim.spec.architecture import RELATED, Architecture, machine_fields
 from einsim.spec.configuration import Design
 from einsim.spec.overrides import Override
 

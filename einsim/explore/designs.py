@@ -75,7 +75,9 @@ class Designs:
             if (value := getattr(rival, field)) is not None:
                 changes[field] = value
         own = file.model_copy(update=changes)
-        space = Space(own, document, self.space.folder, axes_of(own, document, ("workloads",)), {}, None)
+        space = Space(
+            own, document, self.space.folder, axes_of(own, document, ("workloads",)), {}, None, file.time_model
+        )
         return Designs(space, self.workloads)
 
     def simulated(self) -> Designs:

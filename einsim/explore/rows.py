@@ -16,8 +16,10 @@ from einsim.model.closed_form import Evaluation, evaluate
 from einsim.model.cycle.evaluation import Simulation, simulate_design
 from einsim.model.cycle.result import cycle_metrics
 from einsim.model.result import METRICS, Record, metrics, plain, reason
+from einsim.model.wholeresult import whole_record
 from einsim.schedule.nest import Shortfall
 from einsim.spec.configuration import Design
+from einsim.spec.modelrun import Scope
 from einsim.units import INT64_MAX
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ _EXACT_FLOAT: Final = float(1 << 53)  # whole numbers below are exact as floats
 
 def evaluate_point(point: Point) -> Record:
     """The row of one point, evaluated alone and exactly."""
+    if point.scope is not Scope.ATTENTION:
+        return _whole_row(point)
     design = point.design()
     evaluation = evaluate(design)
     row: Record = {"index": point.index, **dict(point.coordinates)}
@@ -38,6 +42,16 @@ def evaluate_point(point: Point) -> Record:
         row |= _simulated(simulate_design(design), row, instead=point.time_model is TimeModel.CYCLE)
     row["command"] = point.command
     return row
+
+
+def _whole_row(point: Point) -> Record:
+    """The row of a point of which more than the attention is run: the sums over its kernels."""
+    found = whole_record(point.whole())
+    row: Record = {"index": point.index, **dict(point.coordinates)}
+    row |= {"feasible": found["feasible"], "reason": found["reason"]}
+    row |= {name: found[name] for name in METRICS}
+    row |= {f"energy_pj/{part}": energy for part, energy in found["energy_by_part_pj"].items()}
+    return {**row, "command": point.command}
 
 
 def _simulated(simulation: Simulation, row: Record, *, instead: bool) -> Record:
@@ -156,7 +170,7 @@ def finish(space: Space[Any], tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
     frame = pl.concat(tables, how="diagonal_relaxed")
     if not frame["index"].is_sorted():
-        frame = frame.sort("index")
+        frame = _in_order(frame)
     lead = ["index", *space.fields, "feasible", "reason", *(name for name in METRICS if name in frame.columns)]
     parts = [name for name in frame.columns if name not in lead and name != "command"]
     frame = frame.select(*lead, *(_exact(frame[name]) for name in parts), "command")
@@ -168,6 +182,18 @@ def finish(space: Space[Any], tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
         speedup=frame["latency_s"].gather(base) / frame["latency_s"],
         energy_ratio=frame["energy_pj"] / frame["energy_pj"].gather(base),
     )
+
+
+def _in_order(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows by index, column by column: twice the table would be too much."""
+    import polars as pl  # noqa: PLC0415
+
+    order = frame["index"].arg_sort()
+    columns = []
+    for name in frame.columns:
+        columns.append(frame[name].gather(order))
+        frame = frame.drop(name)
+    return pl.DataFrame(columns)
 
 
 def _baselines(space: Space[Any], index: NDArray[np.int64]) -> pl.Series:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from pathlib import Path
@@ -14,11 +14,15 @@ from typing import Any, Final, Generic, TypeVar
 from einsim.errors import Location, SpecError
 from einsim.explore.axes import PLAIN, Setting, Step, axes_of, baseline_of, settings
 from einsim.explore.sweepfile import Common, SweepFile, TimeModel
+from einsim.model.whole import Setting as WholeSetting
+from einsim.model.whole import WholeRun, evaluate_whole, refuse_workload_changes
 from einsim.spec import library
-from einsim.spec.configuration import Accounting, Design, load_design
+from einsim.spec.configuration import Accounting, Design, load_design, open_alternatives
 from einsim.spec.fields import validate
+from einsim.spec.modelrun import Lengths, ModelRun, Scope, plan_run
+from einsim.spec.models import model_attention, model_facts
 from einsim.spec.overrides import Override, make_override
-from einsim.spec.workload import DEFAULT_BATCH, WORKLOAD, Workload, attention, find_model
+from einsim.spec.workload import DEFAULT_BATCH, WORKLOAD, Workload
 from einsim.spec.yamlfile import Document
 
 MAX_POINTS: Final = 1_000_000
@@ -37,14 +41,42 @@ class Point:
     workload: Workload
     overrides: tuple[Override, ...]
     time_model: TimeModel = TimeModel.CLOSED_FORM
+    scope: Scope = Scope.ATTENTION
+
+    def plan(self) -> ModelRun:
+        """The kernels of the point's model, where its scope is more than attention."""
+        at = self.workload.at
+        sizes = dict(self.workload.sizes)
+        if self.workload.model is None or self.workload.seq_len is None:
+            raise SpecError(f"scope {self.scope} needs a model and a sequence length", at=at, remedy="add model:")
+        if self.time_model is not TimeModel.CLOSED_FORM:
+            raise SpecError(
+                f"sweeps of scope {self.scope} are of the closed form", at=at, remedy="leave time_model: out"
+            )
+        refuse_workload_changes(self.overrides)
+        return plan_run(
+            model_facts(self.workload.model, at),
+            Lengths("prefill", self.workload.seq_len, ((sizes["B"], 0),)),
+            self.scope,
+        )
+
+    def whole(self) -> WholeRun:
+        """Evaluates all kernels of `plan`."""
+        named, machine = self.configuration, self.architecture.value
+        return evaluate_whole(
+            self.plan(), WholeSetting(named.value, machine, self.overrides, self.accounting, at=named.at)
+        )
 
     def design(self) -> Design:
-        """Loads the design; raises SpecError for what is wrong in it."""
+        """Loads the design (of more than attention, the first of its attention); raises SpecError for what is wrong."""
+        tried: tuple[Override, ...] = ()
+        if self.scope is not Scope.ATTENTION:
+            tried = open_alternatives(self.configuration.value, self.workload, self.overrides)[0]
         return load_design(
             self.configuration.value,
             self.workload,
             architecture=self.architecture.value,
-            overrides=self.overrides,
+            overrides=(*self.overrides, *tried),
             accounting=self.accounting,
             at=self.configuration.at,
             arch_at=self.architecture.at,
@@ -64,7 +96,8 @@ class Point:
     @property
     def end(self) -> str:
         """The command line after what is changed."""
-        return f" --accounting {self.accounting}"
+        scope = "" if self.scope is Scope.ATTENTION else f" --scope {self.scope}"
+        return f" --accounting {self.accounting}{scope}"
 
 
 def changed(change: Override) -> str:
@@ -78,7 +111,7 @@ def _command(command: str, configuration: str, architecture: str | None, workloa
     sizes = dict(workload.sizes)
     if workload.model is not None and workload.seq_len is not None:
         words += ["--model", workload.model, "--seq-len", str(workload.seq_len), "--batch", str(sizes["B"])]
-        own = dict(attention(find_model(library.load_models(), workload.model), workload.seq_len, sizes["B"]).sizes)
+        own = dict(model_attention(workload.model, workload.seq_len, sizes["B"], alone=False).sizes)
         sizes = {name: size for name, size in sizes.items() if own.get(name) != size}
     if sizes:
         words += ["--shape", ",".join(f"{name}={size}" for name, size in sizes.items())]
@@ -163,10 +196,11 @@ class Space(Generic[F]):
         shape = tuple(self.file.shape.items())
         if "B" in self.file.shape:
             batch = None
-        workload = make_workload(model, seq_len, batch, shape, plain["model"].at)
+        alone = plain["scope"].value is Scope.ATTENTION
+        workload = make_workload(model, seq_len, batch, shape, plain["model"].at, alone)
         return Point(
             index, tuple(coordinates), plain["configuration"], plain["architecture"], plain["accounting"].value,
-            workload, tuple(overrides), self.time_model,
+            workload, tuple(overrides), self.time_model, plain["scope"].value,
         )  # fmt: skip
 
 
@@ -177,10 +211,12 @@ def make_workload(
     batch: int | None,
     shape: tuple[tuple[str, int], ...],
     at: Location = WORKLOAD,
+    alone: bool = True,
 ) -> Workload:
     """A model's attention at a length, with sizes of `shape` on top; or the shape alone.
 
-    Raises SpecError where neither says enough, or both say the batch.
+    alone: whether it is all that is run of the model. Raises SpecError where neither says enough, or both say the
+    batch.
     """
     sizes = dict(shape)
     option = at == WORKLOAD
@@ -196,8 +232,10 @@ def make_workload(
     if seq_len is None:
         remedy = "add --seq-len 16K" if option else "add seq_len: 16K"
         raise SpecError(f"no sequence length for {model}", at=at, remedy=remedy)
-    found = find_model(library.load_models(), model) if option else find_model(library.load_models(), model, at)
-    workload = attention(found, seq_len, batch or DEFAULT_BATCH, at)
+    batch = batch or DEFAULT_BATCH
+    workload = replace(
+        model_attention(model, seq_len, batch, Location("--model") if option else at, alone=alone), at=at
+    )
     return workload.with_sizes(sizes) if sizes else workload
 
 

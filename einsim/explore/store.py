@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from einsim import __version__
 from einsim.errors import Location, SpecError
-from einsim.explore.space import Space
+from einsim.explore.space import Point, Space
 from einsim.spec import library
+from einsim.spec.modelrun import Scope
 from einsim.spec.yamlfile import Document
 
 if TYPE_CHECKING:
@@ -133,7 +134,11 @@ def write_inputs(folder: Path, space: Space[Any], frame: pl.DataFrame) -> dict[s
     With a row's coordinates and its `command`, these are the exact inputs of the row.
     """
     copies: dict[str, str] = {"sweep": _copy(folder, "sweep", _source(space.document))}
-    structural = [field for field in ("configuration", "architecture") if field in frame.columns]
+    structural = [
+        field
+        for field in frame.columns
+        if field in {"configuration", "architecture"} or (field.startswith("arch.") and ".costs" in field)
+    ]
     rows = (
         frame.select(*structural, "index").group_by(structural).min()["index"].sort()
         if structural
@@ -142,7 +147,18 @@ def write_inputs(folder: Path, space: Space[Any], frame: pl.DataFrame) -> dict[s
     for point in (space.point(index) for index in rows):
         for kind, name, content in _files(point.design(), point.configuration.value, point.architecture.value):
             copies[f"{kind} {name}"] = _copy(folder, f"{kind}-{name}", content)
+        for mapping in _mappings(point):
+            for kind, name, content in _files(point.design(), mapping, point.architecture.value):
+                if kind == "mapping":
+                    copies[f"{kind} {name}"] = _copy(folder, f"{kind}-{name}", content)
     return copies
+
+
+def _mappings(point: Point) -> list[str]:
+    """Mappings of a whole model's kernels beside attention."""
+    if point.scope is Scope.ATTENTION:
+        return []
+    return list(dict.fromkeys(kernel.mapping for kernel in point.plan().kernels if kernel.mapping is not None))
 
 
 def _files(design: Any, configuration: str, architecture: str | None) -> Iterable[tuple[str, str, bytes]]:
@@ -156,6 +172,8 @@ def _files(design: Any, configuration: str, architecture: str | None) -> Iterabl
         mapping_path = library.find("mapping", parent, beside=mapping_path.parent)
     arch_path = library.find("architecture", architecture or design.mapping.architecture, beside=mapping_path.parent)
     yield "architecture", arch_path.stem, library.read(arch_path)
+    for name in design.architecture.pricing.files:
+        yield "costs", Path(name).name, library.read(Path(name))
     yield "cascade", design.cascade.name, str(design.cascade).encode()
 
 
@@ -165,8 +183,8 @@ def _source(document: Document) -> bytes:
 
 def _copy(folder: Path, stem: str, content: bytes) -> str:
     digest = hashlib.sha256(content).hexdigest()[:12]
-    suffix = "cascade" if stem.startswith("cascade-") else "yaml"
-    relative = Path("inputs") / f"{stem}-{digest}.{suffix}"
+    suffix = ".cascade" if stem.startswith("cascade-") else Path(stem).suffix or ".yaml"
+    relative = Path("inputs") / f"{stem.removesuffix(suffix)}-{digest}{suffix}"
     write_bytes(folder / relative, content)
     return str(relative)
 
@@ -186,3 +204,26 @@ def write_manifest(
         "files": sorted(str(path.relative_to(folder)) for path in files),
     }
     return write_text(folder / _MANIFEST, json.dumps(manifest, indent=2) + "\n")
+
+
+def read_row(path: Path, index: str, at: Location) -> dict[str, Any]:
+    """The row of a sweep's table (a Parquet or CSV file, or the folder with it) whose column `index` says so.
+
+    Raises SpecError where there is none.
+    """
+    import polars as pl  # noqa: PLC0415 - slow to import
+
+    file = path / "results.parquet" if path.is_dir() else path
+    if not index.isdecimal():
+        raise SpecError("no row is named", at=at, remedy=f"write {path}#0 for the row with index 0")
+    try:
+        frame = pl.read_csv(file) if file.suffix == ".csv" else pl.read_parquet(file)
+        rows = frame.filter(pl.col("index") == int(index))
+    except OSError as error:
+        raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(str(file))) from None
+    except (pl.exceptions.PolarsError, OverflowError) as error:
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SpecError(f"is no sweep's table: {message}", at=Location(str(file))) from None
+    if not len(rows):
+        raise SpecError(f"there is no row {index}", at=at, remedy=f"the table has {len(frame)} rows")
+    return rows.to_dicts()[0]

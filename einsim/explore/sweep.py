@@ -27,6 +27,7 @@ from einsim.model.closed_form import evaluate_many
 from einsim.model.result import Record
 from einsim.schedule.environment import Columns
 from einsim.spec.configuration import Design
+from einsim.spec.modelrun import Scope
 
 if TYPE_CHECKING:
     import polars as pl
@@ -69,7 +70,9 @@ def run_sweep(space: Space[Any], progress: Progress, engine: Engine = Engine.AUT
     """
     total = len(space)
     simulated = space.time_model is not TimeModel.CLOSED_FORM  # one by one
-    together = not simulated and (engine is Engine.COMPILED or (engine is Engine.AUTO and total >= _TOGETHER))
+    whole = "scope" in space.fields or space.file.scope is not Scope.ATTENTION  # likewise
+    many = engine is Engine.COMPILED or (engine is Engine.AUTO and total >= _TOGETHER)
+    together = many and not simulated and not whole
     if not together:
         points = space.points()
         while window := list(itertools.islice(points, _WINDOW)):
@@ -83,6 +86,11 @@ def run_sweep(space: Space[Any], progress: Progress, engine: Engine = Engine.AUT
     yield from _run_together((Loaded(Labels(grid), *load_grid(grid)) for grid in large), progress)
     single = [point for grid in parts if prod(grid.shape) < least for point in grid.along(*range(len(grid.shape)))]
     yield from _run_single(single, progress)
+
+
+def _alike(points: Sequence[Point]) -> list[Point]:
+    """The points that the compiled model may take together: those of one kernel."""
+    return [point for point in points if point.scope is Scope.ATTENTION]
 
 
 def _run_single(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataFrame]:
@@ -167,8 +175,9 @@ def run_points(points: Sequence[Point], progress: Progress) -> Iterator[pl.DataF
     Raises SpecError as `run_sweep` does.
     """
     simulated = any(point.time_model is not TimeModel.CLOSED_FORM for point in points)
-    batches = [] if simulated else group(points)
+    batches = [] if simulated else group(_alike(points))
     large = [batch for batch in batches if len(batch.points) >= _LEAST]
     yield from _run_together((Loaded(Listed(batch.points), *load_columns(batch)) for batch in large), progress)
     single = [point for batch in batches if len(batch.points) < _LEAST for point in batch.points]
+    single += [point for point in points if point.scope is not Scope.ATTENTION]
     yield from _run_single(points if simulated else single, progress)

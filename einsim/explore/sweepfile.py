@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field, field_validator
 
 from einsim.spec.configuration import Accounting
 from einsim.spec.fields import Count, Name, Record
+from einsim.spec.modelrun import Scope
 from einsim.spec.workload import DEFAULT_BATCH
 
 
@@ -19,6 +20,10 @@ class FigureName(StrEnum):
     ENERGY = "energy"
     UTILISATION = "utilisation"
     BREAKDOWN = "breakdown"
+    FRONT = "front"
+
+
+_BY_DEFAULT: Final[tuple[FigureName, ...]] = tuple(name for name in FigureName if name is not FigureName.FRONT)
 
 
 class TimeModel(StrEnum):
@@ -31,8 +36,8 @@ class TimeModel(StrEnum):
 
 Axes = list[dict[str, list[Any]]]
 """Each entry is a mapping of fields to lists of values; the entries are crossed with each other, the fields of one
-entry advance together. A field is one of configuration, architecture, accounting, model, seq_len, batch, or a path such
-as arch.array2d.rows, mapping.P1 or workload.M."""
+entry advance together. A field is one of configuration, architecture, accounting, scope, model, seq_len, batch, or a
+path such as arch.array2d.rows, mapping.P1 or workload.M."""
 
 
 class Common(Record):
@@ -46,6 +51,9 @@ class Common(Record):
     time_model: TimeModel = Field(
         TimeModel.CLOSED_FORM,
         description="closed-form, cycle (latency and utilisation are those of the cycle model), or both side by side",
+    )
+    scope: Scope = Field(
+        Scope.ATTENTION, description="attention, linear, attention+linear, layer or model: what of the model is run"
     )
     model: str | None = Field(None, description="The model, where no axis names it")
     seq_len: Count | None = Field(None, description="The sequence length, where no axis names it")
@@ -61,7 +69,8 @@ class SweepFile(Common):
     baseline: dict[str, Any] | None = Field(None, description="Axis values of the points that others compare with")
     published: str | None = Field(None, description="A CSV of published results to compare with, beside this file")
     figures: list[FigureName] = Field(
-        default_factory=lambda: list(FigureName), description="speedup, energy, utilisation, breakdown; all by default"
+        default_factory=lambda: list(_BY_DEFAULT),
+        description="speedup, energy, utilisation, breakdown: all by default; and front: latency against area",
     )
 
     @field_validator("axes")

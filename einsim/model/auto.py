@@ -22,7 +22,13 @@ from einsim.spec.workload import Workload
 from einsim.spec.yamlfile import Document
 
 
-def evaluate_auto(cascade: Cascade, machine: Architecture, sizes: Mapping[str, int], batch: int = 1) -> Evaluation:
+def evaluate_auto(
+    cascade: Cascade,
+    machine: Architecture,
+    sizes: Mapping[str, int],
+    batch: int = 1,
+    accounting: Accounting = Accounting.FULL,
+) -> Evaluation:
     """Counts and costs of a cascade, each Einsum a kernel of its own (`einsim.schedule.auto`).
 
     sizes: of every rank (`bind_sizes`); batch: independent instances one after another. Filters and partial tiles
@@ -34,7 +40,8 @@ def evaluate_auto(cascade: Cascade, machine: Architecture, sizes: Mapping[str, i
         raise InfeasibleError(reason)
     schedule = auto_schedule(cascade, machine, sizes)
     counts = _times(_shared(cascade, schedule, sizes, count(schedule, list(machine.memories), as_numbers)), batch)
-    return costed(Costs(auto_design(cascade, machine, sizes), {}), schedule, counts)
+    design = replace(auto_design(cascade, machine, sizes), accounting=accounting)
+    return costed(Costs(design, {}), schedule, counts)
 
 
 def auto_design(cascade: Cascade, machine: Architecture, sizes: Mapping[str, int]) -> Design:

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from einsim.model.closed_form import evaluate_many
+from einsim.model.closed_form import evaluate_many, grid_shape
 from einsim.model.result import metrics
 from einsim.schedule.environment import Columns
 from einsim.spec.configuration import Design
@@ -69,24 +69,28 @@ def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def evaluate_metrics(design: Design, columns: Columns) -> dict[str, NDArray[Any]]:
+def evaluate_metrics(design: Design, columns: Columns, most: int = BLOCK) -> dict[str, NDArray[Any]]:
     """`feasible` and every number of METRICS that the machine has, over the grid of the columns.
 
-    Columns are as for `evaluate_many`, whose errors these are. What an infeasible point would take is there too.
+    Columns are as for `evaluate_many`, whose errors these are; `most` points are evaluated together at most. What an
+    infeasible point would take is there too.
     """
     arrays = {name: np.asarray(values) for name, values in columns.items()}
-    shape = np.broadcast_shapes(*(values.shape for values in arrays.values()))
+    shape = grid_shape(arrays.values())
     found: dict[str, NDArray[Any]] = {}
 
     def numbers(box: Box) -> tuple[Box, dict[str, Any]]:
         evaluation = evaluate_many(design, {name: part(values, box) for name, values in arrays.items()})
         return box, {"feasible": evaluation.feasible} | metrics(design, evaluation)
 
-    for box, block in on_all_cores(numbers, boxes(shape)):
+    for box, block in on_all_cores(numbers, boxes(shape, most)):
         for name, values in block.items():
             if values is not None:
+                kind = np.result_type(values if isinstance(values, (np.ndarray, bool, int)) else np.float64)
                 if name not in found:
-                    found[name] = np.empty(shape, np.asarray(values).dtype)
+                    found[name] = np.empty(shape, kind)
+                elif not np.can_cast(kind, found[name].dtype):  # whole words so far, and now parts of words
+                    found[name] = found[name].astype(kind)
                 found[name][box] = values
     return found
 

@@ -7,11 +7,14 @@ behind the whole run or behind its phase. What this leaves out (fill, drain, haz
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from einsim.errors import SpecError
 from einsim.model.costs import Costs, Energy, as_float, checked_column
@@ -30,8 +33,8 @@ class Evaluation:
     """What the closed form says of a design, or (every number an array) of the points of a sweep.
 
     Energies in pJ, times in seconds, traffic in bytes to and from the outermost memory; counts are totals
-    over all instances. `energy_by_part_pj` has one key a memory, register file and `array.operation`;
-    `energy_by_einsum_pj` the same total by Einsum.
+    over all instances. `energy_by_part_pj` has one key a memory, register file and `array.operation`, and `leakage`
+    where there is any; `energy_by_einsum_pj` all but leakage by Einsum.
     """
 
     schedule: Schedule
@@ -67,15 +70,21 @@ def evaluate_many(design: Design, columns: Columns) -> Evaluation:
     an unknown name or a value out of range, OverflowError where 64 bits might not hold a count.
     """
     arrays = {name: checked_column(design, name, np.atleast_1d(np.asarray(each))) for name, each in columns.items()}
-    try:
-        np.broadcast_shapes(*(values.shape for values in arrays.values()))
-    except ValueError:
-        shapes = ", ".join(sorted({str(values.shape) for values in arrays.values()}))
-        raise SpecError(f"columns of shapes {shapes}; they must be equally long, or broadcast") from None
+    grid_shape(arrays.values())
     costs = Costs(design, arrays)
     schedule = lower(design, costs.sizes())
     refuse_overflow(schedule, costs["word_bytes"])
     return assemble(costs, schedule, as_numbers)
+
+
+def grid_shape(columns: Iterable[NDArray[Any]]) -> tuple[int, ...]:
+    """The shape over which columns broadcast; raises SpecError where they do not."""
+    shapes = [values.shape for values in columns]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        shown = ", ".join(sorted(map(str, set(shapes))))
+        raise SpecError(f"columns of shapes {shown}; they must be equally long, or broadcast") from None
 
 
 def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
@@ -85,11 +94,12 @@ def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
 
 
 def costed(costs: Costs, schedule: Schedule, counts: Counts) -> Evaluation:
-    """Times, energies and utilisations of counts."""
+    """Times, energies and utilisations of counts; what cost tables do not know of the machine does not fit."""
+    schedule = replace(schedule, shortfalls=(*schedule.shortfalls, *costs.shortfalls()))
     cycles = {e.name: counts.einsums[e.name].steps * e.cycles_per_point for e in schedule.einsums}
     times = _channel_times(costs, counts)
     latency, compute, memory = _latency(costs, schedule, counts, cycles, times)
-    energy = Energy(costs, schedule, counts)
+    energy = Energy(costs, schedule, counts, latency)
     return Evaluation(
         schedule=schedule,
         counts=counts,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from einsim.errors import Location, SpecError, suggest
 from einsim.model.counts import Counts, LevelCount
-from einsim.schedule.environment import Columns, machine_fields
-from einsim.schedule.nest import EinsumSchedule, Schedule
-from einsim.spec.architecture import Architecture
+from einsim.schedule.environment import Columns
+from einsim.schedule.nest import EinsumSchedule, Schedule, Shortfall
+from einsim.spec.architecture import Architecture, machine_fields
 from einsim.spec.configuration import Accounting, Design
 from einsim.spec.expressions import Number, is_formula
 from einsim.units import INT64_MAX
@@ -32,6 +32,7 @@ def cost_fields(machine: Architecture) -> dict[str, float]:
         fields[f"{name}.read_energy_pj"] = memory.read_energy_pj
         fields[f"{name}.write_energy_pj"] = memory.write_energy_pj
         fields[f"{name}.area_um2"] = memory.area_um2
+        fields[f"{name}.leak_mw"] = memory.leak_mw
         if memory.bandwidth_bytes_per_s is not None:
             fields[f"{name}.bandwidth_bytes_per_s"] = memory.bandwidth_bytes_per_s
     for array_name, array in machine.arrays.items():
@@ -39,15 +40,19 @@ def cost_fields(machine: Architecture) -> dict[str, float]:
         fields[f"{registers.name}.read_energy_pj"] = registers.read_energy_pj
         fields[f"{registers.name}.write_energy_pj"] = registers.write_energy_pj
         fields[f"{registers.name}.area_um2"] = registers.area_um2
+        fields[f"{registers.name}.leak_mw"] = registers.leak_mw
         for operation_name, operation in array.operations.items():
             if operation.macro is None:
                 fields[f"{array_name}.{operation_name}.energy_pj"] = operation.energy_pj
                 fields[f"{array_name}.{operation_name}.area_um2"] = operation.area_um2
+                fields[f"{array_name}.{operation_name}.leak_mw"] = operation.leak_mw
     return fields
 
 
 class Costs(Mapping[str, Number]):
     """The numbers of a design's machine by dotted name, some of them replaced by a sweep's columns.
+
+    Costs from tables follow the columns that they depend on.
 
     Raises SpecError for a column that names nothing, or values out of range.
     """
@@ -61,6 +66,7 @@ class Costs(Mapping[str, Number]):
             if name not in known:
                 raise SpecError(f"no number {name!r} to sweep", at=Location("sweep"), remedy=suggest(name, known))
         self._values = own | {name: values for name, values in columns.items() if name in own}
+        self._values |= design.architecture.pricing.derived(self._values, columns)
 
     def __getitem__(self, name: str) -> Number:
         """The number called `name`."""
@@ -79,16 +85,29 @@ class Costs(Mapping[str, Number]):
         costs = cost_fields(self.design.architecture)
         return {name: values for name, values in self._columns.items() if name not in costs}
 
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """Where the machine's cost tables do not know a part of it."""
+        found = self.design.architecture.pricing.misfits(self._values, self._columns)
+        return tuple(Shortfall(each.where, each.what, each.needed, each.available, each.unit) for each in found)
+
     def area(self) -> Number:
         """Area of the machine, um^2: memories, register files, functional units."""
+        return self._whole("area_um2")
+
+    def leakage(self) -> Number:
+        """Leakage of the machine, mW."""
+        return self._whole("leak_mw")
+
+    def _whole(self, quantity: str) -> Number:
+        """A quantity of every instance of every part."""
         machine = self.design.architecture
         total: Number = 0.0
         for name in machine.memories:
-            total = total + self[f"{name}.area_um2"]
+            total = total + self[f"{name}.{quantity}"]
         for name, array in machine.arrays.items():
-            element = self[f"{array.registers.name}.area_um2"]
+            element = self[f"{array.registers.name}.{quantity}"]
             for operation, unit in array.operations.items():
-                element = element + (self[f"{name}.{operation}.area_um2"] if unit.macro is None else 0.0)
+                element = element + (self[f"{name}.{operation}.{quantity}"] if unit.macro is None else 0.0)
             for axis in array.axes:
                 element = element * self[f"{name}.{axis}"]
             total = total + element
@@ -100,7 +119,7 @@ def checked_column(design: Design, name: str, values: NDArray[Any]) -> NDArray[A
     whole = name not in cost_fields(design.architecture)
     if values.dtype.kind not in ("iu" if whole else "iuf"):
         raise SpecError(f"{name} takes {'integers' if whole else 'numbers'}", at=Location("sweep"))
-    zero_is_fine = name.endswith(("_pj", "_um2"))
+    zero_is_fine = name.endswith(("_pj", "_um2", "_mw"))
     if not np.isfinite(values).all() or (values < 0 if zero_is_fine else values <= 0).any():
         raise SpecError(f"{name} has a value that is out of range", at=Location("sweep"),
                         remedy="give " + ("no negative" if zero_is_fine else "only positive") + " numbers")  # fmt: skip
@@ -109,17 +128,25 @@ def checked_column(design: Design, name: str, values: NDArray[Any]) -> NDArray[A
     return values.astype(np.int64 if whole else np.float64)
 
 
-class Energy:
-    """Energy of all actions, pJ.
+LEAKAGE: Final = "leakage"
+"""The part of energy that time takes."""
+MJ: Final = 1e9
+"""Picojoules in a millijoule."""
 
-    `full` accounting charges every register file. `published` charges the register files of one *used*
-    processing element of each array for all of its Einsum's accesses, as the published figures do.
+
+class Energy:
+    """Energy of all actions, pJ, and of leakage.
+
+    `full` accounting charges every register file, and leakage for as long as the design runs. `published` charges
+    the register files of one *used* processing element of each array for all of its Einsum's accesses, and no
+    leakage, as the published figures do. Leakage is no Einsum's.
     """
 
-    def __init__(self, costs: Costs, schedule: Schedule, counts: Counts) -> None:
+    def __init__(self, costs: Costs, schedule: Schedule, counts: Counts, latency_s: Number) -> None:
         self.costs = costs
         self.one_instance = costs.design.accounting is Accounting.PUBLISHED
         self._known: dict[tuple[object, ...], Number] = {}
+        self._floats: dict[int, tuple[Number, Number]] = {}
         self.by_part: dict[str, Number] = {}
         self.by_einsum: dict[str, Number] = {einsum.name: 0.0 for einsum in schedule.einsums}
         einsums = {einsum.name: einsum for einsum in schedule.einsums}
@@ -130,10 +157,13 @@ class Energy:
                     self._known[key] = self._access(row, einsums, counts)
                 self._add(row.einsum, row.level, self._known[key])
         for einsum in schedule.einsums:
-            points = as_float(counts.einsums[einsum.name].points)
+            points = self._float(counts.einsums[einsum.name].points)
             for operation, times in einsum.charged:
                 part = f"{einsum.array}.{operation}"
                 self._add(einsum.name, part, points * times * costs[f"{part}.energy_pj"])
+        power_mw = costs.leakage()
+        if not self.one_instance and np.any(power_mw != 0):
+            self.by_part[LEAKAGE] = power_mw * latency_s * MJ
 
     @property
     def total(self) -> Number:
@@ -143,6 +173,14 @@ class Energy:
     def _add(self, einsum: str, part: str, energy: Number) -> None:
         self.by_part[part] = self.by_part.get(part, 0.0) + energy
         self.by_einsum[einsum] = self.by_einsum[einsum] + energy
+
+    def _float(self, value: Number) -> Number:
+        """`as_float`, once for the same number."""
+        if not isinstance(value, np.ndarray):
+            return as_float(value)
+        if id(value) not in self._floats:
+            self._floats[id(value)] = value, as_float(value)
+        return self._floats[id(value)][1]
 
     def _elements(self, row: LevelCount, einsums: dict[str, EinsumSchedule], counts: Counts) -> Number:
         """Processing elements of whose register files one is charged."""
@@ -155,7 +193,8 @@ class Energy:
         width = self._elements(row, einsums, counts)
         if row.level in self.costs.design.architecture.memories:
             width = self.costs[f"{row.level}.access_bytes"] / self.costs["word_bytes"]
-        reads, writes = as_float(row.reads), as_float(row.fills + row.updates)
+        moved = [part for part in (row.fills, row.updates) if not (isinstance(part, int) and part == 0)]
+        reads, writes = self._float(row.reads), self._float(moved[0] if len(moved) == 1 else row.fills + row.updates)
         read_pj, write_pj = (self.costs[f"{row.level}.{kind}_energy_pj"] for kind in ("read", "write"))
         energy = reads * read_pj + writes * write_pj
         return energy if isinstance(width, int) and width == 1 else energy / as_float(width)

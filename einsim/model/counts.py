@@ -13,7 +13,10 @@ What is counted (and walked one by one in `tests/model/walk.py`):
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
+
+import numpy as np
 
 from einsim.model.queries import Structure
 from einsim.model.tables import DISTINCT, VISITS_ALL, VISITS_ONE, Runner
@@ -59,8 +62,9 @@ def count(schedule: Schedule, memories: list[str], run: Runner) -> Counts:
     results, steps = run(structure, list(schedule.sizes.values()), _grains(schedule))
     levels: list[LevelCount] = []
     work: dict[str, EinsumCount] = {}
+    known: dict[frozenset[tuple[str, bool]], Number] = {}
     for index, (einsum, plan) in enumerate(plans):
-        points = _points(schedule, einsum)
+        points = _points(schedule, einsum, known)
         work[einsum.name] = EinsumCount(points, steps[index], results[plan.elements][DISTINCT])
         for access, queries in zip(einsum.accesses, plan.accesses, strict=True):
             levels.extend(_level_counts(einsum, access, [results[query] for query in queries], points))
@@ -75,11 +79,13 @@ def _grains(schedule: Schedule) -> list[Number]:
     return list(grains.values())
 
 
-def _points(schedule: Schedule, einsum: EinsumSchedule) -> Number:
-    points: Number = 1
-    for dimension in einsum.dimensions:
-        points = points * dimension.words(schedule.sizes[dimension.rank])
-    return points
+def _points(schedule: Schedule, einsum: EinsumSchedule, known: dict[frozenset[tuple[str, bool]], Number]) -> Number:
+    """Points of an iteration space; `known` has those over the same ranks."""
+    key = frozenset((dimension.rank, dimension.coarse) for dimension in einsum.dimensions)
+    if key not in known:
+        words = [dimension.words(schedule.sizes[dimension.rank]) for dimension in einsum.dimensions]
+        known[key] = prod(sorted(words, key=np.size))  # what does not vary first
+    return known[key]
 
 
 def _level_counts(einsum: EinsumSchedule, access: AccessPlan, results: list[Any], points: Number) -> list[LevelCount]:

@@ -74,6 +74,7 @@ def to_record(design: Design, evaluation: Evaluation) -> Record:
         "choices": dict(design.choices),
         "assumed": {tensor: list(levels) for tensor, levels in design.mapping.assumed.items()},
         "counted_dense": counted_dense(design),
+        "cost_notes": list(design.architecture.pricing.notes),
         "feasible": feasible,
         "reason": reason(evaluation.schedule.shortfalls),
         **{name: numbers[name] if feasible else None for name in METRICS},

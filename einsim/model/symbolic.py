@@ -17,9 +17,9 @@ from einsim.model.closed_form import Evaluation, assemble
 from einsim.model.costs import Costs, cost_fields
 from einsim.model.queries import SPATIAL, LoopRef, Query, Sight, Structure
 from einsim.model.tables import RESULTS, Runner
-from einsim.schedule.environment import machine_fields
 from einsim.schedule.lower import lower
 from einsim.schedule.nest import Schedule
+from einsim.spec.architecture import machine_fields
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number
 
@@ -38,10 +38,12 @@ def evaluate_symbolic(design: Design) -> Evaluation:
 
 
 def symbols(design: Design) -> dict[str, Number]:
-    """A positive symbol for every size, machine field and cost that a formula may hold."""
+    """A positive symbol for every size, machine field and cost that a formula may hold; what leaks nothing has none."""
     whole = [*(name for name, _ in design.workload.sizes), *machine_fields(design.architecture)]
     table = {name: sympy.Symbol(name, integer=True, positive=True) for name in whole}
-    return table | {name: sympy.Symbol(name, positive=True) for name in cost_fields(design.architecture)}
+    costs = cost_fields(design.architecture)
+    leaks = {name for name, value in costs.items() if name.endswith("leak_mw") and not value}
+    return table | {name: 0.0 if name in leaks else sympy.Symbol(name, positive=True) for name in costs}
 
 
 def single_loops(schedule: Schedule) -> frozenset[tuple[str, str]]:

@@ -38,13 +38,34 @@ class _Counter:
     def __init__(self, structure: Structure, sizes: list[Number], grains: list[Number]) -> None:
         self.ranks = [Rank(size, grain, structure.tiles) for size, grain in zip(sizes, grains, strict=True)]
         self.products = Products()
+        self._chains: dict[Loops, dict[int, Loops]] = {}
+        self._same: dict[Loops, Loops] = {}
+        self._brought: dict[tuple[int, int, View], list[Number]] = {}  # by the rank and the identity of its chain
+
+    def chains(self, loops: Loops) -> dict[int, Loops]:
+        """The loops over each rank that has some; equal chains are one object."""
+        if loops not in self._chains:
+            own: dict[int, list[LoopRef]] = {}
+            for loop in loops:
+                own.setdefault(loop.rank, []).append(loop)
+            made = {rank: tuple(chain) for rank, chain in own.items()}
+            self._chains[loops] = {rank: self._same.setdefault(chain, chain) for rank, chain in made.items()}
+        return self._chains[loops]
+
+    def brought(self, rank: int, own: Loops, view: View) -> list[Number]:
+        """What a chain brings at every depth; equal arrays are one."""
+        key = (rank, id(own), view)
+        if key not in self._brought:
+            self._brought[key] = [self.products.one_of(number) for number in self.ranks[rank].brought(own, view)]
+        return self._brought[key]
 
     def results(self, query: Query) -> list[Number]:
         """Visits over all processing elements and as their parent sees them, and distinct words over all."""
         used: dict[int, Loops] = {}
         everywhere, parent = {}, {}
+        chains = self.chains(query.loops)
         for rank, sight in enumerate(query.sights):
-            own = tuple(loop for loop in query.loops if loop.rank == rank)
+            own = chains.get(rank, ())
             if own or sight is not Sight.ABSENT:
                 used[rank] = own
                 everywhere[rank], parent[rank] = _views(sight, query, own)
@@ -58,16 +79,12 @@ class _Counter:
 
     def steps(self, nest: Loops) -> Number:
         """Steps in time of a nest."""
-        ranks = dict.fromkeys(loop.rank for loop in nest)
-        steps = [self.ranks[rank].steps(tuple(loop for loop in nest if loop.rank == rank)) for rank in ranks]
+        steps = [self.ranks[rank].steps(own) for rank, own in self.chains(nest).items()]
         return self.products.product(map(self.products.one_of, steps))
 
     def _visits(self, query: Query, used: dict[int, Loops], views: dict[int, View]) -> Number:
         """Words fetched over the whole nest: what each loop that changes the tile adds to the product of all ranks."""
-        brought = {
-            rank: [self.products.one_of(number) for number in self.ranks[rank].brought(own, views[rank])]
-            for rank, own in used.items()
-        }
+        brought = {rank: self.brought(rank, own, views[rank]) for rank, own in used.items()}
         depths = dict.fromkeys(used, 0)
 
         def all_ranks() -> list[Number]:

@@ -26,6 +26,8 @@ def binding_report(record: Record) -> RenderableType:
         lines.append(Text(f"Einsums divided between arrays: {record['split_bound']:g} cycles a tile or more"))
     if record["heuristic_interval"] is not None:
         lines.append(Text(f"the cycle model's own plan of this assignment: {record['heuristic_interval']}"))
+    if record["simulated_interval"] is not None:
+        lines.append(Text(f"simulated, cycle by cycle: {record['simulated_interval']:g} cycles a tile"))
     words = ", ".join(f"{level} {count}" for level, count in record["register_words"].items())
     proof = "; none of this interval keeps fewer" if record["fewest_words"] else ""
     lines.append(Text(f"words handed on in registers: {words}{proof}"))

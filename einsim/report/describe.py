@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -11,8 +11,9 @@ from rich.text import Text
 from einsim.cascade import Cascade, is_copy, iteration_ranks, operations, reduced_ranks, size_of, size_parameters
 from einsim.model.closed_form import Evaluation
 from einsim.report.tables import table
-from einsim.spec.architecture import Architecture
+from einsim.spec.architecture import Architecture, machine_fields
 from einsim.spec.configuration import Design
+from einsim.spec.costtable import CostTable
 from einsim.spec.mapping import Fitted, Mapping
 from einsim.units import show_bytes, show_si
 
@@ -76,6 +77,7 @@ def describe_architecture(machine: Architecture) -> RenderableType:
         *([Text(machine.description.strip())] if machine.description else []),
         Text(f"clock {show_si(machine.clock_hz, 'Hz')}, words of {machine.word_bytes} bytes", style="dim"),
         *([Text(f"source: {machine.source.strip()}", style="dim")] if machine.source else []),
+        *(Text(line, style="dim") for line in _costs(machine)),
         Text(),
         table("Memories, outermost first", MEMORY_COLUMNS, memories),
         Text(),
@@ -83,6 +85,46 @@ def describe_architecture(machine: Architecture) -> RenderableType:
         Text(),
         table("Operations", ("array", "operation", "cycles", "energy", "area of a unit"), units, left=3),
     )
+
+
+def _costs(machine: Architecture) -> Iterable[str]:
+    """The cost tables, and what to know of them."""
+    pricing = machine.pricing
+    for part in {(each.table, each.technology_nm, each.source, each.date): each for each in pricing.parts}.values():
+        yield f"costs: {part.table}, {part.technology_nm:g} nm, {part.date}: {part.source}"
+    for misfit in pricing.misfits(machine_fields(machine), ()):
+        yield f"unknown cost: {misfit.what}: needed {misfit.needed}, available {misfit.available} {misfit.unit}"
+    yield from (f"note: {note}" for note in pricing.notes)
+
+
+def describe_costs(costs: CostTable) -> RenderableType:
+    """A cost table's units, and what else it knows."""
+
+    def number(value: float | None, unit: str) -> str:
+        return "-" if value is None else f"{value:.7g} {unit}"
+
+    units = [
+        (name, unit.note, number(unit.energy_pj, "pJ"), number(unit.area_um2, "µm²"), number(unit.leak_mw, "mW"),
+         number(unit.delay_ns, "ns"))
+        for name, unit in costs.operations.items()
+    ]  # fmt: skip
+    sections = {"memory off the chip": costs.dram, "register files": costs.registers, "on-chip memories": costs.sram}
+    lines = [
+        f"{name}: {getattr(section, 'source', '') or 'as above' if section else 'unknown to this table'}"
+        for name, section in sections.items()
+    ]
+    return Group(
+        Text(f"cost table {costs.name}", style="bold"),
+        *([Text(costs.description.strip())] if costs.description else []),
+        Text(f"{costs.technology_nm:g} nm, {costs.date}: {costs.source.strip()}", style="dim"),
+        *(Text(line, style="dim") for line in lines),
+        *(_units(units) if units else ()),
+    )
+
+
+def _units(rows: Sequence[tuple[str, ...]]) -> Iterable[RenderableType]:
+    yield Text()
+    yield table("Units", ("unit", "", "energy", "area", "leakage", "path"), rows, left=2)
 
 
 def describe_mapping(mapping: Mapping, choices: dict[str, str | int]) -> RenderableType:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from einsim.errors import Location, SpecError
 from einsim.explore.store import write_file
 from einsim.report.figures import FigureKind, draw
+from einsim.report.front import draw_latency_front
 from einsim.report.style import METADATA, saving
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ def draw_files(
     """Draws figures and writes each as PNG and SVG; returns the files. Raises SpecError on a disk error."""
     files: list[Path] = []
     for kind in kinds:
-        files += save_figure(draw(FigureKind(kind), frame, axes=fields, baseline=baseline), kind, folder)
+        if kind in set(FigureKind):
+            files += save_figure(draw(FigureKind(kind), frame, axes=fields, baseline=baseline), kind, folder)
+        else:
+            files += save_figure(draw_latency_front(frame), kind, folder)
     return files
 
 

@@ -83,6 +83,14 @@ def draw_front(
     return figure
 
 
+def draw_latency_front(frame: pl.DataFrame) -> Figure:
+    """Latency against area of a sweep's points, with the front of those that no other beats in both."""
+    fits = frame.filter("feasible").with_columns(violation=pl.lit(0.0))
+    smaller = pl.col("latency_s").cum_min().shift(1, fill_value=float("inf"))
+    front = fits.sort("area_um2", "latency_s").filter(pl.col("latency_s") < smaller)
+    return draw_front(fits, front, ["area_um2", "latency_s"])
+
+
 def _panel(
     ax: Axes, pair: tuple[str, str], good: pl.DataFrame, front: pl.DataFrame,
     rivals: pl.DataFrame | None, confirmed: pl.DataFrame | None, *, legend: bool, line: bool,
@@ -181,6 +189,7 @@ def _simulated(row: Mapping[str, Any] | None) -> str:
 def _rivals(front: pl.DataFrame, rivals: pl.DataFrame, objectives: Sequence[str]) -> RenderableType:
     """Designs to compare with: their numbers, and how much better in each the best of the front is."""
     rows = []
+    simulated = "simulated_s" in rivals.columns
     for row in rivals.iter_rows(named=True):
         cells = [row["name"]]
         for name in objectives:
@@ -190,5 +199,10 @@ def _rivals(front: pl.DataFrame, rivals: pl.DataFrame, objectives: Sequence[str]
             else:
                 factor = float(row[name]) / float(best) if best else float("nan")  # type: ignore[arg-type]
                 cells.append(f"{show_number(name, row[name])} ({style.show_ratio(factor)} the best)")
+        if simulated:
+            latency = row["simulated_s"]
+            cells.append("does not run" if latency is None else
+                         f"{show_number('latency_s', latency)} ({row['difference']:+.1%})")  # fmt: skip
         rows.append(cells)
-    return table("Beside it", ["", *(_WORDS[name] for name in objectives)], rows)
+    columns = ["", *(_WORDS[name] for name in objectives), *(["cycle model"] if simulated else [])]
+    return table("Beside it", columns, rows)

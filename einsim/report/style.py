@@ -19,6 +19,7 @@ import matplotlib as mpl
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from einsim.model.costs import LEAKAGE
 from einsim.units import show_bytes, show_count, show_si
 
 COLUMN_PT: Final = 252.0  # one column of a two-column page
@@ -100,6 +101,7 @@ _SERIES: Final = (
 )
 _BLUES: Final[tuple[str, ...]] = ("#2B5C8A", "#8FC1EA", "#4F8FC6", "#CFE3F5")
 _GREYS: Final[tuple[str, ...]] = ("#6E6E6E", "#CFCFCF", "#9A9A9A", "#4A4A4A")
+_REDS: Final[tuple[str, ...]] = ("#C0392B",)
 _ARRAYS: Final[tuple[tuple[str, ...], ...]] = (
     ("#F1A340", "#B35806", "#FEE0B6", "#7F3B08", "#D98A2B"),
     ("#542788", "#B2ABD2", "#8073AC", "#DDDAEE", "#3A1A60"),
@@ -122,11 +124,11 @@ def series_looks(values: Sequence[object]) -> tuple[Look, ...]:
 
 
 def part_groups(parts: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Parts of a machine by kind, bottom of the stack first: memories, register files, operations by array.
+    """Parts of a machine by kind, bottom of the stack first: memories, register files, operations by array, leakage.
 
     An operation is written `array.operation`; of the other parts, those called reg... are register files.
     """
-    plain = [part for part in parts if "." not in part]
+    plain = [part for part in parts if "." not in part and part != LEAKAGE]
     groups = {
         "Memories": [part for part in plain if not part.lower().startswith("reg")],
         "Register files": [part for part in plain if part.lower().startswith("reg")],
@@ -134,6 +136,7 @@ def part_groups(parts: Sequence[str]) -> list[tuple[str, list[str]]]:
     for part in parts:
         if "." in part:
             groups.setdefault(part.partition(".")[0], []).append(part)
+    groups["Static"] = [part for part in parts if part == LEAKAGE]
     return [(title, members) for title, members in groups.items() if members]
 
 
@@ -146,6 +149,8 @@ def part_looks(groups: Sequence[tuple[str, Sequence[str]]]) -> dict[str, Look]:
         if "." in members[0]:
             ramp, hatch = _ARRAYS[arrays % len(_ARRAYS)], _ARRAY_HATCH[arrays % len(_ARRAYS)]
             arrays += 1
+        elif members[0] == LEAKAGE:
+            ramp = _REDS
         for i, part in enumerate(members):
             looks[part] = Look(ramp[i % len(ramp)], hatch if i < len(ramp) else "ooo")
     return looks

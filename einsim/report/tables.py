@@ -83,6 +83,7 @@ def _headline(record: Record) -> RenderableType:
                 for tensor, levels in record["assumed"].items()
             ),
             *_dense(record),
+            *(("note", note) for note in record["cost_notes"]),
         ]
         grid = Table.grid(padding=(0, 2))
         for name, value in rows:

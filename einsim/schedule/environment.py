@@ -8,26 +8,12 @@ import numpy as np
 
 from einsim.cascade import known_ranks, size_of, size_parameters, split_of
 from einsim.errors import Location, SpecError, suggest
-from einsim.spec.architecture import Architecture
+from einsim.spec.architecture import machine_fields
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, ceil_div, expression, is_formula
 
 Columns = Table[str, Number]
 """Values that vary over a sweep, by name (`array2d.rows`, `buffer.capacity_bytes`, `M`), as int64 arrays."""
-
-
-def machine_fields(machine: Architecture) -> dict[str, Number]:
-    """Every integer field of a machine by its dotted name."""
-    fields: dict[str, Number] = {"word_bytes": machine.word_bytes}
-    for name, memory in machine.memories.items():
-        fields[f"{name}.access_bytes"] = memory.access_bytes
-        if memory.capacity_bytes is not None:
-            fields[f"{name}.capacity_bytes"] = memory.capacity_bytes
-    for name, array in machine.arrays.items():
-        for axis, count in array.axes.items():
-            fields[f"{name}.{axis}"] = count
-        fields[f"{array.registers.name}.depth_words"] = array.registers.depth_words
-    return fields
 
 
 def environment(design: Design, columns: Columns) -> dict[str, Number]:

@@ -243,6 +243,7 @@ def _check_pipeline(design: Design) -> None:
 
 def check_loops(design: Design, einsums: tuple[EinsumSchedule, ...], env: dict[str, Number]) -> None:
     """Every rank of every Einsum is walked down to single elements, in nested order, along at most one axis."""
+    whole: _Whole = {}
     for einsum in einsums:
         nest = design.mapping.einsums[einsum.name].nest
         for dimension in einsum.dimensions:
@@ -252,7 +253,7 @@ def check_loops(design: Design, einsums: tuple[EinsumSchedule, ...], env: dict[s
                 raise _error(design, at, f"{einsum.name}: its nest does not walk rank {dimension.rank!r} to its end",
                              "add a loop whose tile is one element, innermost")  # fmt: skip
             _check_chain(design, at, einsum, chain)
-            _check_grains(design, at, einsum, chain, env)
+            _check_grains(design, at, einsum, chain, env, whole)
 
 
 def _check_chain(design: Design, at: Path, einsum: EinsumSchedule, chain: list[Loop]) -> None:
@@ -266,7 +267,13 @@ def _check_chain(design: Design, at: Path, einsum: EinsumSchedule, chain: list[L
         raise _error(design, at, f"{einsum.name}: the loops over {part!r} must stand inside those over {outer!r}")
 
 
-def _check_grains(design: Design, at: Path, einsum: EinsumSchedule, chain: list[Loop], env: dict[str, Number]) -> None:
+_Whole = dict[tuple[int, ...], bool]
+"""Whether tiles (by identity) take whole grains, the last of them one."""
+
+
+def _check_grains(
+    design: Design, at: Path, einsum: EinsumSchedule, chain: list[Loop], env: dict[str, Number], whole: _Whole
+) -> None:
     """Where tiles of a split rank matter, the loops outside take whole tiles, the last of them one by one."""
     rank = chain[0].rank
     split = next((s for s in design.cascade.splits if s.rank == rank), None)
@@ -276,6 +283,9 @@ def _check_grains(design: Design, at: Path, einsum: EinsumSchedule, chain: list[
         return
     grain = env[split.size]
     tiles = [loop.tile for loop in chain if not loop.inner]
-    if any(np.any(tile % grain != 0) for tile in tiles) or np.any(tiles[-1] != grain):
+    key = (id(grain), *map(id, tiles))
+    if key not in whole:
+        whole[key] = not (any(np.any(tile % grain != 0) for tile in tiles) or np.any(tiles[-1] != grain))
+    if not whole[key]:
         message = f"{einsum.name}: the loops over {rank!r} cut through its tiles of {split.size}"
         raise _error(design, at, message, f"walk {split.outer!r} to its end, then {split.inner!r}")

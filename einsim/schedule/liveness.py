@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial, reduce
 from itertools import takewhile
 from operator import gt, le
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,10 @@ from einsim.schedule.nest import AccessPlan, Dimension, EinsumSchedule, Shortfal
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, ceil_div, is_formula, maximum, minimum, product, total
 
-Computed = dict[tuple[object, ...], tuple[tuple[Number, ...], Number]]
-"""(function, identity of each argument) -> (arguments, which so keep their identities, and the result)."""
+_FEW: Final = 16  # loops that run once at some points of which all combinations are counted
+
+Computed = dict[tuple[object, int, int], tuple[Number, Number, Number]]
+"""(function, identities of two numbers) -> the two, which so keep their identities, and the result."""
 
 
 @dataclass(slots=True)
@@ -73,7 +76,8 @@ class Liveness:
             return
         assert len(mixed) < 63, "more loops than a mapping has"
         code = sum(once.astype(np.int64) << number for number, once in enumerate(mixed.values()))
-        for value in np.unique(code).tolist():
+        there = np.flatnonzero(np.bincount(np.ravel(code))) if len(mixed) < _FEW else np.unique(code)
+        for value in there.tolist():
             once_here = (chain for number, chain in enumerate(mixed) if value >> number & 1)
             yield code == value, frozenset(always.union(once_here))
 
@@ -114,14 +118,14 @@ class Liveness:
             self._numbers[key] = compute()
         return self._numbers[key]
 
-    def same(self, function: Callable[..., Number], *arguments: Number) -> Number:
-        """`function(*arguments)`, computed once for the same arguments."""
-        if not any(isinstance(each, np.ndarray) for each in arguments):
-            return function(*arguments)
-        key = (function, *map(id, arguments))
+    def same(self, function: Callable[[Number, Number], Number], one: Number, other: Number) -> Number:
+        """`function(one, other)`, computed once for the same two."""
+        if not (isinstance(one, np.ndarray) or isinstance(other, np.ndarray)):
+            return function(one, other)
+        key = (function, id(one), id(other))
         if key not in self.computed:
-            self.computed[key] = arguments, function(*arguments)
-        return self.computed[key][1]
+            self.computed[key] = one, other, function(one, other)
+        return self.computed[key][2]
 
     def along(self, dimension: Dimension, elements: Number) -> Number:
         """Words along a dimension that some elements of its rank need."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from operator import gt
+from typing import Final
 
 from einsim.cascade import (
     Access,
@@ -74,6 +75,12 @@ def lower(design: Design, columns: Columns | None = None) -> Schedule:
     )
 
 
+NOWHERE: Final = Location("")
+
+LoopKey = tuple[str, str | None, str | None]
+"""A loop's name, level and axis."""
+
+
 def nests_of(design: Design) -> tuple[EinsumSchedule, ...]:
     """The loop nests alone, of a mapping that need not be legal: what each Einsum would take where it is."""
     lowering = _Lowering(design, environment(design, {}))
@@ -89,9 +96,11 @@ class _Lowering:
     env: dict[str, Number]
     shortfalls: tuple[Shortfall, ...] = ()
     drafts: dict[str, EinsumSchedule] = field(default_factory=dict)
-    known_loops: dict[tuple[str, str | None, str | None], Loop] = field(default_factory=dict)
+    known_loops: dict[LoopKey, Loop] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
     computed: Computed = field(default_factory=dict)
+    trying: str = ""  # the tile that is being fitted, and by identity its sizes so far with the loops of each
+    tried: dict[int, tuple[Number, dict[LoopKey, Loop]]] = field(default_factory=dict)
 
     def mapped_einsums(self) -> list[Einsum]:
         views = self.design.mapping.views
@@ -132,13 +141,19 @@ class _Lowering:
             self.shortfalls = (*self.shortfalls, shortfall)
 
     def set_tile(self, name: str, value: Number) -> None:
-        """Gives a tile its size; loops made with another are forgotten."""
+        """Gives a tile its size: loops made with another go, those made with the same one come back."""
         self.pending.discard(name)
-        self.env[name] = value
+        if self.trying != name:
+            self.trying, self.tried = name, {}
         texts = {loop: text for parts in self.design.mapping.partition.values() for loop, text in parts.items()}
-        for key in list(self.known_loops):
-            if key[0] in texts and name in expression(texts[key[0]], Location("")).names:
-                del self.known_loops[key]
+        mine = [key for key in self.known_loops
+                if key[0] in texts and name in expression(texts[key[0]], NOWHERE).names]  # fmt: skip
+        gone = {key: self.known_loops.pop(key) for key in mine}
+        if name in self.env:
+            self.tried[id(self.env[name])] = self.env[name], gone
+        self.env[name] = value
+        if id(value) in self.tried:
+            self.known_loops |= self.tried[id(value)][1]
 
     def einsum(self, einsum: Einsum) -> EinsumSchedule:
         """One Einsum's nest, accesses and operations; only the nest depends on tiles."""

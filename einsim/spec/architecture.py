@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from einsim.cascade import FUNCTIONS
 from einsim.errors import suggest
-from einsim.spec.fields import PLACE, Area, Bytes, Count, Delay, Energy, Frequency, Name, Record
+from einsim.spec.expressions import Number
+from einsim.spec.fields import PLACE, Area, Bytes, Count, Delay, Energy, Frequency, Name, Power, Record
+from einsim.spec.pricing import CostsUsed, Pricing
 
 OPERATIONS: Final = (
     "mac", "add", "max", "min", "divide", "compare", "select",
@@ -39,9 +41,13 @@ class Memory(Record):
         "one; of the outermost memory only",
     )
     access_bytes: Bytes = Field(description="Bytes moved by one access: a DRAM line, a buffer row")
-    read_energy_pj: Energy = Field(description="Energy of reading one line or row, pJ")
-    write_energy_pj: Energy = Field(description="Energy of writing one line or row, pJ")
-    area_um2: Area = Field(0.0, description="Area of the whole memory, um^2")
+    read_energy_pj: Energy = Field(description="Energy of reading one line or row, pJ; from the cost table if not here")
+    write_energy_pj: Energy = Field(description="Energy of writing one line or row, pJ; likewise")
+    area_um2: Area = Field(0.0, description="Area of the whole memory, um^2; likewise")
+    leak_mw: Power = Field(0.0, description="Leakage of the whole memory, mW; likewise")
+    costs: str | CostsUsed | None = Field(None, description="Its cost table, where not the machine's")
+    banks: Count = Field(1, description="Banks, as the cost table means them")
+    ports: Count = Field(1, description="Read-write ports of each bank, as the cost table means them")
     latency_cycles: Delay = Field(0, description="Cycles from a request to its data, in the cycle model")
     read_ports: Count | None = Field(
         None, description="Rows (of access_bytes) that arrays may read in a cycle; none means never a limit"
@@ -61,9 +67,12 @@ class Registers(Record):
 
     name: Name = Field(description="The level's name in mappings and results")
     depth_words: Count = Field(description="Words one register file holds")
-    read_energy_pj: Energy = Field(description="Energy of reading one word, pJ")
-    write_energy_pj: Energy = Field(description="Energy of writing one word, pJ")
-    area_um2: Area = Field(0.0, description="Area of one register file, um^2")
+    width_bits: Count | None = Field(None, description="Bits of a word in the cost table; word_bytes where not given")
+    read_energy_pj: Energy = Field(description="Energy of reading one word, pJ; from the cost table if not here")
+    write_energy_pj: Energy = Field(description="Energy of writing one word, pJ; likewise")
+    area_um2: Area = Field(0.0, description="Area of one register file, um^2; likewise")
+    leak_mw: Power = Field(0.0, description="Leakage of one register file, mW; likewise")
+    costs: str | CostsUsed | None = Field(None, description="Its cost table, where not the machine's")
 
 
 class Operation(Record):
@@ -78,8 +87,12 @@ class Operation(Record):
         description="Cycles from one accumulation to the next into the same register (less than the latency where "
         "the unit forwards); `latency` where not given",
     )
-    energy_pj: Energy = Field(0.0, description="Energy of one operation, pJ")
-    area_um2: Area = Field(0.0, description="Area of one unit, um^2")
+    energy_pj: Energy = Field(0.0, description="Energy of one operation, pJ; from the cost table if not here")
+    area_um2: Area = Field(0.0, description="Area of one unit, um^2; likewise")
+    leak_mw: Power = Field(0.0, description="Leakage of one unit, mW; likewise")
+    unit: Name | None = Field(
+        None, description="Its unit in the cost table (such as fp32_max); of the operation's own name where not given"
+    )
     macro: dict[Name, Count] | None = Field(
         None, description="Operations it is made of instead (exp: {mac: 6}); cycles and energy are then theirs"
     )
@@ -166,6 +179,10 @@ class Architecture(Record):
     control_cycles: Delay = Field(
         0, description="Cycles from the decision to issue an operation until it is in its array's first element"
     )
+    costs: str | CostsUsed | None = Field(
+        None, description="The cost table of all that states no figures of its own (docs/costs.md)"
+    )
+    _pricing: Pricing = PrivateAttr(default_factory=Pricing)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -190,6 +207,17 @@ class Architecture(Record):
         return self
 
     @property
+    def pricing(self) -> Pricing:
+        """Which costs come from tables, and how."""
+        return self._pricing
+
+    def priced(self, pricing: Pricing, memories: dict[str, Memory], arrays: dict[str, Array]) -> Architecture:
+        """The machine with costs from tables."""
+        made = self.model_copy(update={"memories": memories, "arrays": arrays})
+        object.__setattr__(made, "__pydantic_private__", {"_pricing": pricing})
+        return made
+
+    @property
     def registers(self) -> dict[str, str]:
         """Register level -> the array it belongs to."""
         return {array.registers.name: name for name, array in self.arrays.items()}
@@ -198,3 +226,17 @@ class Architecture(Record):
     def outermost(self) -> str:
         """The memory where inputs come from and outputs go."""
         return next(iter(self.memories))
+
+
+def machine_fields(machine: Architecture) -> dict[str, Number]:
+    """Every integer field of a machine by its dotted name."""
+    fields: dict[str, Number] = {"word_bytes": machine.word_bytes}
+    for name, memory in machine.memories.items():
+        fields[f"{name}.access_bytes"] = memory.access_bytes
+        if memory.capacity_bytes is not None:
+            fields[f"{name}.capacity_bytes"] = memory.capacity_bytes
+    for name, array in machine.arrays.items():
+        for axis, count in array.axes.items():
+            fields[f"{name}.{axis}"] = count
+        fields[f"{array.registers.name}.depth_words"] = array.registers.depth_words
+    return fields

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -40,6 +42,8 @@ def table_of(key: Identity) -> ChoiceTable:
     for name, choice in table.choices.items():
         if choice.default is not None:
             check_choice(name, choice, choice.default, document.locate(("choices", name, "default")))
+        for position, value in enumerate(choice.tried or ()):
+            check_choice(name, choice, value, document.locate(("choices", name, "tried", position)))
     for index, entry in enumerate(table.recorded):
         _check_record(document, table, index, entry)
     return table
@@ -105,6 +109,21 @@ def decide(document: Document, decided: dict[str, Override], workload: Workload)
             remedy="decide each with --set, such as --set " + open_choices[0].split("|")[0],
         )
     return tuple(values.items())
+
+
+def alternatives(document: Document, decided: Iterable[str], workload: Workload) -> list[dict[str, str | int]]:
+    """Values that may be tried of the choices that nobody decided, the workload's record included: the sets that are
+    recorded for any model, or else all combinations of what each may be. One empty set where all are decided."""
+    table = table_of(Identity(document))
+    done = set(decided)
+    left = {name: choice for name, choice in table.choices.items() if name not in done}
+    if any(workload.model in entry.models and workload.seq_len == entry.seq_len for entry in table.recorded):
+        return [{}]
+    if table.recorded:
+        sets = [{name: value for name, value in entry.choices.items() if name in left} for entry in table.recorded]
+        return [dict(each) for each in dict.fromkeys(tuple(sorted(each.items())) for each in sets)]
+    values = [choice.tried or choice.options or [choice.default or 1] for choice in left.values()]
+    return [dict(zip(left, each, strict=True)) for each in itertools.product(*values)]
 
 
 def offered(document: Document) -> Choices:

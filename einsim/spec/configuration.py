@@ -6,16 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from pathlib import Path as FilePath
 
 from einsim.cascade import Cascade
 from einsim.errors import Location, SpecError
 from einsim.spec import library
 from einsim.spec.architecture import Architecture
-from einsim.spec.choices import ABOUT, Choices, as_integer, decide, offered, resolve, split_decisions
+from einsim.spec.choices import ABOUT, Choices, alternatives, as_integer, decide, offered, resolve, split_decisions
 from einsim.spec.fields import validate
+from einsim.spec.inherit import inherit
+from einsim.spec.machine import load_machine
 from einsim.spec.mapping import Mapping
-from einsim.spec.overrides import Override, apply, merge
+from einsim.spec.overrides import Override, apply, make_override
 from einsim.spec.workload import Workload
 from einsim.spec.yamlfile import Document, Identity, write_value
 from einsim.units import INT64_MAX
@@ -59,7 +60,7 @@ def load_design(
     """
     accounting = Accounting(accounting)
     path = library.find("mapping", configuration, at=at or Location("configuration"))
-    document = _inherit(library.load_document(path), path)
+    document = inherit("mapping", library.load_document(path), path)
     decided, rest = split_decisions(document, [change for change in overrides if change.target == "mapping"])
     choices = decide(document, decided, workload)
     if rest:
@@ -76,6 +77,39 @@ def load_design(
     return Design(cascade, machine, mapping, sized, accounting, choices, resolved, arch_document)
 
 
+def find_machine(
+    configuration: str,
+    architecture: str | None = None,
+    overrides: Sequence[Override] = (),
+    *,
+    at: Location | None = None,
+) -> tuple[str, Architecture]:
+    """The machine that a configuration runs on, and the name (or file) that it is known by."""
+    path = library.find("mapping", configuration, at=at or Location("configuration"))
+    document = inherit("mapping", library.load_document(path), path)
+    arch_at = Location("--arch")
+    if architecture is None:
+        architecture = _settle(document, offered(document), Accounting.FULL)[1].architecture
+        arch_at = document.locate(("architecture",))
+    arch_path = library.find("architecture", architecture, at=arch_at, beside=path.parent)
+    found = apply(library.load_document(arch_path), [each for each in overrides if each.target == "arch"])
+    return str(arch_path), _machine_once(Identity(found))
+
+
+def open_alternatives(
+    configuration: str, workload: Workload, overrides: Sequence[Override] = ()
+) -> list[tuple[Override, ...]]:
+    """Overrides that decide what a configuration leaves open, in every way that whole models try."""
+    path = library.find("mapping", configuration)
+    document = inherit("mapping", library.load_document(path), path)
+    decided, _ = split_decisions(document, [change for change in overrides if change.target == "mapping"])
+    at = document.locate(("choices",))
+    return [
+        tuple(make_override(f"mapping.{name}", value, at) for name, value in each.items())
+        for each in alternatives(document, decided, workload)
+    ]
+
+
 def _settle(document: Document, choices: Choices, accounting: Accounting) -> tuple[Document, Mapping]:
     """The mapping that a document is under some choices, with the places of its values."""
     resolved = resolve(document, choices, published=accounting is Accounting.PUBLISHED)
@@ -89,20 +123,20 @@ def _settle_once(key: Identity, choices: Choices, accounting: Accounting) -> tup
 
 @lru_cache(maxsize=256)
 def _machine_once(key: Identity) -> Architecture:
-    return validate(Architecture, key.document)
+    return load_machine(key.document)
 
 
 def load_mapping(name: str, workload: Workload | None = None) -> tuple[Mapping, Choices]:
     """A mapping to look at, with its choices made for the workload (without one: as first recorded, or offered)."""
     path = library.find("mapping", name)
-    document = _inherit(library.load_document(path), path)
+    document = inherit("mapping", library.load_document(path), path)
     choices = offered(document) if workload is None else decide(document, {}, workload)
     return _settle(document, choices, Accounting.FULL)[1], choices
 
 
 def load_architecture(name: str) -> Architecture:
     """A shipped architecture, or one of the user's files."""
-    return validate(Architecture, library.load_document(library.find("architecture", name)))
+    return load_machine(library.load_document(library.find("architecture", name)))
 
 
 def _workload(workload: Workload, overrides: Iterable[Override]) -> Workload:
@@ -114,30 +148,3 @@ def _workload(workload: Workload, overrides: Iterable[Override]) -> Workload:
                             at=change.at, remedy="write workload.M=2048 or workload.M=2K")  # fmt: skip
         changes[change.path[0]] = size
     return workload.with_sizes(changes) if changes else workload
-
-
-def _inherit(document: Document, path: FilePath, seen: tuple[str, ...] = ()) -> Document:
-    """The document laid over the one that it is `based_on`, if any; top-level keys replace whole sections."""
-    if not isinstance(document.value, dict) or "based_on" not in document.value:
-        return document
-    at = document.locate(("based_on",))
-    parent_name = str(document.value["based_on"])
-    if parent_name in seen:
-        raise SpecError(f"{parent_name!r} is based on itself", at=at, remedy="break the circle")
-    parent_path = library.find("mapping", parent_name, at=at, beside=path.parent)
-    parent = _inherit(library.load_document(parent_path), parent_path, (*seen, parent_name))
-    if not isinstance(parent.value, dict):
-        raise SpecError(f"{parent_name!r} is no mapping", at=at)
-    return _lay_once(Identity(document), Identity(parent))
-
-
-@lru_cache(maxsize=64)
-def _lay_once(child: Identity, parent: Identity) -> Document:
-    """A document over its parent's sections that it has not."""
-    above, below = child.document, parent.document
-    assert isinstance(above.value, dict)
-    assert isinstance(below.value, dict)
-    own = {key: value for key, value in above.value.items() if key != "based_on"}
-    kept = {key: value for key, value in below.value.items() if key not in own}
-    base = Document(below.source, kept, {p: a for p, a in below.places.items() if not p or p[0] in kept})
-    return merge(base, Document(above.source, own, above.places))

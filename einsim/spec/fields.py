@@ -48,6 +48,8 @@ Energy = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1e15)]
 """Energy of one action, pJ; a kilojoule at most, so that no sum of them overflows."""
 Area = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1e18)]
 """Area of one instance, um^2; a square kilometre at most."""
+Power = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1e15)]
+"""Leakage of one instance, mW."""
 Frequency = Annotated[float, BeforeValidator(_number), Field(ge=1, le=1e15)]
 """Hz."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*$")]

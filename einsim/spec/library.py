@@ -18,15 +18,19 @@ from numpy.typing import NDArray
 
 from einsim.cascade import Cascade, parse
 from einsim.errors import Location, SpecError, suggest
-from einsim.spec.fields import validate
+from einsim.spec.family import Family, Published, PublishedModels
+from einsim.spec.fields import Record, validate
 from einsim.spec.workload import ModelLibrary
 from einsim.spec.yamlfile import MAX_BYTES, Document, parse_yaml
 from einsim.spec.zoo import System
 from einsim.units import shorten
 
 _PACKAGE: Final = Path(str(resources.files("einsim")))
-_SUFFIX: Final = {"cascade": ".cascade", "architecture": ".yaml", "mapping": ".yaml", "experiment": ".yaml"}
-_FOLDER: Final = {"architecture": "arch", "mapping": "mappings", "experiment": "experiments"}
+_SUFFIX: Final = {"cascade": ".cascade"}
+_FOLDER: Final = {
+    "architecture": "arch", "mapping": "mappings", "experiment": "experiments",
+    "cost table": "arch/costs", "scaling table": "arch/costs/scaling",
+}  # fmt: skip
 
 
 def folder(kind: str) -> Path:
@@ -45,9 +49,10 @@ def names(kind: str) -> list[str]:
 @lru_cache(maxsize=8)
 def _shipped(kind: str) -> dict[str, Path]:
     """Shipped name -> file. The cascades of the zoo's systems are called SYSTEM-VARIANT."""
-    found = {path.stem: path for path in folder(kind).glob(f"*{_SUFFIX[kind]}")}
+    suffix = _SUFFIX.get(kind, ".yaml")
+    found = {path.stem: path for path in folder(kind).glob(f"*{suffix}")}
     if kind == "cascade":
-        found |= {f"{path.parent.name}-{path.stem}": path for path in folder(kind).glob(f"*/*{_SUFFIX[kind]}")}
+        found |= {f"{path.parent.name}-{path.stem}": path for path in folder(kind).glob(f"*/*{suffix}")}
     return found
 
 
@@ -88,11 +93,11 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
     )
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, most: int = MAX_BYTES) -> bytes:
     """The bytes of a file; raises SpecError where it cannot be read or is absurdly large."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(f"larger than {MAX_BYTES} bytes", at=Location(str(path)), remedy="is this the right file?")
+        if path.stat().st_size > most:
+            raise SpecError(f"larger than {most} bytes", at=Location(str(path)), remedy="is this the right file?")
         return path.read_bytes()
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(str(path))) from None
@@ -100,13 +105,13 @@ def read(path: Path) -> bytes:
 
 def load_document(path: Path) -> Document:
     """A YAML file with the lines of its values; parsed once per content."""
-    return _parse_once(read(path), _show(path))
+    return _parse_once(read(path), show(path))
 
 
 def load_cascade(name: str, *, at: Location | None = None, beside: Path | None = None) -> Cascade:
     """A cascade by shipped name or file."""
     path = find("cascade", name, at=at, beside=beside)
-    return _parse_cascade_once(read(path), _show(path))
+    return _parse_cascade_once(read(path), show(path))
 
 
 @lru_cache(maxsize=1)
@@ -151,6 +156,45 @@ def load_systems() -> list[System]:
     return [validate(System, load_document(path)) for path in sorted(folder("cascade").glob("*/system.yaml"))]
 
 
+class _Ignored(Record):
+    """Fields of config files that no family needs."""
+
+    ignored: list[str]
+
+
+def load_families() -> list[Family]:
+    """The families of models, sorted by name."""
+    paths = sorted((folder("cascade") / "families").glob("*.yaml"))
+    return [_family_once(read(path), show(path)) for path in paths]
+
+
+def load_ignored_fields() -> list[str]:
+    """Fields of config files that change no count, whatever the family."""
+    return validate(_Ignored, load_document(folder("cascade") / "config-fields.yaml")).ignored
+
+
+def load_published() -> list[tuple[Published, Document]]:
+    """The published models, each with its config as a document of its own."""
+    path = folder("cascade") / "published.yaml"
+    return _published_once(read(path), show(path))
+
+
+@lru_cache(maxsize=64)
+def _family_once(content: bytes, source: str) -> Family:
+    return validate(Family, _parse_once(content, source))
+
+
+@lru_cache(maxsize=4)
+def _published_once(content: bytes, source: str) -> list[tuple[Published, Document]]:
+    document = _parse_once(content, source)
+    found = []
+    for index, model in enumerate(validate(PublishedModels, document).models):
+        start = ("models", index, "config")
+        places = {path[3:]: at for path, at in document.places.items() if path[:3] == start}
+        found.append((model, Document(source, dict(model.config), places)))
+    return found
+
+
 @lru_cache(maxsize=256)
 def _parse_once(content: bytes, source: str) -> Document:
     return parse_yaml(content, source)
@@ -166,7 +210,7 @@ def _parse_cascade_once(content: bytes, source: str) -> Cascade:
     return parse(text, source)
 
 
-def _show(path: Path) -> str:
+def show(path: Path) -> str:
     """A path as messages show it: relative where that is shorter."""
     try:
         return str(path.relative_to(Path.cwd()))

@@ -98,6 +98,9 @@ class Choice(Record):
     description: str = ""
     options: list[str] | None = Field(None, description="The values it may take; none means a positive integer")
     default: str | int | None = Field(None, description="Its value where nobody decides")
+    tried: list[str | int] | None = Field(
+        None, description="The values that whole models try where nobody decides; all options by default"
+    )
 
 
 class Recorded(Record):
@@ -131,7 +134,7 @@ class Pipeline(Record):
     cycles: dict[Name, list[Run]] = Field(
         min_length=1,
         description="Einsum -> the cycles of its slots in order, counted from the start of their epoch: 3, "
-        "\"0..63\" or \"0..126 by 2\"",
+        '"0..63" or "0..126 by 2"',
     )
 
 

@@ -28,6 +28,13 @@ def design_of(data: dict[str, Any], cascade: Cascade, machine: Architecture, wor
     return Design(cascade, machine, mapping, workload, Accounting.FULL, (), document, document)
 
 
+def parsed(text: str) -> dict[str, Any]:
+    """The data of a mapping file's text."""
+    value = parse_yaml(text, SOURCE).value
+    assert isinstance(value, dict)
+    return value
+
+
 def text_of(
     data: dict[str, Any], interval: int | None = None, cycles: Mapping[str, NDArray[np.int64]] | None = None
 ) -> str:

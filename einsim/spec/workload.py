@@ -84,7 +84,7 @@ def find_model(library: ModelLibrary, name: str, at: Location = _MODEL) -> Model
             return shape
     known = [shape.name for shape in library.models]
     looks_like_file = PurePath(name).suffix in {".json", ".onnx", ".yaml"}
-    remedy = f"model files are not read yet; known: {', '.join(known)}" if looks_like_file else suggest(name, known)
+    remedy = f"files are for `einsim run`; known: {', '.join(known)}" if looks_like_file else suggest(name, known)
     raise SpecError(f"unknown model {name!r}", at=at, remedy=remedy)
 
 

@@ -95,8 +95,22 @@ def write_value(value: Any) -> str:
         return json.dumps(value)
     if isinstance(value, int) or (isinstance(value, str) and _WORD.fullmatch(value)):
         return str(value).lower() if isinstance(value, bool) else str(value)
-    shown = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True, sort_keys=False)
+    shown = yaml.dump(
+        value, Dumper=_Writer, default_flow_style=True, width=math.inf, allow_unicode=True, sort_keys=False
+    )
     return shown.removesuffix("\n").removesuffix("\n...")
+
+
+class _Writer(yaml.SafeDumper):
+    """Quotes text that we would read as a number although YAML 1.1 would not."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """A string, quoted where it has to be."""
+        style = '"' if _EXPONENT.fullmatch(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Writer.add_representer(str, _Writer.represent_str)
 
 
 def _read(text: str | bytes, source: str) -> Document:

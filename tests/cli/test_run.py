@@ -109,7 +109,7 @@ def test_a_recorded_choice_can_be_changed():
     [
         (("run", "fusmax", *BERT), ("unknown mapping 'fusmax'", "did you mean 'fusemax'")),
         (("run", "fusemax", "--model", "BURT", "--seq-len", "1K"), ("did you mean 'BERT'",)),
-        (("run", "fusemax", "--model", "config.json", "--seq-len", "1K"), ("not read yet",)),
+        (("run", "fusemax", "--model", "config.json", "--seq-len", "1K"), ("there is no file",)),
         (("run", "fusemax", "--model", "BERT"), ("--seq-len",)),
         (("run", "fusemax", "--seq-len", "1K"), ("--model",)),
         (("run", "fusemax"), ("--model",)),

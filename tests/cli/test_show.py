@@ -10,17 +10,18 @@ def test_lists_what_ships():
     for name in ("attention-1pass", "fusemax", "unfused", "BERT"):
         assert name in outcome.out
     assert einsim("show", "--json").json["mapping"] == [
-        "architecture", "architecture-small", "cascade", "flat", "fusemax", "fusemax-small", "matmul-small", "unfused",
+        "architecture", "architecture-small", "cascade", "flat", "fusemax", "fusemax-small", "linear",
+        "matmul-small", "unfused",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["cascade", "architecture", "mapping"])
+@pytest.mark.parametrize("kind", ["cascade", "architecture", "mapping", "cost table"])
 def test_everything_shipped_can_be_shown(kind):
     for name in library.names(kind):
-        outcome = einsim("show", name, "--kind", kind)
+        outcome = einsim("show", name, "--kind", kind.replace(" ", "-"))
         assert outcome.code == 0, outcome.err
         assert name in outcome.out
-        assert einsim("show", name, "--kind", kind, "--json").json[kind]["name"] == name
+        assert einsim("show", name, "--kind", kind.replace(" ", "-"), "--json").json[kind]["name"] == name
 
 
 def test_a_shown_cascade_parses_again():

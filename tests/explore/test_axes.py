@@ -5,7 +5,7 @@ import shlex
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from einsim.errors import Location, SpecError
@@ -39,6 +39,8 @@ def space_of(tmp_path, axes, extra=""):
 
 
 @given(VALUES)
+@example("0E0")
+@example(["1e11", {"a": "-.5E+3"}])
 def test_changes_round_trip_through_the_shell(value):
     change = make_override("arch.x.y", value, AT)
     (word,) = shlex.split(shlex.quote(change.text))

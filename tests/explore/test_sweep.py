@@ -3,7 +3,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from einsim.errors import SpecError
@@ -170,6 +170,12 @@ TOGETHER = [
     {"arch.array2d.rows": [16, 100, 256], "arch.array2d.columns": [16, 100, 256], "arch.array1d.lanes": [16, 37, 256]},
     {"arch.array2d.rows": [64, 128, 64], "arch.array2d.mac.cycles": [1, 2, 2]},
 ]
+LENGTHS = [
+    {"model": ["BERT", "XLM", "T5"]},
+    {"seq_len": ["1K", "4K", "16K", "256K"]},
+    {"arch.clock_hz": [94e7, 1e9]},
+    {"batch": [1, 3]},
+]
 
 
 @st.composite
@@ -197,6 +203,8 @@ def sweep_files(draw):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sweep_files())
+@example({"name": "lengths", "configuration": "fusemax", "axes": LENGTHS})
+@example({"name": "flat", "configuration": "flat", "axes": LENGTHS[:2]})
 def test_points_that_are_never_made_have_the_rows_of_those_that_are(tmp_path, file):
     space = space_of(tmp_path, json.dumps(file))
     try:

@@ -1,0 +1,123 @@
+"""Options of whole models, shared by `einsim run` and `einsim simulate`, and the run that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from einsim.cli.common import count_option
+from einsim.errors import Location, SpecError
+from einsim.model.closed_form import Evaluation
+from einsim.model.whole import Setting, WholeRun, evaluate_whole, refuse_workload_changes
+from einsim.spec import library
+from einsim.spec.configuration import Accounting, Design
+from einsim.spec.modelrun import Lengths, ModelRun, Scope, plan_run
+from einsim.spec.models import batch_lengths, fixed_length, model_facts
+from einsim.spec.onnxgraph import read_onnx
+from einsim.spec.overrides import Override
+
+ScopeOption = Annotated[
+    Literal["attention", "linear", "attention+linear", "layer", "model"],
+    Parameter(
+        name="--scope",
+        help="What of the model: its attention, the linear layers of a layer, both, a layer (of every kind), or all",
+    ),
+]
+PhaseOption = Annotated[
+    Literal["prefill", "decode"] | None,
+    Parameter(name="--phase", help="Read the text at once (prefill), or make tokens one after another (decode)"),
+]
+ContextOption = Annotated[
+    str | None, Parameter(name="--context", help="Tokens in the cache: 8K, or of several lengths: 300x4K,212x32K")
+]
+NewTokensOption = Annotated[str | None, Parameter(name="--new-tokens", help="Tokens that are added to each sequence")]
+OverlapOption = Annotated[
+    bool,
+    Parameter(name="--overlap", negative="", help="Kernels on different arrays at the same time (see docs/models.md)"),
+]
+AttentionOption = Annotated[
+    str | None, Parameter(name="--attention", help="A cascade instead of CONFIG's attention, mapped by einsim itself")
+]
+SkipOption = Annotated[
+    bool, Parameter(name="--allow-skip", negative="", help="List nodes of an ONNX graph that are not counted")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WholeOptions:
+    """What the options of a whole model say."""
+
+    scope: Scope
+    model: str | None
+    seq_len: str | None
+    batch: str | None
+    shape: str | None
+    phase: Literal["prefill", "decode"] | None
+    context: str | None
+    new_tokens: str | None
+    allow_skip: bool
+
+    def flags(self, *more: str) -> list[str]:
+        """The words of a command line that say the same of a whole model."""
+        given = {"--scope": str(self.scope), "--phase": self.phase, "--context": self.context,
+                 "--new-tokens": self.new_tokens}  # fmt: skip
+        words = [word for option, value in given.items() if value is not None for word in (option, value)]
+        return [*words, *(["--allow-skip"] if self.allow_skip else []), *more]
+
+    @property
+    def plain(self) -> bool:
+        """Whether they mean the attention of a shape, as ever: by sizes, or by a model of the library."""
+        if self.scope is not Scope.ATTENTION or self.phase or self.context or self.new_tokens or self.allow_skip:
+            return False
+        names = {shape.name.lower() for shape in library.load_models().models}
+        return self.model is None or self.shape is not None or self.model.lower() in names
+
+    def planned(self) -> ModelRun:
+        """The run that they mean; raises SpecError where they say too little or are wrong."""
+        if self.model is None:
+            raise SpecError(
+                "no model is named", at=Location("--model"), remedy="give a name, a config.json or an .onnx"
+            )
+        if self.shape is not None:
+            raise SpecError(f"--shape says nothing about --scope {self.scope}", at=Location("--shape"),
+                            remedy="give --model, --seq-len and --batch")  # fmt: skip
+        seq_len, batch = count_option("--seq-len", self.seq_len), count_option("--batch", self.batch)
+        new = count_option("--new-tokens", self.new_tokens)
+        if self.model.endswith(".onnx"):
+            if self.phase or self.context or new:
+                raise SpecError("an ONNX graph is what it is: it has no phases and no cache", at=Location("--model"),
+                                remedy="leave --phase, --context and --new-tokens out")  # fmt: skip
+            return read_onnx(self.model, self.scope, seq_len, batch, allow_skip=self.allow_skip)
+        if self.allow_skip:
+            raise SpecError(
+                "only nodes of ONNX graphs can be skipped", at=Location("--allow-skip"), remedy="leave it out"
+            )
+        facts = model_facts(self.model)
+        lengths: Lengths = batch_lengths(self.phase, seq_len, batch, self.context, new, fixed_length(facts))
+        return plan_run(facts, lengths, self.scope)
+
+
+def evaluated(
+    options: WholeOptions,
+    configuration: str,
+    arch: str | None,
+    overrides: Sequence[Override],
+    accounting: Accounting,
+    overlap: bool,
+    attention: str | None,
+) -> WholeRun:
+    """The run that the options mean, evaluated by the closed form."""
+    refuse_workload_changes(overrides)
+    setting = Setting(configuration, arch, tuple(overrides), accounting, overlap, attention)
+    return evaluate_whole(options.planned(), setting)
+
+
+def sole_design(whole: WholeRun) -> tuple[Design, Evaluation] | None:
+    """The one kernel of a run that is a model's attention at one length; None where there is more to say."""
+    first, *others = whole.kernels
+    if others or first.kernel.times != 1 or first.design is None or first.evaluation is None:
+        return None
+    return (first.design, first.evaluation) if first.design.workload.model is not None else None

@@ -1,0 +1,96 @@
+"""Whole models in the cycle model: each kernel by itself, with the mapping that the closed form found best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from einsim.model.cycle.evaluation import Simulation, simulate_auto, simulate_design
+from einsim.model.cycle.result import cycle_metrics
+from einsim.model.result import Record
+from einsim.model.result import reason as shortfall
+from einsim.model.whole import KernelCost, WholeRun, kernel_cascade
+from einsim.model.wholeresult import kernel_facts, run_facts
+from einsim.schedule.pipeline.timing import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedRun:
+    """A run of a model with the simulation of each of its kernels (none of those that do not fit)."""
+
+    whole: WholeRun
+    simulations: tuple[Simulation | None, ...]
+
+    @property
+    def why_not(self) -> str | None:
+        """Why the run does not fit its machine."""
+        if self.whole.why_not is not None:
+            return self.whole.why_not
+        for cost, own in zip(self.whole.kernels, self.simulations, strict=True):
+            if own is not None and not own.feasible:
+                return f"{cost.kernel.name}: {own.stuck or shortfall(own.shortfalls)}"
+        return None
+
+
+def simulate_whole(whole: WholeRun, timing: Timing, *, skip: bool = True, most: int | None = None) -> SimulatedRun:
+    """Simulates every kernel of a run that fits; kernels that are alike once."""
+    known: dict[tuple[object, ...], Simulation | None] = {}
+    found = []
+    for cost in whole.kernels:
+        kernel = cost.kernel
+        key = (kernel.mapping, kernel.cascade, kernel.sizes, kernel.instances)
+        if key not in known:
+            known[key] = _simulation(cost, whole, timing, skip, most)
+        found.append(known[key])
+    return SimulatedRun(whole, tuple(found))
+
+
+def _simulation(cost: KernelCost, whole: WholeRun, timing: Timing, skip: bool, most: int | None) -> Simulation | None:
+    kernel = cost.kernel
+    if cost.design is None or not cost.feasible:
+        return None
+    if kernel.cascade is None:
+        return simulate_design(cost.design, timing, skip=skip, most=most)
+    cascade, sizes = kernel_cascade(kernel, whole.run)
+    return simulate_auto(cascade, whole.machine, sizes, kernel.instances, timing)
+
+
+def simulated_record(simulated: SimulatedRun) -> Record:
+    """One run: what it is, its cycles beside those of the closed form, and its kernels one after another."""
+    whole, why_not = simulated.whole, simulated.why_not
+    rows = list(zip(whole.kernels, simulated.simulations, strict=True))
+    record: Record = {
+        "configuration": whole.setting.configuration,
+        "architecture": whole.machine.name,
+        **run_facts(whole.run),
+        "feasible": why_not is None,
+        "reason": why_not,
+        "cycles": None,
+        "latency_s": None,
+        "cycles_closed_form": None,
+        "tokens_per_s": None,
+    }
+    if why_not is None:
+        cycles = sum(cost.kernel.times * own.cycles for cost, own in rows if own is not None)
+        lengths = whole.run.lengths
+        seconds = cycles / whole.machine.clock_hz
+        record |= {
+            "cycles": cycles,
+            "latency_s": seconds,
+            "cycles_closed_form": sum(c.kernel.times * own.cycles_closed_form for c, own in rows if own is not None),
+            "tokens_per_s": lengths.batch * lengths.new / seconds if seconds else None,
+        }
+    return {**record, "kernels": [_row(cost, own) for cost, own in rows]}
+
+
+def _row(cost: KernelCost, own: Simulation | None) -> Record:
+    record = kernel_facts(cost)
+    if own is None:
+        return record
+    return {
+        **record,
+        "choices": dict(own.design.choices),
+        "feasible": own.feasible,
+        "reason": own.stuck or shortfall(own.shortfalls),
+        **cycle_metrics(own),
+        "stalls": own.stalls() if own.feasible else {},
+    }

@@ -1,0 +1,222 @@
+"""Whole models: every kernel of a run evaluated by the closed form, and their sum.
+
+Kernels of a run are sequential unless the binding overlaps them: then, in each group of kernels (a layer), those on
+different arrays run at the same time, as they can where independent parts of a batch are in different kernels. A group
+then takes the longest of the sums over each array, of the DRAM time, and of the time of any one kernel by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from einsim.cascade import Cascade, bind_sizes, reduced_ranks, size_parameters
+from einsim.errors import InfeasibleError, Location, SpecError
+from einsim.model.auto import auto_design, evaluate_auto
+from einsim.model.closed_form import Evaluation, evaluate
+from einsim.model.result import reason
+from einsim.spec import library
+from einsim.spec.architecture import Architecture
+from einsim.spec.configuration import Accounting, Design, find_machine, load_design, open_alternatives
+from einsim.spec.modelrun import ModelRun, PlannedKernel
+from einsim.spec.overrides import Override
+from einsim.spec.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a run is evaluated on: the configuration of its attention, the machine, and changes to both.
+
+    `overlap` binds kernels on different arrays to the same time (see above). `attention` names a cascade that stands
+    for the configuration in kernels of attention; einsim maps it by itself.
+    """
+
+    configuration: str
+    architecture: str | None = None
+    overrides: tuple[Override, ...] = ()
+    accounting: Accounting = Accounting.FULL
+    overlap: bool = False
+    attention: str | None = None
+    at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCost:
+    """One kernel on its machine, with the mapping that was found best; `why_not` where none fits."""
+
+    kernel: PlannedKernel
+    design: Design | None
+    evaluation: Evaluation | None
+    why_not: str | None
+    macs: int
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the kernel fits its machine."""
+        return self.why_not is None
+
+
+@dataclass(frozen=True, slots=True)
+class WholeRun:
+    """A run of a model on a machine, kernel by kernel."""
+
+    run: ModelRun
+    setting: Setting
+    machine: Architecture
+    kernels: tuple[KernelCost, ...]
+    groups: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", tuple(dict.fromkeys(each.kernel.group for each in self.kernels)))
+
+    @property
+    def why_not(self) -> str | None:
+        """Why the run does not fit its machine."""
+        return next((f"{each.kernel.name}: {each.why_not}" for each in self.kernels if each.why_not is not None), None)
+
+    def of(self, group: str) -> list[tuple[int, Evaluation]]:
+        """How often, and what, of a group's kernels. Only of runs that fit."""
+        return [(c.kernel.times, c.evaluation) for c in self.kernels if c.kernel.group == group and c.evaluation]
+
+    def busy_s(self, group: str, array: str) -> float:
+        """Seconds in which an array is busy with a group's kernels."""
+        cycles = sum(times * each.cycles_by_array.get(array, 0) for times, each in self.of(group))
+        return float(cycles) / self.machine.clock_hz
+
+    def latency_s(self, group: str) -> float:
+        """Seconds of a group's kernels, one after another or overlapped."""
+        own = self.of(group)
+        if not self.setting.overlap:
+            return sum(times * float(each.latency_s) for times, each in own)
+        arrays = (self.busy_s(group, array) for array in self.machine.arrays)
+        memory = sum(times * float(each.memory_s) for times, each in own)
+        return max(memory, *arrays, *(times * float(each.latency_s) for times, each in own))
+
+
+def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
+    """Evaluates every kernel of a run; kernels that are alike once.
+
+    Raises SpecError where a file or an option is wrong. What does not fit is a result with a reason.
+    """
+    place, machine = find_machine(setting.configuration, setting.architecture, setting.overrides, at=setting.at)
+    if setting.attention is not None:
+        run = replace(run, kernels=tuple(_in_form(each, setting.attention, machine) for each in run.kernels))
+    known: dict[tuple[object, ...], KernelCost] = {}
+    costs = []
+    for kernel in run.kernels:
+        key = (kernel.mapping, kernel.cascade, kernel.sizes, kernel.instances)
+        if key not in known:
+            known[key] = _cost(kernel, run, setting, place, machine)
+        costs.append(replace(known[key], kernel=kernel))
+    return WholeRun(run, setting, machine, tuple(costs))
+
+
+def _cost(kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str, machine: Architecture) -> KernelCost:
+    if kernel.cascade is not None:
+        return _by_itself(kernel, run, setting, machine)
+    return _mapped(kernel, run, setting, place)
+
+
+def kernel_cascade(kernel: PlannedKernel, run: ModelRun) -> tuple[Cascade, dict[str, int]]:
+    """The cascade of a kernel that einsim maps by itself, and the sizes of all of its ranks."""
+    assert kernel.cascade is not None
+    cascade = library.load_cascade(kernel.cascade, at=run.at)
+    return cascade, bind_sizes(cascade, dict(kernel.sizes))
+
+
+def _in_form(kernel: PlannedKernel, form: str, machine: Architecture) -> PlannedKernel:
+    """A kernel of attention in the form of a cascade; others as they are.
+
+    Batch and heads that the cascade has not are instances. So are groups of queries, where its queries are as many as
+    its keys (causal attention): heads that share keys stood side by side there. Tiles are as large as the array.
+    """
+    if kernel.mapping is not None or kernel.cascade is not None:
+        return kernel
+    at = Location("--attention")
+    cascade = library.load_cascade(form, at=at)
+    needed, given = size_parameters(cascade), dict(kernel.sizes)
+    array = next((each for each in machine.arrays.values() if each.is_grid), next(iter(machine.arrays.values())))
+    given["C"] = max(1, given["M"] - 1)  # of the keys of a decode step, one is new
+    given |= {split.size: min(next(iter(array.axes.values())), given["M"]) for split in cascade.splits}
+    missing = [name for name in needed if name not in given]
+    if missing:
+        raise SpecError(f"{form} needs sizes that attention has not: {', '.join(missing)}", at=at,
+                        remedy=f"attention has {', '.join(given)}")  # fmt: skip
+    instances = kernel.instances
+    for name, size in kernel.sizes:
+        if name in needed or (name == "M" and "C" in needed):
+            continue
+        if name == "P" and given["P"] % given["M"]:
+            raise SpecError(f"{form} has as many queries as keys, here are {given['P']} and {given['M']}", at=at,
+                            remedy="choose a form with queries of their own")  # fmt: skip
+        if name not in {"B", "H", "P"}:
+            raise SpecError(f"{form} has no size {name}, so it is no attention", at=at, remedy="choose another")
+        instances *= given["P"] // given["M"] if name == "P" else size
+    sizes = tuple((name, given[name]) for name in needed)
+    return replace(kernel, cascade=form, sizes=sizes, instances=instances)
+
+
+def _by_itself(kernel: PlannedKernel, run: ModelRun, setting: Setting, machine: Architecture) -> KernelCost:
+    cascade, sizes = kernel_cascade(kernel, run)
+    design = replace(auto_design(cascade, machine, sizes), accounting=setting.accounting)
+    try:
+        evaluation = evaluate_auto(cascade, machine, sizes, kernel.instances, setting.accounting)
+    except InfeasibleError as error:
+        return KernelCost(kernel, design, None, str(error), 0)
+    return _judged(kernel, design, evaluation)
+
+
+def designs(kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str) -> Iterable[Design]:
+    """Every design of a mapped kernel that is tried: the choices that its mapping leaves open, in all ways."""
+    workload = Workload(kernel.sizes, at=run.at)
+    if kernel.mapping is None and run.lengths.phase == "prefill" and not run.lengths.cached[0][1]:
+        workload = replace(workload, model=run.model, seq_len=run.lengths.new)  # what is recorded for it counts
+    name = kernel.mapping or setting.configuration
+    own = [each for each in setting.overrides if each.target == "arch" or kernel.mapping is None]
+    for choice in open_alternatives(name, workload, own):
+        yield load_design(
+            name, workload, architecture=place, overrides=[*own, *choice], accounting=setting.accounting, at=setting.at
+        )
+
+
+def _mapped(kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str) -> KernelCost:
+    """The fastest design of those tried, the one of least energy among equals."""
+    return min((_judged(kernel, each, evaluate(each)) for each in designs(kernel, run, setting, place)), key=_rank)
+
+
+def _rank(cost: KernelCost) -> tuple[bool, float, float]:
+    evaluation = cost.evaluation
+    if evaluation is None:
+        return True, 0.0, 0.0
+    return False, float(evaluation.latency_s), float(evaluation.energy_pj)
+
+
+def _judged(kernel: PlannedKernel, design: Design, evaluation: Evaluation) -> KernelCost:
+    why_not = reason(evaluation.schedule.shortfalls)
+    if why_not is not None:
+        return KernelCost(kernel, design, None, why_not, 0)
+    products = {e.name for e in design.cascade.einsums if reduced_ranks(e)}
+    macs = sum(
+        int(evaluation.counts.einsums[each.name].points)
+        for each in evaluation.schedule.einsums
+        if each.name in products
+        and each.operations == (("mac", 1),)
+        and (kernel.part != "other" or kernel.mapping is not None)
+    )
+    return KernelCost(kernel, design, evaluation, None, macs)
+
+
+Total = Callable[[Evaluation], float]
+
+
+def total(costs: Sequence[KernelCost], of: Total) -> float:
+    """The sum of one number over kernels, each as often as it runs."""
+    return sum(cost.kernel.times * of(cost.evaluation) for cost in costs if cost.evaluation is not None)
+
+
+def refuse_workload_changes(overrides: Iterable[Override]) -> None:
+    """Raises SpecError for a change of a size: kernels' sizes are the model's."""
+    for change in overrides:
+        if change.target == "workload":
+            raise SpecError(f"{change.name}: kernels of a model have sizes of their own", at=change.at,
+                            remedy="choose --scope attention, or change the config file")  # fmt: skip

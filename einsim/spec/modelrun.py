@@ -1,0 +1,230 @@
+"""A run of a whole model: which kernels, of which sizes, how often, for a phase and the lengths of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from einsim.errors import Location, SpecError
+from einsim.spec.expressions import expression
+from einsim.spec.family import Group, Kernel, Part, Phase
+from einsim.spec.modelconfig import Facts, evaluate_size
+from einsim.units import INT64_MAX, parse_count, shorten
+
+_OF_LENGTHS: Final = frozenset({"sequences", "context", "keys", "done"})
+"""Names that differ between the sequences of a batch: kernels that read one run once for each length."""
+MAX_STEPS: Final = 4096
+"""New tokens of a decode at most: every step is evaluated."""
+
+
+class Scope(StrEnum):
+    """What of a model is run."""
+
+    ATTENTION = "attention"
+    LINEAR = "linear"
+    PRODUCTS = "attention+linear"
+    LAYER = "layer"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """A batch. `cached`: how many sequences have how many tokens in the cache already.
+
+    A prefill takes `new` tokens of every sequence at once; a decode makes `new` tokens one after another.
+    """
+
+    phase: Phase
+    new: int
+    cached: tuple[tuple[int, int], ...]
+
+    @property
+    def batch(self) -> int:
+        """Sequences."""
+        return sum(count for count, _ in self.cached)
+
+    @property
+    def steps(self) -> int:
+        """Passes through the model."""
+        return self.new if self.phase == "decode" else 1
+
+    def at_step(self, step: int) -> tuple[dict[str, int], list[dict[str, int]]]:
+        """What expressions read of one pass: for all sequences together, and for those of each length."""
+        new = 1 if self.phase == "decode" else self.new
+        longest = max(context for _, context in self.cached) + step + new
+        whole = {
+            "batch": self.batch, "new": new, "tokens": self.batch * new, "outputs": self.batch, "longest": longest,
+            "cached_tokens": sum(count * (context + step) for count, context in self.cached),
+        }  # fmt: skip
+        each = [
+            {**whole, "sequences": count, "context": context, "keys": context + step + new, "done": step}
+            for count, context in self.cached
+        ]
+        return {**whole, "sequences": self.batch}, each
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedKernel:
+    """A kernel with its sizes, and how often the run has it (`times`). Of `mapping` and `cascade` one is given;
+    neither: the run's attention configuration."""
+
+    name: str
+    group: str
+    part: Part
+    mapping: str | None
+    cascade: str | None
+    sizes: tuple[tuple[str, int], ...]
+    instances: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRun:
+    """What is run: kernels in order, and what the model is as a whole.
+
+    `parameters` are all of the model's, `active` those that one token meets; `cache_words` what the batch has in the
+    cache at the end. `left_out` and `skipped` say what of the model is not counted; `unused` which fields nobody read.
+    """
+
+    model: str
+    family: str
+    scope: Scope
+    lengths: Lengths
+    kernels: tuple[PlannedKernel, ...]
+    parameters: int
+    active: int
+    cache_words: int
+    unused: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    at: Location = field(default=Location("--model"), compare=False)
+
+
+def parse_contexts(text: str, batch: int | None, default: int, at: Location) -> tuple[tuple[int, int], ...]:
+    """Cached lengths of a batch: `8K` for all sequences, or `300x4K,212x32K`. Raises SpecError for anything else."""
+    parts: list[tuple[int, int]] = []
+    for part in text.split(","):
+        count, times, length = part.strip().rpartition("x")
+        try:
+            parts.append((parse_count(count) if times else 0, parse_count(length)))
+        except ValueError:
+            raise SpecError(f"{shorten(part)!r} is no length", at=at, remedy="write 8K, or 300x4K,212x32K") from None
+        if (times and parts[-1][0] <= 0) or not 0 <= parts[-1][1] <= INT64_MAX:
+            raise SpecError(f"{shorten(part)!r} is out of range", at=at, remedy="write 8K, or 300x4K,212x32K")
+    if len(parts) == 1 and parts[0][0] == 0:
+        return ((batch or default, parts[0][1]),)
+    if any(count == 0 for count, _ in parts):
+        raise SpecError("several lengths need the number of sequences of each", at=at, remedy="write 300x4K,212x32K")
+    total = sum(count for count, _ in parts)
+    if batch is not None and batch != total:
+        raise SpecError(f"--batch {batch} is not the {total} sequences of --context", at=at, remedy="leave one out")
+    return tuple(parts)
+
+
+def plan_run(facts: Facts, lengths: Lengths, scope: Scope) -> ModelRun:
+    """The kernels of a family's model for a phase, lengths and scope.
+
+    Raises SpecError where the model has nothing to run there, or sizes come out wrong.
+    """
+    planner = _Planner(facts, lengths, scope)
+    kernels = planner.kernels()
+    if not kernels:
+        raise SpecError(f"{facts.name} has no kernels of scope {scope} in phase {lengths.phase}",
+                        at=Location("--phase"), remedy="choose another --phase or --scope")  # fmt: skip
+    parameters, active = planner.parameters()
+    return ModelRun(
+        facts.name, facts.family.name, scope, lengths, kernels, parameters, active, planner.cache_words(),
+        facts.unused, facts.left_out, at=facts.at,
+    )  # fmt: skip
+
+
+class _Planner:
+    """Evaluates the expressions of a family at the lengths of a run."""
+
+    def __init__(self, facts: Facts, lengths: Lengths, scope: Scope) -> None:
+        self.facts = facts
+        self.family = facts.family
+        self.values = dict(facts.values)
+        self.lengths = lengths
+        self.scope = scope
+
+    def size(self, text: str, values: Mapping[str, int], what: str) -> int:
+        return evaluate_size(text, values, self.facts.at, f"{self.family.name}: {what}")
+
+    def facts_of(self, group: Group) -> dict[str, int]:
+        own = {name: self.size(text, self.values, group.name) for name, text in group.facts.items()}
+        return {**self.values, **own}
+
+    def kernels(self) -> tuple[PlannedKernel, ...]:
+        """All kernels of the scope; those of the same sizes in several steps once, with their sum of times."""
+        found: dict[PlannedKernel, int] = {}
+        for group in self.family.groups:
+            values = self.facts_of(group)
+            repeat = self.size(group.repeat, values, group.name)
+            if self.scope is not Scope.MODEL:
+                repeat = min(repeat, 1) if group.layer else 0
+            if not repeat or not self.here(group.phase):
+                continue
+            for kernel in self.family.kernels_of(group):
+                if self.here(kernel.phase) and self.wanted(kernel):
+                    for planned, times in self.planned(group, kernel, values):
+                        found[planned] = found.get(planned, 0) + times * repeat
+        return tuple(
+            PlannedKernel(k.name, k.group, k.part, k.mapping, k.cascade, k.sizes, k.instances, times)
+            for k, times in found.items()
+        )
+
+    def here(self, phase: Phase | None) -> bool:
+        return phase is None or phase == self.lengths.phase
+
+    def wanted(self, kernel: Kernel) -> bool:
+        return self.scope in {Scope.MODEL, Scope.LAYER} or kernel.belongs in self.scope.split("+")
+
+    def planned(self, group: Group, kernel: Kernel, values: dict[str, int]) -> Iterable[tuple[PlannedKernel, int]]:
+        """A kernel at each step and length, with how often a layer runs it there."""
+        texts = [*kernel.sizes.values(), kernel.instances, kernel.repeat]
+        names = frozenset[str]().union(*(expression(text, self.facts.at).names for text in texts))
+        by_length = bool(names & (_OF_LENGTHS - {"sequences"}))
+        changes = by_length or "longest" in names or "cached_tokens" in names
+        for step in range(self.lengths.steps if changes else 1):
+            whole, each = self.lengths.at_step(step)
+            for own in each if by_length else [whole]:
+                env = {**values, **own}
+                repeat = self.size(kernel.repeat, env, kernel.name)
+                if repeat:
+                    yield self.sized(group, kernel, env), repeat * (1 if changes else self.lengths.steps)
+
+    def sized(self, group: Group, kernel: Kernel, env: dict[str, int]) -> PlannedKernel:
+        sizes = {name: self.size(text, env, f"{kernel.name}, {name}") for name, text in kernel.sizes.items()}
+        for name, size in sizes.items():
+            if not 0 < size <= INT64_MAX:
+                raise SpecError(f"{kernel.name}: size {name}={size} is not between 1 and 2^63 - 1", at=self.facts.at,
+                                remedy="check the lengths and the batch")  # fmt: skip
+        instances = self.size(kernel.instances, env, kernel.name)
+        return PlannedKernel(kernel.name, group.name, kernel.belongs, kernel.mapping, kernel.cascade,
+                             tuple(sizes.items()), instances, 0)  # fmt: skip
+
+    def parameters(self) -> tuple[int, int]:
+        """All parameters of the model, and those that one token meets."""
+        total = active = 0
+        for group in self.family.groups:
+            values = self.facts_of(group)
+            repeat = self.size(group.repeat, values, group.name)
+            for kernel in self.family.kernels_of(group):
+                own = repeat * self.size(kernel.repeat, values, kernel.name)
+                weights = self.size(kernel.weights, values, kernel.name)
+                total += own * weights
+                active += own * (weights if kernel.active is None else self.size(kernel.active, values, kernel.name))
+        return total, active
+
+    def cache_words(self) -> int:
+        """Words of the cache of all layers once the run is over; none where a model keeps none."""
+        tokens = sum(count * (context + self.lengths.new) for count, context in self.lengths.cached)
+        total = 0
+        for group in self.family.groups:
+            values = self.facts_of(group)
+            words = self.size(group.cached, values, group.name)
+            total += words * self.size(group.repeat, values, group.name) * tokens
+        return total
