@@ -12,7 +12,6 @@ from typing import Any, Final
 from einsim.binder.assignment import Assignment, Choices, able, moves
 from einsim.binder.bounds import Bounds
 from einsim.binder.graph import TileGraph, graph_of, words_of
-from einsim.binder.mappingfile import design_of, text_of
 from einsim.binder.measure import Bench
 from einsim.binder.pipeline import (
     Budget,
@@ -37,6 +36,7 @@ from einsim.schedule.pipeline.strands import grains, slots_of
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Design
+from einsim.spec.mappingfile import design_of, text_of
 from einsim.spec.workload import Workload
 
 TRIED: Final = 400

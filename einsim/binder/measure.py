@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from einsim.binder.mappingfile import design_of, text_of
-from einsim.binder.mappingfile import parsed as data_in
 from einsim.cascade import Cascade, size_of
 from einsim.errors import InfeasibleError, SpecError
 from einsim.model.cycle.simulate import simulate
@@ -21,6 +19,8 @@ from einsim.schedule.pipeline.build import build
 from einsim.schedule.pipeline.plan import Cycles
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.architecture import Architecture
+from einsim.spec.mappingfile import design_of, text_of
+from einsim.spec.mappingfile import parsed as data_in
 from einsim.spec.workload import Workload
 
 LEAST = 48

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from einsim.binder.assignment import able
 from einsim.binder.bind import Start
-from einsim.binder.mappingfile import data_of
 from einsim.binder.residency import Rebinding
 from einsim.binder.solver import Order
 from einsim.binder.structure import TILES, mapping_of, structure_of, views_of, whole_sizes
@@ -17,6 +16,7 @@ from einsim.schedule.pipeline.timing import Timing
 from einsim.spec import library
 from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Design, load_architecture, load_design
+from einsim.spec.mappingfile import data_of
 from einsim.spec.workload import Workload
 
 IDEAL = Timing(travel=False, latency=False, memory=False, stalls=True)

@@ -61,7 +61,7 @@ class Costs(Mapping[str, Number]):
         self.design = design
         self._columns = columns
         own: dict[str, Number] = {**machine_fields(design.architecture), **cost_fields(design.architecture)}
-        known = {*own, *(name for name, _ in design.workload.sizes)}
+        known = {*own, *(name for name, _ in design.workload.sizes), *(name for name, _ in design.choices)}
         for name in columns:
             if name not in known:
                 raise SpecError(f"no number {name!r} to sweep", at=Location("sweep"), remedy=suggest(name, known))

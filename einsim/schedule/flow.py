@@ -19,6 +19,7 @@ from einsim.cascade import (
     reduced_ranks,
     split_of,
 )
+from einsim.errors import SpecError
 from einsim.schedule.views import resolve
 from einsim.spec.configuration import Design
 from einsim.spec.mapping import Mapping
@@ -223,7 +224,9 @@ class _Finder:
                 self.edges.append(Edge(maker.name, touch.einsum, bars, touch.stored))
             else:
                 rank = iterative_rank(maker)
-                assert rank is not None, "an Einsum above its operand's reads a slice of an iteration"
+                if rank is None:
+                    message = f"{touch.einsum} stands above {maker.name}, which it reads; mappings cannot place it yet"
+                    raise SpecError(message, at=maker.at, remedy="write each Einsum below those that it reads")
                 self.carried.append(Carried(maker.name, touch.einsum, self.bar(rank)))
         if touch.path and touch.path[0] != self.outermost:
             self.stay(touch)

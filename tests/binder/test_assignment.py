@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from ortools.linear_solver import pywraplp
 
 from einsim.binder.assignment import Choices, able
-from einsim.binder.mappingfile import runs_of
 from einsim.cascade import operations
 from einsim.spec import library
 from einsim.spec.configuration import load_architecture
 from einsim.spec.mapping import cycles_of_run
+from einsim.spec.mappingfile import runs_of
 
 
 @st.composite

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from einsim.binder.mappingfile import design_of
+
 from einsim.binder.bind import Start, choices_of
 from einsim.binder.bounds import bounds_of
 from einsim.binder.graph import graph_of
-from einsim.binder.mappingfile import design_of
 from einsim.binder.solver import Order
 from einsim.binder.starts import from_cascade
 from einsim.schedule.lower import lower

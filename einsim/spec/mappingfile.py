@@ -1,14 +1,15 @@
-"""Binding files: a mapping with the array of every Einsum and the cycles of its slots, as text and as a design."""
+"""Mapping files that einsim writes itself: their data as YAML text, and as a design."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from einsim.cascade import Cascade
-from einsim.schedule.pipeline.plan import Cycles
 from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Accounting, Design
 from einsim.spec.fields import validate
@@ -17,7 +18,7 @@ from einsim.spec.workload import Workload
 from einsim.spec.yamlfile import parse_yaml
 
 WIDTH: Final = 116
-SOURCE: Final = "binding"
+SOURCE: Final = "mapping"
 
 
 def design_of(data: dict[str, Any], cascade: Cascade, machine: Architecture, workload: Workload) -> Design:
@@ -34,7 +35,9 @@ def parsed(text: str) -> dict[str, Any]:
     return value
 
 
-def text_of(data: dict[str, Any], interval: int | None = None, cycles: Mapping[str, Cycles] | None = None) -> str:
+def text_of(
+    data: dict[str, Any], interval: int | None = None, cycles: Mapping[str, NDArray[np.int64]] | None = None
+) -> str:
     """The YAML text of a mapping file, with the plan of an epoch where there is one."""
     whole = dict(data)
     if interval is not None and cycles is not None:

@@ -1,0 +1,77 @@
+"""`einsim map`: what it prints, what it writes, and how it says no."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cli.commands import einsim, refused
+
+ATTENTION = ("attention-3pass", "--arch", "fusemax", "--model", "BERT", "--seq-len", "1K")
+
+
+@pytest.mark.parametrize("objective", ["latency", "traffic"])
+def test_the_mapping_file_is_worth_its_value(objective, tmp_path):
+    path = tmp_path / "best.yaml"
+    outcome = einsim("map", *ATTENTION, "--objective", objective, "--time-limit", "5", "--out", str(path), "--json")
+    assert outcome.code == 0
+    record = outcome.json
+    assert record["mapping"] == path.read_text()
+    assert record["fallback"] is None
+    assert record["lower_bound"] <= record["value"] * (1 + 1e-9)
+    again = einsim("run", str(path), "--model", "BERT", "--seq-len", "1K", "--json").json
+    assert again[{"latency": "latency_s", "traffic": "traffic_bytes"}[objective]] == record["value"]
+    assert again["energy_pj"] == record["energy_pj"]
+
+
+def test_people_read_the_mapping_and_the_proof():
+    outcome = einsim("map", "matmul", "--arch", "fusemax", "--shape", "M=4K,N=768,K=768", "--time-limit", "5")
+    assert outcome.code == 0
+    assert "cascade: matmul" in outcome.out
+    assert "proved" in outcome.out
+    assert outcome.err == ""
+
+
+def test_what_no_mapping_file_can_say_is_said():
+    outcome = einsim("map", "na2d-3pass", "--arch", "fusemax", "--objective", "latency", "--json", "--sizes",
+                     "E=64,F=64,U=3,V=3,Y=8,X=8")  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    record = outcome.json
+    assert record["mapping"] is None
+    assert "mappings cannot place" in record["fallback"]
+    assert record["proved"] is False
+    assert record["latency_s"] > 0
+
+
+def test_sizes_alone_search_nothing():
+    record = einsim("map", "attention-3pass", "--sizes", "E=64,F=64,M=1K,P=1K", "--arch", "fusemax", "--json").json
+    assert record["configuration"] == "auto"
+    assert "mapping" not in record
+
+
+def test_bad_input_is_refused(tmp_path):
+    refused("map", "attention-3pass", "--arch", "fusemax", parts=("--model",))
+    refused("map", *ATTENTION, "--time-limit", "0", parts=("--time-limit",))
+    refused("map", *ATTENTION, "--cycles", parts=("--cycles",))
+    refused("map", *ATTENTION, "--out", str(tmp_path / "none" / "a.yaml"), parts=("folder",))
+    refused("map", "attention-3pas", *ATTENTION[1:], parts=("attention-3pass",))
+    refused("map", "attention-3pass", "--arch", "fusemax", "--shape", "E=64,F=64,M=1K", parts=("P",))
+    refused("map", "attention-3pass", "--arch", "fusemax", "--shape", "E=64,F=64,M=1K,P=1K,Q=3", parts=("Q",))
+    refused("map", "softmax", "--arch", "matmul-small", "--shape", "M=8", parts=("needs",), code=3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_gives_the_best_so_far():
+    words = [sys.executable, "-m", "einsim", "map", "attention-1pass", *ATTENTION[1:], "--objective", "energy",
+             "--time-limit", "600", "--json"]  # fmt: skip
+    run = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    time.sleep(12)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 130
+    assert "interrupted: this is the best so far" in err
+    assert json.loads(out)["value"] > 0
