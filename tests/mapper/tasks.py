@@ -29,7 +29,7 @@ def machine(*, lanes: int = 3, grid: tuple[int, int] | None = None, capacity: in
     if grid is not None:
         arrays["array2d"] = whole.arrays["array2d"].model_copy(update={"rows": grid[0], "columns": grid[1]})
     buffer = whole.memories["buffer"].model_copy(update={"capacity_bytes": capacity})
-    dram = whole.memories["dram"].model_copy(update={"duplex": False, "bandwidth_bytes_per_s": 1e9})
+    dram = whole.memories["dram"].model_copy(update={"duplex": False, "bandwidth_bytes_per_s": 10**9})
     return whole.model_copy(update={"arrays": arrays, "memories": {"dram": dram, "buffer": buffer}})
 
 
