@@ -66,7 +66,7 @@ def attend(cascade: str, architecture: str, configuration: str, seq_len: int, ob
 
 def enumerated() -> tuple[int, float, float, bool]:
     """A small product: plans, seconds to enumerate all of them and to search, and whether both found the same."""
-    machine = load_architecture("fusemax")
+    machine = load_architecture("fusemax-small")
     lanes = machine.arrays["array1d"].model_copy(update={"lanes": 2})
     buffer = machine.memories["buffer"].model_copy(update={"capacity_bytes": 16})
     small = machine.model_copy(

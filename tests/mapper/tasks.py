@@ -23,13 +23,14 @@ def cascade(name: str):
 
 
 def machine(*, lanes: int = 3, grid: tuple[int, int] | None = None, capacity: int = 24):
-    """FuseMax's machine with another buffer and other arrays: only lanes where there is no grid."""
-    whole = load_architecture("fusemax")
+    """A machine that states its own costs, with another buffer and other arrays: only lanes where there is no grid."""
+    whole = load_architecture("fusemax-small")
     arrays = {"array1d": whole.arrays["array1d"].model_copy(update={"lanes": lanes})}
     if grid is not None:
         arrays["array2d"] = whole.arrays["array2d"].model_copy(update={"rows": grid[0], "columns": grid[1]})
     buffer = whole.memories["buffer"].model_copy(update={"capacity_bytes": capacity})
-    return whole.model_copy(update={"arrays": arrays, "memories": {**whole.memories, "buffer": buffer}})
+    dram = whole.memories["dram"].model_copy(update={"duplex": False, "bandwidth_bytes_per_s": 10**9})
+    return whole.model_copy(update={"arrays": arrays, "memories": {"dram": dram, "buffer": buffer}})
 
 
 def task(name: str, sizes: dict[str, int], **parts) -> Task:
