@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from einsim.mapper.objective import Objective
 from einsim.mapper.search import Result
@@ -10,9 +10,13 @@ from einsim.mapper.task import Task
 from einsim.mapper.text import Written
 from einsim.model.auto import auto_design, evaluate_auto
 from einsim.model.closed_form import evaluate
-from einsim.model.result import to_record
+from einsim.model.cycle.evaluation import Simulation, simulate_design
+from einsim.model.result import reason, to_record
 
 Record = dict[str, Any]
+
+MOST_ISSUES: Final = 20_000_000
+"""Slots that the cycle model may run one by one to look at a mapping: a second or so."""
 
 
 def found_record(task: Task, objective: Objective, result: Result) -> Record:
@@ -33,7 +37,15 @@ def found_record(task: Task, objective: Objective, result: Result) -> Record:
         "value": value,
         "mapping": written.text(result.best.numbers, about),
         "fallback": None,
+        "cycle_model": _simulated(simulate_design(design, most=MOST_ISSUES), float(evaluation.latency_s)),
     }
+
+
+def _simulated(simulation: Simulation, closed_s: float) -> Record:
+    """What the cycle model says of a mapping: its latency beside the closed form's, or why it has none."""
+    if not simulation.feasible:
+        return {"latency_s": None, "difference": None, "reason": simulation.stuck or reason(simulation.shortfalls)}
+    return {"latency_s": simulation.latency_s, "difference": simulation.latency_s / closed_s - 1.0, "reason": None}
 
 
 def fallback_record(task: Task, objective: Objective, result: Result) -> Record:
@@ -55,6 +67,7 @@ def fallback_record(task: Task, objective: Objective, result: Result) -> Record:
         "gap": None,
         "value": value,
         "mapping": None,
+        "cycle_model": None,
         "fallback": result.refused or "nothing was found that fits in the time there was",
     }
 

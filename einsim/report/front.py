@@ -107,7 +107,7 @@ def _panel(
         ax.scatter(there[x], there[y], s=9, marker="D", facecolors="none", edgecolors=_SIMULATED, linewidths=0.7,
                    label="cycle model", zorder=4)  # fmt: skip
     if rivals is not None:
-        looks = style.series_looks(rivals["name"].to_list())
+        looks = style.series_looks(["the front", *rivals["name"]])[1:]  # whose colour it is
         for look, row in zip(looks, rivals.iter_rows(named=True), strict=True):
             if row[x] is not None and row[y] is not None:
                 ax.scatter(row[x], row[y], s=30, marker=look.marker, color=look.line_colour, zorder=5,

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from einsim.report.tables import Record, run_report
+from einsim.units import show_si
 
 
 def mapping_report(record: Record) -> RenderableType:
@@ -18,7 +19,15 @@ def mapping_report(record: Record) -> RenderableType:
                        "this is one Einsum after another, as einsim maps what it cannot search", style="bold"),
                   Text()]  # fmt: skip
     parts += [run_report(record), Text(), Text(_verdict(record), style="bold")]
+    if record["cycle_model"] is not None:
+        parts.append(Text(_cycles(record["cycle_model"])))
     return Group(*parts)
+
+
+def _cycles(simulated: Record) -> str:
+    if simulated["latency_s"] is None:
+        return f"cycle model: does not run ({simulated['reason']})"
+    return f"cycle model: {show_si(simulated['latency_s'], 's')} ({simulated['difference'] * 100:+.3g} %)"
 
 
 def _verdict(record: Record) -> str:
