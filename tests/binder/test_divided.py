@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from einsim.binder.mappingfile import design_of
-
 from einsim.binder.bind import Start, choices_of
 from einsim.binder.bounds import bounds_of
 from einsim.binder.graph import graph_of
@@ -11,6 +9,7 @@ from einsim.binder.solver import Order
 from einsim.binder.starts import from_cascade
 from einsim.schedule.lower import lower
 from einsim.schedule.pipeline.build import orderings
+from einsim.spec.mappingfile import design_of
 
 CASCADE = str(Path(__file__).with_name("divided.cascade"))
 

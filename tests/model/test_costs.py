@@ -100,7 +100,7 @@ def leaves(step):
     return [leaf for part in step.parts for leaf in leaves(part)] if step.parts else [step]
 
 
-CONFIGURATIONS = [name for name in library.names("mapping") if name != "matmul-small"]
+CONFIGURATIONS = [name for name in library.names("mapping") if name not in {"linear", "matmul-small"}]
 
 
 @pytest.mark.parametrize("accounting", Accounting)

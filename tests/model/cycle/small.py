@@ -36,6 +36,7 @@ def random_changes(random: Random, configuration: str) -> list[str]:
         changes += [f"mapping.{name}={random.choice(options)}" for name, options in FLAT.items()]
         if random.random() < 0.3:
             changes.append(f"arch.memories.buffer.capacity_bytes={random.randint(40, 600)}")
+            changes += [f"arch.memories.buffer.{cost}=1" for cost in ("read_energy_pj", "write_energy_pj", "area_um2")]
     perhaps = [
         f"arch.memories.dram.latency_cycles={random.randint(0, 30)}",
         f"arch.memories.dram.bandwidth_bytes_per_s={random.choice([1, 5, 20])} GiB",
