@@ -12,7 +12,7 @@ import numpy as np
 
 from einsim.binder.graph import Keep, TileGraph
 from einsim.binder.pieces import Form, Train, trains_of
-from einsim.errors import SpecError
+from einsim.extras import load
 from einsim.schedule.pipeline.plan import Cycles
 
 if TYPE_CHECKING:
@@ -85,13 +85,8 @@ def ask(question: Question) -> Answer:
 
 
 def solver_module() -> Any:
-    """OR-tools' constraint solver; raises SpecError where it is not installed."""
-    try:
-        from ortools.sat.python import cp_model  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError:
-        raise SpecError("bindings are found with OR-tools, which is not installed",
-                        remedy="pip install 'einsim[search]'") from None  # fmt: skip
-    return cp_model
+    """OR-tools' constraint solver; raises ToolError where it is not installed."""
+    return load("ortools.sat.python.cp_model", "search", "a binding")
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,6 @@ def test_bad_input_is_refused(tmp_path):
     refused("map", "softmax", "--arch", "matmul-small", "--shape", "M=8", parts=("needs",), code=3)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_gives_the_best_so_far():
     words = [sys.executable, "-m", "einsim", "map", "attention-1pass", *ATTENTION[1:], "--objective", "energy",
              "--time-limit", "600", "--json"]  # fmt: skip

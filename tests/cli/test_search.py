@@ -1,18 +1,13 @@
 """`einsim search`: what it writes and prints, and how it says no."""
 
 import json
-import os
 import shlex
-import signal
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-from tests.cli.commands import einsim, refused
+from tests.cli.commands import einsim, interrupted, refused
 
 SPACE = """
 name: small
@@ -105,17 +100,4 @@ def test_interrupted_it_keeps_what_is_done(tmp_path):
     )
     path.write_text(text.replace("[1K, 4K]", "[1K, 2K, 3K, 4K, 5K, 6K]"))
     out = tmp_path / "out"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "einsim", "search", str(path), "--out", str(out), "--no-figures"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not out.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, (stdout, stderr)
-    assert "Traceback" not in stderr
-    assert "interrupted" in stderr
+    interrupted("search", str(path), "--out", str(out), "--no-figures", out=out, after_s=1.0)

@@ -1,15 +1,9 @@
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-from tests.cli.commands import einsim, refused
+from tests.cli.commands import einsim, interrupted, refused
 
 SMALL = """
 name: small
@@ -105,20 +99,7 @@ def test_interrupt_keeps_what_is_done(tmp_path):
     lengths = ", ".join(str(1024 + 256 * i) for i in range(390))
     path.write_text(f"name: long\nconfiguration: fusemax\nmodel: BERT\naxes:\n  - seq_len: [{lengths}]\n")
     out = tmp_path / "out"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "einsim", "sweep", str(path), "--out", str(out), "--no-figures"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not out.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.6)
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, (stdout, stderr)
-    assert "Traceback" not in stderr
-    assert "interrupted" in stderr
+    interrupted("sweep", str(path), "--out", str(out), "--no-figures", out=out, after_s=0.6)
     if (out / "results.parquet").exists():
         done = len(pl.read_parquet(out / "results.parquet"))
         assert 0 < done < 390

@@ -24,7 +24,6 @@ from einsim.explore.space import load_space
 from einsim.explore.sweep import Engine, Means, run_sweep
 from tests.cli.commands import einsim, refused
 
-pytest.importorskip("distributed")
 ROOT = Path(__file__).parents[2]
 GRID = """
 name: grid
