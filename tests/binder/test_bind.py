@@ -252,5 +252,5 @@ def test_for_people(bound):
 def test_without_the_solver(monkeypatch):
     import sys
 
-    monkeypatch.setitem(sys.modules, "ortools.sat.python", None)
+    monkeypatch.setitem(sys.modules, "ortools.sat.python.cp_model", None)
     refused("bind", ONE_PASS, "--arch", "fusemax", "--shape", "E=64,F=64", parts=("einsim[search]",))
