@@ -147,7 +147,9 @@ def _guess(name: str) -> Kind:
     value = library.load_document(Path(path)).value
     if not isinstance(value, dict):
         return Kind.MAPPING
-    return Kind.ARCHITECTURE if "memories" in value else Kind.COST_TABLE if "technology_nm" in value else Kind.MAPPING
+    if value.keys() & {"memories", "arrays", "clock_hz"}:
+        return Kind.ARCHITECTURE
+    return Kind.COST_TABLE if "technology_nm" in value else Kind.MAPPING
 
 
 def _names(kind: Kind) -> list[str]:

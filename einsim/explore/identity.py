@@ -22,7 +22,7 @@ from einsim.errors import SpecError
 from einsim.explore.axes import identity
 from einsim.explore.space import Point
 from einsim.spec import library
-from einsim.spec.configuration import load_mapping_file
+from einsim.spec.configuration import load_machine_file, load_mapping_file
 from einsim.spec.machine import load_machine
 from einsim.spec.modelrun import Scope
 from einsim.spec.overrides import Override, apply, full_path
@@ -202,7 +202,7 @@ def _contents(point: Point) -> tuple[Any, Document]:
     for name in names["architecture"]:
         at = point.architecture.at if point.architecture.value is not None else mapping.locate(("architecture",))
         try:
-            machines.append(library.load_document(library.find("architecture", name, at=at, beside=path.parent)))
+            machines.append(load_machine_file(name, at=at, beside=path.parent)[0])
         except SpecError:  # nothing that is evaluated, or it is wrong there too
             continue
     cascades = []

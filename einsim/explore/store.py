@@ -19,6 +19,7 @@ from einsim import __version__
 from einsim.errors import Location, SpecError
 from einsim.explore.space import Point, Space
 from einsim.spec import library
+from einsim.spec.inherit import ancestry
 from einsim.spec.modelrun import Scope
 from einsim.spec.yamlfile import Document
 
@@ -169,15 +170,10 @@ def _mappings(point: Point) -> list[str]:
 
 def _files(design: Any, configuration: str, architecture: str | None) -> Iterable[tuple[str, str, bytes]]:
     mapping_path = library.find("mapping", configuration)
-    while True:
-        document = library.load_document(mapping_path)
-        yield "mapping", mapping_path.stem, library.read(mapping_path)
-        parent = document.value.get("based_on") if isinstance(document.value, dict) else None
-        if not isinstance(parent, str):
-            break
-        mapping_path = library.find("mapping", parent, beside=mapping_path.parent)
     arch_path = library.find("architecture", architecture or design.mapping.architecture, beside=mapping_path.parent)
-    yield "architecture", arch_path.stem, library.read(arch_path)
+    for kind, first in (("mapping", mapping_path), ("architecture", arch_path)):
+        for path in ancestry(kind, first):
+            yield kind, path.stem, library.read(path)
     for name in design.architecture.pricing.files:
         yield "costs", Path(name).name, library.read(Path(name))
     yield "cascade", design.cascade.name, str(design.cascade).encode()

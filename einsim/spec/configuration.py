@@ -14,7 +14,7 @@ from einsim.spec import library
 from einsim.spec.architecture import Architecture
 from einsim.spec.choices import ABOUT, Choices, alternatives, as_integer, decide, offered, resolve, split_decisions
 from einsim.spec.fields import validate
-from einsim.spec.inherit import inherit
+from einsim.spec.inherit import MACHINE, inherit
 from einsim.spec.machine import load_machine
 from einsim.spec.mapping import Mapping
 from einsim.spec.overrides import Override, apply, make_override
@@ -69,8 +69,8 @@ def load_design(
         resolved, mapping = _settle_once(Identity(document), choices, accounting)
     if architecture is None:
         architecture, arch_at = mapping.architecture, resolved.locate(("architecture",))
-    arch_path = library.find("architecture", architecture, at=arch_at or Location("--arch"), beside=path.parent)
-    arch_document = apply(library.load_document(arch_path), [o for o in overrides if o.target == "arch"])
+    arch_file, _ = load_machine_file(architecture, at=arch_at or Location("--arch"), beside=path.parent)
+    arch_document = apply(arch_file, [o for o in overrides if o.target == "arch"])
     cascade = library.load_cascade(mapping.cascade, at=resolved.locate(("cascade",)), beside=path.parent)
     sized = _workload(workload, [o for o in overrides if o.target == "workload"])
     machine = _machine_once(Identity(arch_document))
@@ -85,14 +85,13 @@ def find_machine(
     at: Location | None = None,
 ) -> tuple[str, Architecture]:
     """The machine that a configuration runs on, and the name (or file) that it is known by."""
-    path = library.find("mapping", configuration, at=at or Location("configuration"))
-    document = inherit("mapping", library.load_document(path), path)
+    document, path = load_mapping_file(configuration, at=at)
     arch_at = Location("--arch")
     if architecture is None:
         architecture = _settle(document, offered(document), Accounting.FULL)[1].architecture
         arch_at = document.locate(("architecture",))
-    arch_path = library.find("architecture", architecture, at=arch_at, beside=path.parent)
-    found = apply(library.load_document(arch_path), [each for each in overrides if each.target == "arch"])
+    arch_file, arch_path = load_machine_file(architecture, at=arch_at, beside=path.parent)
+    found = apply(arch_file, [each for each in overrides if each.target == "arch"])
     return str(arch_path), _machine_once(Identity(found))
 
 
@@ -100,8 +99,7 @@ def open_alternatives(
     configuration: str, workload: Workload, overrides: Sequence[Override] = ()
 ) -> list[tuple[Override, ...]]:
     """Overrides that decide what a configuration leaves open, in every way that whole models try."""
-    path = library.find("mapping", configuration)
-    document = inherit("mapping", library.load_document(path), path)
+    document, _ = load_mapping_file(configuration)
     decided, _ = split_decisions(document, [change for change in overrides if change.target == "mapping"])
     at = document.locate(("choices",))
     return [
@@ -132,17 +130,22 @@ def load_mapping_file(name: str, *, at: Location | None = None) -> tuple[Documen
     return inherit("mapping", library.load_document(path), path), path
 
 
+def load_machine_file(name: str, *, at: Location | None = None, beside: Path | None = None) -> tuple[Document, Path]:
+    """An architecture file with what it is based on, and where it is."""
+    path = library.find(MACHINE, name, at=at, beside=beside)
+    return inherit(MACHINE, library.load_document(path), path), path
+
+
 def load_mapping(name: str, workload: Workload | None = None) -> tuple[Mapping, Choices]:
     """A mapping to look at, with its choices made for the workload (without one: as first recorded, or offered)."""
-    path = library.find("mapping", name)
-    document = inherit("mapping", library.load_document(path), path)
+    document, _ = load_mapping_file(name)
     choices = offered(document) if workload is None else decide(document, {}, workload)
     return _settle(document, choices, Accounting.FULL)[1], choices
 
 
 def load_architecture(name: str) -> Architecture:
     """A shipped architecture, or one of the user's files."""
-    return load_machine(library.load_document(library.find("architecture", name)))
+    return load_machine(load_machine_file(name)[0])
 
 
 def _workload(workload: Workload, overrides: Iterable[Override]) -> Workload:

@@ -10,7 +10,7 @@ def test_lists_what_ships():
     for name in ("attention-1pass", "fusemax", "unfused", "BERT"):
         assert name in outcome.out
     assert einsim("show", "--json").json["mapping"] == [
-        "architecture", "architecture-small", "cascade", "flat", "fusemax", "fusemax-small", "linear",
+        "architecture", "architecture-small", "cascade", "flash", "flat", "fsa", "fusemax", "fusemax-small", "linear",
         "matmul-small", "unfused",
     ]  # fmt: skip
 
