@@ -15,7 +15,7 @@ from einsim.schedule.pipeline.modulo import Plan, make_plan
 from einsim.schedule.pipeline.phases import Phased
 from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need
 from einsim.schedule.pipeline.program import STORE, Held, Link, Pool, Start
-from einsim.schedule.pipeline.rooms import Rooms
+from einsim.schedule.pipeline.rooms import Handed, Rooms
 from einsim.schedule.pipeline.stated import stated_plan
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import Design
@@ -87,7 +87,7 @@ class Ordering:
         if in_phases:
             phased = Phased(self.design, self.schedule, self.timing, self.linker, self.links)
             extra = phased.barriers()
-            held, limits = self.shrunk(held, limits, phased.place())
+            held, limits = self.roomy(held, limits, phased.place())
         starts = self.starts(jobs, slots, extra, plan.interval)
         return Order(
             plan.interval, tuple(starts), (*limits, *extra), tuple(self.rooms.pools(held)), tuple(held),
@@ -178,21 +178,27 @@ class Ordering:
         phased = Phased(self.design, self.schedule, self.timing, self.linker, self.links)
         return phased.plan(self.repeated_jobs, self.repeated)
 
-    def shrunk(self, held: list[Held], limits: list[Link], place: dict[int, int]) -> tuple[list[Held], list[Link]]:
-        """Steps passed on within a phase kept to what registers have left: their makers wait."""
-        registers = self.rooms.registers(held)
+    def roomy(self, held: list[Held], limits: list[Link], place: dict[int, int]) -> tuple[list[Held], list[Link]]:
+        """Steps passed on within a phase: as many as the plan has there at one time and registers have room for.
+
+        Those on their way between arrays are in neither's registers, so that makers may be so many steps ahead.
+        """
         machine = self.design.architecture
         for number, (each, link) in enumerate(zip(held, limits, strict=True)):
-            if each.level not in registers or max(link.shares) == 1 or place[link.source] != place[link.reader]:
+            if each.level not in machine.registers or max(link.shares) == 1 or place[link.source] != place[link.reader]:
                 continue
+            held[number] = replace(each, copies=max(1, each.copies, link.room or 1))
             depth = machine.arrays[machine.registers[each.level]].registers.depth_words
             over = self.rooms.registers(held)[each.level] - depth
-            if over > 0:
-                copies = max(1, each.copies - -(-over // each.words))
-                held[number] = replace(each, copies=copies)
-                handed = self.rooms.handed[number]
-                limits[number] = replace(link, room=copies + handed.arrives + handed.leaves)
+            copies = max(1, held[number].copies - max(0, -(-over // each.words)))
+            held[number] = replace(each, copies=copies)
+            limits[number] = replace(link, room=copies + self.under_way(self.rooms.handed[number]))
         return held, limits
+
+    def under_way(self, handed: Handed) -> int:
+        """Steps that are on their way between arrays when they follow each other as fast as their maker makes them."""
+        job = self.jobs()[handed.source]
+        return ceil_div(handed.arrives + handed.leaves, max(1, job.slots // max(handed.steps)) * job.spacing)
 
     def starts(
         self, jobs: Sequence[Job], slots: dict[int, Cycles], barriers: tuple[Link, ...], interval: int
