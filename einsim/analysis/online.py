@@ -10,7 +10,6 @@ from einsim.analysis.laws import CORRECTION, MERGE
 from einsim.analysis.passes import StreamPasses
 from einsim.analysis.plan import Plan, plans
 from einsim.analysis.spread import Rewrite
-from einsim.analysis.substitute import fresh, rewritten, swapped, without_dead
 from einsim.analysis.tiling import Tiling
 from einsim.cascade import (
     Access,
@@ -27,6 +26,7 @@ from einsim.cascade import (
     size_of,
     walk,
 )
+from einsim.cascade.substitute import fresh, rewritten, swapped, without_dead
 
 
 def online(cascade: Cascade, passes: StreamPasses) -> Iterator[Rewrite]:

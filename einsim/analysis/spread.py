@@ -17,13 +17,6 @@ from einsim.analysis.linear import (
     product_of,
 )
 from einsim.analysis.passes import StreamPasses
-from einsim.analysis.substitute import (
-    both,
-    fresh,
-    rewritten,
-    rewritten_condition,
-    without_dead,
-)
 from einsim.cascade import (
     Access,
     Binary,
@@ -42,6 +35,13 @@ from einsim.cascade import (
     iterative_rank,
     ranks_of,
     size_of,
+)
+from einsim.cascade.substitute import (
+    both,
+    fresh,
+    rewritten,
+    rewritten_condition,
+    without_dead,
 )
 
 

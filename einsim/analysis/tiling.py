@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from einsim.analysis.passes import StreamPasses
 from einsim.analysis.plan import Plan
 from einsim.analysis.spread import maker_of
-from einsim.analysis.substitute import Swap, fresh, reindexed, rewritten, rewritten_condition, substitute
 from einsim.cascade import (
     Access,
     Cascade,
@@ -21,6 +20,7 @@ from einsim.cascade import (
     size_of,
     tensor_ranks,
 )
+from einsim.cascade.substitute import Swap, fresh, reindexed, rewritten, rewritten_condition, substitute
 
 
 @dataclass(slots=True)

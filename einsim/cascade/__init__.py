@@ -10,6 +10,7 @@ reference value (`evaluate`). Nothing here reads a file: loaders elsewhere pass 
 """
 
 from einsim.cascade.check import check
+from einsim.cascade.divide import Division, divide
 from einsim.cascade.evaluate import evaluate
 from einsim.cascade.expression import (
     Binary,
@@ -83,6 +84,7 @@ __all__ = [
     "Compare",
     "ComparisonOperator",
     "Condition",
+    "Division",
     "Einsum",
     "Expr",
     "Extreme",
@@ -114,6 +116,7 @@ __all__ = [
     "children",
     "combined",
     "dependences",
+    "divide",
     "divided",
     "evaluate",
     "is_copy",

@@ -33,13 +33,20 @@ def sizes_of_workload(design: Design) -> set[str]:
     """Sizes that no mapping may give: those of batch ranks, and of ranks that the cascade does not split off."""
     cascade = design.cascade
     own = [rank for rank in known_ranks(cascade) if split_of(cascade, rank) is None]
-    return {size_of(rank) for rank in (*design.mapping.batch, *own)}
+    return {size_of(rank) for rank in (*design.mapping.batch, *own, *design.mapping.divide)} - _of_parts(design)
 
 
 def needed_sizes(design: Design) -> list[str]:
     """Sizes that the workload must give."""
-    own = [name for name in size_parameters(design.cascade) if name not in design.mapping.sizes]
-    return [*(size_of(rank) for rank in design.mapping.batch), *own]
+    follow = {*design.mapping.sizes, *_of_parts(design)}
+    own = [name for name in size_parameters(design.cascade) if name not in follow]
+    return [*(size_of(rank) for rank in (*design.mapping.batch, *design.mapping.divide)), *own]
+
+
+def _of_parts(design: Design) -> set[str]:
+    """Sizes that follow from how ranks are divided."""
+    stated = design.mapping.divide.values()
+    return {size_of(rank) for each in stated for rank in (*each.into, each.groups) if rank is not None}
 
 
 def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]) -> dict[str, Number]:
@@ -60,6 +67,7 @@ def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]
             if name not in needed:
                 raise SpecError(f"nothing has a size {name!r}", at=design.workload.at, remedy=suggest(name, needed))
     sizes = {name: given[name] for name in needed}
+    _add_parts(design, sizes, env)
     _add_alike(design, sizes)
     for name, text in design.mapping.sizes.items():
         at = document.locate(("sizes", name))
@@ -75,6 +83,24 @@ def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]
     for split in design.cascade.splits:
         sizes[size_of(split.outer)] = ceil_div(sizes[size_of(split.rank)], sizes[split.size])
     return sizes
+
+
+def _add_parts(design: Design, sizes: dict[str, Number], env: dict[str, Number]) -> None:
+    """Adds the sizes of ranks that the mapping divides others into; raises SpecError where parts are not the whole."""
+    for rank, stated in design.mapping.divide.items():
+        whole, together = sizes[size_of(rank)], 0
+        for part, text in stated.into.items():
+            at = design.mapping_document.locate(("divide", rank, "into", part))
+            sizes[size_of(part)] = positive(expression(text, at).evaluate(env | sizes), text, at)
+            together += sizes[size_of(part)]
+        left = whole - together if stated.groups is None else whole % together
+        if not is_formula(left) and np.any(left != 0):
+            what = f"{rank!r} has {whole} elements, which its parts of {together} together do not make up"
+            raise SpecError(f"divide: {what}" + (" in groups" if stated.groups is not None else ""),
+                            at=design.mapping_document.locate(("divide", rank)),
+                            remedy=f"give {size_of(rank)} a size that they divide, or cut elsewhere")  # fmt: skip
+        if stated.groups is not None:
+            sizes[size_of(stated.groups)] = whole / together if is_formula(whole) else whole // together
 
 
 def _add_alike(design: Design, sizes: dict[str, Number]) -> None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
-from einsim.cascade import Cascade
+from einsim.cascade import Cascade, Division, divide
 from einsim.errors import Location, SpecError
 from einsim.spec import library
 from einsim.spec.architecture import Architecture
@@ -32,7 +32,10 @@ class Accounting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Everything that an evaluation needs. `choices` are the decisions that the mapping left open."""
+    """Everything that an evaluation needs. `choices` are the decisions that the mapping left open.
+
+    `cascade` is in the parts that the mapping divides it into.
+    """
 
     cascade: Cascade
     architecture: Architecture
@@ -71,7 +74,8 @@ def load_design(
         architecture, arch_at = mapping.architecture, resolved.locate(("architecture",))
     arch_file, _ = load_machine_file(architecture, at=arch_at or Location("--arch"), beside=path.parent)
     arch_document = apply(arch_file, [o for o in overrides if o.target == "arch"])
-    cascade = library.load_cascade(mapping.cascade, at=resolved.locate(("cascade",)), beside=path.parent)
+    whole = library.load_cascade(mapping.cascade, at=resolved.locate(("cascade",)), beside=path.parent)
+    cascade = _divided_once(_Parts(whole, mapping, resolved)) if mapping.divide else whole
     sized = _workload(workload, [o for o in overrides if o.target == "workload"])
     machine = _machine_once(Identity(arch_document))
     return Design(cascade, machine, mapping, sized, accounting, choices, resolved, arch_document)
@@ -117,6 +121,35 @@ def _settle(document: Document, choices: Choices, accounting: Accounting) -> tup
 @lru_cache(maxsize=256)
 def _settle_once(key: Identity, choices: Choices, accounting: Accounting) -> tuple[Document, Mapping]:
     return _settle(key.document, choices, accounting)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a divided cascade follows from, as the key of a cache: the very objects, which the key keeps alive."""
+
+    whole: Cascade
+    mapping: Mapping
+    document: Document
+
+    def __hash__(self) -> int:
+        return hash((id(self.whole), id(self.mapping)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Parts) and self.whole is other.whole and self.mapping is other.mapping
+
+
+@lru_cache(maxsize=256)
+def _divided_once(parts: _Parts) -> Cascade:
+    """The cascade in the parts that a mapping states; raises SpecError at the line of a rank that has none."""
+    found = parts.whole
+    for rank, stated in parts.mapping.divide.items():
+        try:
+            found = divide(found, Division(rank, tuple(stated.into), stated.groups))
+        except SpecError as error:
+            where = "" if error.at is None else f" ({error.at})"
+            raise SpecError(f"{error.message}{where}", at=parts.document.locate(("divide", rank)),
+                            remedy=error.remedy) from None  # fmt: skip
+    return found
 
 
 @lru_cache(maxsize=256)

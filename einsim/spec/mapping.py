@@ -33,6 +33,17 @@ class Fitted(Record):
     within_bytes: Size | None = Field(None, description="Bytes it may fill, when less than the capacity")
 
 
+class Divided(Record):
+    """A rank in parts, so that each may run on an array of its own."""
+
+    into: dict[Name, Size] = Field(
+        min_length=2, description="The ranks that it becomes -> elements of each, in order; of every group, with groups"
+    )
+    groups: Name | None = Field(
+        None, description="The rank that counts groups of its elements, each divided alike; all are one group without"
+    )
+
+
 class Nest(Record):
     """A loop nest, shared by every Einsum that names it; an Einsum skips the ranks it does not have."""
 
@@ -147,6 +158,10 @@ class Mapping(Record):
     cascade: str = Field(description="The cascade it maps: a library name or a file")
     architecture: str = Field(description="The architecture it runs on by default: a shipped name or a file")
     batch: list[Name] = Field(default_factory=list, description="Ranks that every tensor has besides its own")
+    divide: dict[Name, Divided] = Field(
+        default_factory=dict,
+        description="Rank of the cascade -> its parts; what has the rank is then there once a part: X is X_part",
+    )
     sizes: dict[str, Size] = Field(
         default_factory=dict, description="Sizes that the cascade leaves open, such as M0: array2d.rows"
     )

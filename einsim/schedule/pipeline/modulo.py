@@ -8,10 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need, Placing, bounds_of, long_ones, longest, paces
+from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need, Placing, bounds_of, longest, paces, spans
 
 STEPS: Final = 64
 """The interval of a plan that does not fit grows by a 64th, the next time by two, and so on."""
+
+REACHES: Final = (None, 4, 2, 1)
+"""How far strands are spread: over the interval; or, where that keeps too many words, over so many eighths more cycles
+than they take together with those whose steps they share."""
 
 Fits = Callable[["Plan"], bool]
 """Whether what a plan keeps in registers and buffers at one time has room."""
@@ -41,27 +45,30 @@ def make_plan(jobs: Sequence[Job], needs: Sequence[Need], cost: Callable[[Plan],
     for tries in range(1, STEPS * STEPS):
         if interval > most:
             break
-        best = best_plan(jobs, needs, interval, bounds, cost)
-        if best is not None and fits(best):
-            return best
+        for reach in REACHES:
+            best = best_plan(jobs, needs, interval, bounds, cost, reach)
+            if best is not None and fits(best):
+                return best
         interval += max(1, interval * tries // STEPS)
     return None
 
 
 def best_plan(
-    jobs: Sequence[Job], needs: Sequence[Need], interval: int, bounds: tuple[int, int], cost: Callable[[Plan], int]
-) -> Plan | None:
+    jobs: Sequence[Job], needs: Sequence[Need], interval: int, bounds: tuple[int, int], cost: Callable[[Plan], int],
+    reach: int | None = None,
+) -> Plan | None:  # fmt: skip
     """The cheapest of the placements that are tried in one interval; None where none is found."""
     if max(interval, sum(job.slots for job in jobs)) > MOST_SLOTS:
         starts = longest(jobs, with_slack(jobs, needs), interval) or longest(jobs, needs, interval)
         return None if starts is None else Plan(interval, tuple(spread_out(jobs, needs, starts, interval)), *bounds)
-    starts = longest(jobs, needs, interval)
+    span = spans(jobs, needs, interval, reach)
+    starts = longest(jobs, needs, interval, span)
     if starts is None:
         return None
     idle = waiting(jobs, needs, starts, interval)
     found: list[tuple[int, Placing]] = []
     for late in dict.fromkeys([idle, *(idle - {one} for one in sorted(idle)), frozenset[int]()]):
-        placing = place(jobs, needs, interval, starts, late)
+        placing = place(jobs, needs, interval, starts, late, span)
         if placing is not None:
             found.append((cost(Plan(interval, placing.planned(), *bounds)), placing))
     if not found:
@@ -83,7 +90,7 @@ def with_slack(jobs: Sequence[Job], needs: Sequence[Need]) -> list[Need]:
 def spread_out(jobs: Sequence[Job], needs: Sequence[Need], starts: Sequence[int], interval: int) -> list[Cycles]:
     """Units at an even pace from the start of each strand, whatever else its resource has."""
     found = []
-    for job, start, pace in zip(jobs, starts, paces(jobs, needs, interval), strict=True):
+    for job, start, pace in zip(jobs, starts, paces(jobs, spans(jobs, needs, interval)), strict=True):
         unit = np.arange(job.slots, dtype=np.int64) * job.units // job.slots
         first = -(-unit * job.slots // job.units)
         found.append(start + first * pace + (np.arange(job.slots) - first) * job.spacing)
@@ -113,10 +120,11 @@ def _distance(jobs: Sequence[Job], need: Need, interval: int) -> int:
 
 
 def place(
-    jobs: Sequence[Job], needs: Sequence[Need], interval: int, starts: Sequence[int], late: frozenset[int]
-) -> Placing | None:
+    jobs: Sequence[Job], needs: Sequence[Need], interval: int, starts: Sequence[int], late: frozenset[int],
+    span: Sequence[int],
+) -> Placing | None:  # fmt: skip
     """Slots of all strands, those in `late` as late as possible; None where they do not find their places."""
-    placing = Placing(jobs, needs, interval, starts, long_ones(jobs, needs, interval))
+    placing = Placing(jobs, needs, interval, starts, span)
     order = sorted(range(len(jobs)), key=lambda j: (starts[j], j))
     if not all(placing.place_early(job) for job in order if job not in late):
         return None

@@ -59,14 +59,14 @@ class Need:
 class Placing:
     """One attempt with one interval: the cycles that each resource has left, and where slots are.
 
-    `starts` are the earliest starts that any placement allows, `long` the strands that are spread out.
+    `starts` are the earliest starts that are tried, `span` the cycles that each strand is spread over.
     """
 
     jobs: Sequence[Job]
     needs: Sequence[Need]
     interval: int
     starts: Sequence[int]
-    long: frozenset[int]
+    span: Sequence[int]
     free: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     at: dict[int, Cycles] = field(default_factory=dict)
 
@@ -190,22 +190,22 @@ class Placing:
         """Free cycles from an edge on, which moves until all of them keep their bounds."""
         edge = int(bounds[0] if step > 0 else bounds[-1])
         for _ in range(TRIES):
-            at = self.cycles_from(self.jobs[number], edge, step, spread=number in self.long)
+            at = self.cycles_from(self.jobs[number], edge, step, self.span[number])
             beyond = 0 if at is None else int(np.max((bounds - at) * step))
             if beyond <= 0:
                 return at
             edge += beyond * step
         return None
 
-    def cycles_from(self, job: Job, edge: int, step: int, *, spread: bool) -> Cycles | None:
-        """Free cycles of a resource for all slots, from an edge onwards (or back): close together, or spread out."""
+    def cycles_from(self, job: Job, edge: int, step: int, span: int) -> Cycles | None:
+        """Free cycles of a resource for all slots, from an edge onwards (or back), spread over so many free ones."""
         free = self.free[job.resource]
         window = edge + step * np.arange(self.interval)
         cells = window[free[window % self.interval]]
         if len(cells) < job.slots:
             return None
         if job.spacing == 1:
-            chosen = cells[np.arange(job.slots) * len(cells) // job.slots] if spread else cells[: job.slots]
+            chosen = cells[np.arange(job.slots) * min(len(cells), max(span, job.slots)) // job.slots]
             return chosen[::step]
         found = [int(cells[0])]
         for each in cells[1:]:
@@ -239,10 +239,36 @@ def long_ones(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> froz
         found |= more
 
 
-def paces(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> list[int]:
-    """Cycles from slot to slot of each strand, if it had its resource to itself."""
+def spans(jobs: Sequence[Job], needs: Sequence[Need], interval: int, reach: int | None = None) -> list[int]:
+    """Cycles that each strand's slots are spread over: of long ones, the interval; with a reach, less than that."""
     long = long_ones(jobs, needs, interval)
-    return [max(job.spacing, interval // job.slots) if n in long else job.spacing for n, job in enumerate(jobs)]
+    wide = [interval] * len(jobs)
+    if reach is not None:
+        wide = [min(interval, (8 + reach) * together // 8) for together in company(jobs, needs)]
+    own = [job.slots * job.spacing for job in jobs]
+    return [max(wide[n], own[n]) if n in long else own[n] for n in range(len(jobs))]
+
+
+def company(jobs: Sequence[Job], needs: Sequence[Need]) -> list[int]:
+    """Slots of each strand and of all that share steps with it, on the array that has most of them."""
+    groups = [{n} for n in range(len(jobs))]
+    for need in needs:
+        if need.steps > 1 and need.distance == 0 and groups[need.source] is not groups[need.reader]:
+            groups[need.source] |= groups[need.reader]
+            for n in groups[need.source]:
+                groups[n] = groups[need.source]
+    found = []
+    for group in groups:
+        used: dict[str, int] = {}
+        for n in group:
+            used[jobs[n].resource] = used.get(jobs[n].resource, 0) + jobs[n].slots
+        found.append(max(used.values()))
+    return found
+
+
+def paces(jobs: Sequence[Job], span: Sequence[int]) -> list[int]:
+    """Cycles from slot to slot of each strand, if it had its resource to itself."""
+    return [max(job.spacing, cycles // job.slots) for job, cycles in zip(jobs, span, strict=True)]
 
 
 def bounds_of(jobs: Sequence[Job], needs: Sequence[Need]) -> tuple[int, int]:
@@ -261,9 +287,11 @@ def bounds_of(jobs: Sequence[Job], needs: Sequence[Need]) -> tuple[int, int]:
     return resources, low
 
 
-def longest(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> list[int] | None:
+def longest(
+    jobs: Sequence[Job], needs: Sequence[Need], interval: int, span: Sequence[int] | None = None
+) -> list[int] | None:
     """The earliest start of every strand on resources without end; None where a recurrence takes longer."""
-    start, pace = [0] * len(jobs), paces(jobs, needs, interval)
+    start, pace = [0] * len(jobs), paces(jobs, span or spans(jobs, needs, interval))
     for _ in range(len(jobs) + 1):
         moved = False
         for need in needs:

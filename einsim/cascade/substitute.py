@@ -6,33 +6,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import cast
 
-from einsim.cascade import (
-    Access,
-    Atom,
+from einsim.cascade.expression import (
     Binary,
     Call,
-    Cascade,
     Compare,
     Condition,
-    Einsum,
     Expr,
-    Extreme,
-    Index,
     Junction,
     Negate,
     Node,
     Not,
     Number,
     Position,
-    Quotient,
     Size,
-    Term,
     Where,
     accesses,
     combined,
     negated,
     value_of,
 )
+from einsim.cascade.index import Access, Atom, Extreme, Index, Quotient, Term
+from einsim.cascade.ir import Cascade, Einsum
 
 Ranks = Mapping[str, Index]
 Swap = Callable[[Access], Expr]
