@@ -36,7 +36,7 @@ from einsim.model.wholeexplain import whole_fields
 from einsim.report.explanation import explanation_record, explanation_report
 from einsim.schedule.pipeline.timing import IDEAL, Timing
 from einsim.spec.configuration import Accounting
-from einsim.spec.modelrun import Scope
+from einsim.spec.modelrun import Layers, Scope
 from einsim.spec.overrides import parse_override
 
 SHORT: Final = {"energy": "energy_pj", "area": "area_um2", "latency": "latency_s", "traffic": "traffic_bytes"}
@@ -136,8 +136,9 @@ def _again(command: str, at: Location) -> tuple[Fields, Record]:
     names = ("model", "seq_len", "batch", "shape", "phase", "context", "new_tokens")
     given: dict[str, Any] = {name: options.get(name) for name in names}
     scope, skips = Scope(options.get("scope", Scope.ATTENTION)), bool(options.get("allow_skip"))
-    whole = WholeOptions(scope=scope, allow_skip=skips, **given)
-    if not whole.plain or options.get("overlap") or options.get("attention"):
+    layers = Layers(options.get("layers", Layers.SEQUENTIAL))
+    whole = WholeOptions(scope=scope, allow_skip=skips, layers=layers, **given)
+    if not whole.plain or options.get("attention"):
         return _whole(asked, whole, options, at)
     if words[1] == "run":
         return _closed_form(asked)
@@ -153,7 +154,7 @@ def _whole(asked: Asked, options: WholeOptions, given: dict[str, Any], at: Locat
     """The totals of a whole model."""
     overrides = [parse_override(text) for text in asked.sets]
     whole = evaluated(options, asked.configuration, asked.arch, overrides, asked.accounting,
-                      bool(given.get("overlap")), given.get("attention"))  # fmt: skip
+                      given.get("attention"))  # fmt: skip
     if whole.why_not is not None:
         raise InfeasibleError(f"infeasible, so that there is nothing to explain: {whole.why_not}")
     if "ideal" in given or "skip" in given:

@@ -21,8 +21,8 @@ from einsim.cli.output import print_json, show_result
 from einsim.cli.whole import (
     AttentionOption,
     ContextOption,
+    LayersOption,
     NewTokensOption,
-    OverlapOption,
     PhaseOption,
     ScopeOption,
     SkipOption,
@@ -37,7 +37,7 @@ from einsim.model.wholeresult import whole_record
 from einsim.report.tables import run_report
 from einsim.report.whole import whole_report
 from einsim.spec.configuration import Accounting
-from einsim.spec.modelrun import Scope
+from einsim.spec.modelrun import Layers, Scope
 from einsim.spec.overrides import parse_override
 
 
@@ -56,7 +56,7 @@ def run(
     context: ContextOption = None,
     new_tokens: NewTokensOption = None,
     attention: AttentionOption = None,
-    overlap: OverlapOption = False,
+    layers: LayersOption = "sequential",
     allow_skip: SkipOption = False,
     json: JsonOption = False,
 ) -> int:
@@ -66,15 +66,17 @@ def run(
     Example: einsim run fusemax --model Llama-3-70B --scope model --phase decode --context 8K --batch 512
     """
     asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
-    options = WholeOptions(Scope(scope), model, seq_len, batch, shape, phase, context, new_tokens, allow_skip)
-    if not options.plain or overlap or attention:
+    options = WholeOptions(
+        Scope(scope), model, seq_len, batch, shape, phase, context, new_tokens, allow_skip, Layers(layers)
+    )
+    if not options.plain or attention:
         overrides = [parse_override(text) for text in set_ or ()]
-        whole = evaluated(options, configuration, arch, overrides, accounting, overlap, attention)
+        whole = evaluated(options, configuration, arch, overrides, accounting, attention)
         record, report = whole_record(whole), whole_report
         alone = sole_design(whole) if options.scope is Scope.ATTENTION else None
         if alone is not None:
             record, report = to_record(*alone), run_report  # one kernel: all about it
-        more = [*(["--overlap"] if overlap else []), *(["--attention", attention] if attention else [])]
+        more = ["--attention", attention] if attention else []
         record["command"] = asked.command("run", *options.flags(*more))
         if json:
             print_json(record)

@@ -25,6 +25,7 @@ from einsim.cli.output import print_json, show_result
 from einsim.cli.whole import (
     AttentionOption,
     ContextOption,
+    LayersOption,
     NewTokensOption,
     PhaseOption,
     ScopeOption,
@@ -41,7 +42,7 @@ from einsim.report.simulation import simulation_report
 from einsim.report.whole import simulated_whole_report
 from einsim.schedule.pipeline.timing import IDEAL, Timing
 from einsim.spec.configuration import Accounting
-from einsim.spec.modelrun import Scope
+from einsim.spec.modelrun import LAYERS, Layers, Scope
 from einsim.spec.overrides import parse_override
 
 LOGGED = 400_000
@@ -70,6 +71,7 @@ def simulate(
     context: ContextOption = None,
     new_tokens: NewTokensOption = None,
     attention: AttentionOption = None,
+    layers: LayersOption = "sequential",
     allow_skip: SkipOption = False,
     json: JsonOption = False,
 ) -> int:  # fmt: skip
@@ -81,13 +83,18 @@ def simulate(
     if most is not None and most <= 0:
         raise SpecError(f"{most} is not positive", at=Location("--max-issues"))
     asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
-    options = WholeOptions(Scope(scope), model, seq_len, batch, shape, phase, context, new_tokens, allow_skip)
+    options = WholeOptions(
+        Scope(scope), model, seq_len, batch, shape, phase, context, new_tokens, allow_skip, Layers(layers)
+    )
+    if options.layers is Layers.OVERLAPPED:
+        raise SpecError("the cycle model runs kernels one after another; overlapped layers are a bound of `einsim run`",
+                        at=LAYERS, remedy="choose sequential or fused")  # fmt: skip
     if not options.plain or attention:
         if trace or waterfall or occupancy:
             raise SpecError("pictures and traces are of one kernel", at=Location("--scope"),
                             remedy="simulate one by --shape and --scope attention")  # fmt: skip
         overrides = [parse_override(text) for text in set_ or ()]
-        whole = evaluated(options, configuration, arch, overrides, accounting, False, attention)
+        whole = evaluated(options, configuration, arch, overrides, accounting, attention)
         record = simulated_record(simulate_whole(whole, IDEAL if ideal else Timing(), skip=skip, most=most))
         more = [*(["--ideal"] if ideal else []), *(["--attention", attention] if attention else [])]
         record["command"] = asked.command("simulate", *options.flags(*more))

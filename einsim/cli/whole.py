@@ -14,7 +14,7 @@ from einsim.model.closed_form import Evaluation
 from einsim.model.whole import Setting, WholeRun, evaluate_whole, refuse_workload_changes
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, Design
-from einsim.spec.modelrun import Lengths, ModelRun, Scope, plan_run
+from einsim.spec.modelrun import LAYERS, Layers, Lengths, ModelRun, Scope, plan_run
 from einsim.spec.models import batch_lengths, fixed_length, model_facts
 from einsim.spec.onnxgraph import read_onnx
 from einsim.spec.overrides import Override
@@ -34,9 +34,13 @@ ContextOption = Annotated[
     str | None, Parameter(name="--context", help="Tokens in the cache: 8K, or of several lengths: 300x4K,212x32K")
 ]
 NewTokensOption = Annotated[str | None, Parameter(name="--new-tokens", help="Tokens that are added to each sequence")]
-OverlapOption = Annotated[
-    bool,
-    Parameter(name="--overlap", negative="", help="Kernels on different arrays at the same time (see docs/models.md)"),
+LayersOption = Annotated[
+    Literal["sequential", "overlapped", "fused"],
+    Parameter(
+        name="--layers",
+        help="A layer's kernels one after another, overlapped (on different arrays at the same time), or fused "
+        "into one whose activations stay on chip (see docs/models.md)",
+    ),
 ]
 AttentionOption = Annotated[
     str | None, Parameter(name="--attention", help="A cascade instead of CONFIG's attention, mapped by einsim itself")
@@ -59,24 +63,28 @@ class WholeOptions:
     context: str | None
     new_tokens: str | None
     allow_skip: bool
+    layers: Layers = Layers.SEQUENTIAL
 
     def flags(self, *more: str) -> list[str]:
         """The words of a command line that say the same of a whole model."""
         given = {"--scope": str(self.scope), "--phase": self.phase, "--context": self.context,
-                 "--new-tokens": self.new_tokens}  # fmt: skip
+                 "--new-tokens": self.new_tokens,
+                 "--layers": None if self.layers is Layers.SEQUENTIAL else str(self.layers)}  # fmt: skip
         words = [word for option, value in given.items() if value is not None for word in (option, value)]
         return [*words, *(["--allow-skip"] if self.allow_skip else []), *more]
 
     @property
     def plain(self) -> bool:
         """Whether they mean the attention of a shape, as ever: by sizes, or by a model of the library."""
-        if self.scope is not Scope.ATTENTION or self.phase or self.context or self.new_tokens or self.allow_skip:
+        if self.scope is not Scope.ATTENTION or self.layers is not Layers.SEQUENTIAL:
+            return False
+        if self.phase or self.context or self.new_tokens or self.allow_skip:
             return False
         names = {shape.name.lower() for shape in library.load_models().models}
         return self.model is None or self.shape is not None or self.model.lower() in names
 
-    def planned(self) -> ModelRun:
-        """The run that they mean; raises SpecError where they say too little or are wrong."""
+    def planned(self, configuration: str) -> ModelRun:
+        """The run that they mean on a configuration; raises SpecError where they say too little or are wrong."""
         if self.model is None:
             raise SpecError(
                 "no model is named", at=Location("--model"), remedy="give a name, a config.json or an .onnx"
@@ -90,14 +98,17 @@ class WholeOptions:
             if self.phase or self.context or new:
                 raise SpecError("an ONNX graph is what it is: it has no phases and no cache", at=Location("--model"),
                                 remedy="leave --phase, --context and --new-tokens out")  # fmt: skip
-            return read_onnx(self.model, self.scope, seq_len, batch, allow_skip=self.allow_skip)
+            if self.layers is Layers.FUSED:
+                raise SpecError("an ONNX graph has no fused form of its layers", at=LAYERS,
+                                remedy="choose sequential or overlapped")  # fmt: skip
+            return read_onnx(self.model, self.scope, seq_len, batch, allow_skip=self.allow_skip, layers=self.layers)
         if self.allow_skip:
             raise SpecError(
                 "only nodes of ONNX graphs can be skipped", at=Location("--allow-skip"), remedy="leave it out"
             )
         facts = model_facts(self.model)
         lengths: Lengths = batch_lengths(self.phase, seq_len, batch, self.context, new, fixed_length(facts))
-        return plan_run(facts, lengths, self.scope)
+        return plan_run(facts, lengths, self.scope, self.layers, configuration)
 
 
 def evaluated(
@@ -106,13 +117,12 @@ def evaluated(
     arch: str | None,
     overrides: Sequence[Override],
     accounting: Accounting,
-    overlap: bool,
     attention: str | None,
 ) -> WholeRun:
     """The run that the options mean, evaluated by the closed form."""
     refuse_workload_changes(overrides)
-    setting = Setting(configuration, arch, tuple(overrides), accounting, overlap, attention)
-    return evaluate_whole(options.planned(), setting)
+    setting = Setting(configuration, arch, tuple(overrides), accounting, attention)
+    return evaluate_whole(options.planned(configuration), setting)
 
 
 def sole_design(whole: WholeRun) -> tuple[Design, Evaluation] | None:

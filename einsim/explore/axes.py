@@ -9,13 +9,13 @@ from typing import Any, Final
 from einsim.errors import Location, SpecError, suggest
 from einsim.explore.sweepfile import Common
 from einsim.spec.configuration import Accounting
-from einsim.spec.modelrun import Scope
+from einsim.spec.modelrun import Layers, Scope
 from einsim.spec.models import model_name
 from einsim.spec.overrides import Override, make_override
 from einsim.spec.yamlfile import Document, write_value
 from einsim.units import INT64_MAX, parse_bytes, parse_count
 
-PLAIN: Final = ("configuration", "architecture", "accounting", "scope", "model", "seq_len", "batch")
+PLAIN: Final = ("configuration", "architecture", "accounting", "scope", "layers", "model", "seq_len", "batch")
 LENGTHS: Final = frozenset({"seq_len", "batch"})
 
 
@@ -189,6 +189,10 @@ def spelt(field: str, value: Any, at: Location) -> Any:
         if value not in set(Scope):
             raise SpecError(f"unknown scope {value!r}", at=at, remedy=suggest(value, Scope))
         return Scope(value)
+    if field == "layers":
+        if value not in set(Layers):
+            raise SpecError(f"unknown way to run layers {value!r}", at=at, remedy=suggest(value, Layers))
+        return Layers(value)
     return value
 
 

@@ -24,7 +24,7 @@ from einsim.explore.space import Point
 from einsim.spec import library
 from einsim.spec.configuration import load_machine_file, load_mapping_file
 from einsim.spec.machine import load_machine
-from einsim.spec.modelrun import Scope
+from einsim.spec.modelrun import Layers, Scope
 from einsim.spec.overrides import Override, apply, full_path
 from einsim.spec.workload import Workload
 from einsim.spec.yamlfile import Document
@@ -144,7 +144,7 @@ class Identities:
     def _spec(self, point: Point) -> tuple[Key, Document]:
         named = tuple(change.text for change in point.overrides if _names_files(change))
         key = (point.configuration.value, point.architecture.value, point.accounting, point.time_model, point.scope,
-               named)  # fmt: skip
+               point.layers, named)  # fmt: skip
         if key not in self._specs:
             contents, machine = _contents(point)
             about = [self.code, str(point.accounting), str(point.time_model), *_scope(point)]
@@ -165,7 +165,8 @@ def _names_files(change: Override) -> bool:
 
 def _scope(point: Point) -> list[str]:
     """What a point is of, and if of more than one kernel, all data that ships: mappings and families are among it."""
-    return [str(point.scope)] + ([] if point.scope is Scope.ATTENTION else [library.data_digest()])
+    layers = [] if point.layers is Layers.SEQUENTIAL else [str(point.layers)]
+    return [str(point.scope), *layers] + ([] if point.scope is Scope.ATTENTION else [library.data_digest()])
 
 
 def _tables(machine: Document, changes: Iterable[Override]) -> list[str]:

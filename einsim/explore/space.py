@@ -19,7 +19,7 @@ from einsim.model.whole import WholeRun, evaluate_whole, refuse_workload_changes
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, Design, load_design, open_alternatives
 from einsim.spec.fields import validate
-from einsim.spec.modelrun import Lengths, ModelRun, Scope, plan_run
+from einsim.spec.modelrun import Layers, Lengths, ModelRun, Scope, plan_run
 from einsim.spec.models import model_attention, model_facts
 from einsim.spec.overrides import Override, make_override
 from einsim.spec.workload import DEFAULT_BATCH, WORKLOAD, Workload
@@ -42,6 +42,7 @@ class Point:
     overrides: tuple[Override, ...]
     time_model: TimeModel = TimeModel.CLOSED_FORM
     scope: Scope = Scope.ATTENTION
+    layers: Layers = Layers.SEQUENTIAL
 
     def plan(self) -> ModelRun:
         """The kernels of the point's model, where its scope is more than attention."""
@@ -58,6 +59,8 @@ class Point:
             model_facts(self.workload.model, at),
             Lengths("prefill", self.workload.seq_len, ((sizes["B"], 0),)),
             self.scope,
+            self.layers,
+            self.configuration.value,
         )
 
     def whole(self) -> WholeRun:
@@ -97,7 +100,8 @@ class Point:
     def end(self) -> str:
         """The command line after what is changed."""
         scope = "" if self.scope is Scope.ATTENTION else f" --scope {self.scope}"
-        return f" --accounting {self.accounting}{scope}"
+        layers = "" if self.layers is Layers.SEQUENTIAL else f" --layers {self.layers}"
+        return f" --accounting {self.accounting}{scope}{layers}"
 
 
 def changed(change: Override) -> str:
@@ -196,11 +200,14 @@ class Space(Generic[F]):
         shape = tuple(self.file.shape.items())
         if "B" in self.file.shape:
             batch = None
-        alone = plain["scope"].value is Scope.ATTENTION
+        alone, layers = plain["scope"].value is Scope.ATTENTION, plain["layers"]
+        if alone and layers.value is not Layers.SEQUENTIAL:
+            raise SpecError(f"attention alone is no layer that could be {layers.value}", at=layers.at,
+                            remedy="add scope: layer")  # fmt: skip
         workload = make_workload(model, seq_len, batch, shape, plain["model"].at, alone)
         return Point(
             index, tuple(coordinates), plain["configuration"], plain["architecture"], plain["accounting"].value,
-            workload, tuple(overrides), self.time_model, plain["scope"].value,
+            workload, tuple(overrides), self.time_model, plain["scope"].value, layers.value,
         )  # fmt: skip
 
 

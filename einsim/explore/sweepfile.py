@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from einsim.spec.configuration import Accounting
 from einsim.spec.fields import Count, Name, Record
-from einsim.spec.modelrun import Scope
+from einsim.spec.modelrun import Layers, Scope
 from einsim.spec.workload import DEFAULT_BATCH
 
 
@@ -36,8 +36,8 @@ class TimeModel(StrEnum):
 
 Axes = list[dict[str, list[Any]]]
 """Each entry is a mapping of fields to lists of values; the entries are crossed with each other, the fields of one
-entry advance together. A field is one of configuration, architecture, accounting, scope, model, seq_len, batch, or a
-path such as arch.array2d.rows, mapping.P1 or workload.M."""
+entry advance together. A field is one of configuration, architecture, accounting, scope, layers, model, seq_len, batch,
+or a path such as arch.array2d.rows, mapping.P1 or workload.M."""
 
 
 class Common(Record):
@@ -54,6 +54,10 @@ class Common(Record):
     )
     scope: Scope = Field(
         Scope.ATTENTION, description="attention, linear, attention+linear, layer or model: what of the model is run"
+    )
+    layers: Layers = Field(
+        Layers.SEQUENTIAL,
+        description="sequential, overlapped or fused: how the kernels of a layer run (of scopes with layers)",
     )
     model: str | None = Field(None, description="The model, where no axis names it")
     seq_len: Count | None = Field(None, description="The sequence length, where no axis names it")

@@ -1,8 +1,9 @@
 """Whole models: every kernel of a run evaluated by the closed form, and their sum.
 
-Kernels of a run are sequential unless the binding overlaps them: then, in each group of kernels (a layer), those on
+Kernels of a run are sequential unless its layers are overlapped: then, in each group of kernels (a layer), those on
 different arrays run at the same time, as they can where independent parts of a batch are in different kernels. A group
-then takes the longest of the sums over each array, of the DRAM time, and of the time of any one kernel by itself.
+then takes the longest of the sums over each array, of the DRAM time, and of the time of any one kernel by itself. A
+fused layer is one kernel, with a mapping of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from einsim.cascade import Cascade, bind_sizes, reduced_ranks, size_parameters
+from einsim.cascade import Cascade, bind_sizes, operands, reduced_ranks, size_parameters
 from einsim.errors import InfeasibleError, Location, SpecError
 from einsim.model.auto import auto_design, evaluate_auto
 from einsim.model.closed_form import Evaluation, evaluate
@@ -18,7 +19,7 @@ from einsim.model.result import reason
 from einsim.spec import library
 from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Accounting, Design, find_machine, load_design, open_alternatives
-from einsim.spec.modelrun import ModelRun, PlannedKernel
+from einsim.spec.modelrun import LAYERS, Layers, ModelRun, PlannedKernel
 from einsim.spec.overrides import Override
 from einsim.spec.workload import Workload
 
@@ -27,15 +28,13 @@ from einsim.spec.workload import Workload
 class Setting:
     """What a run is evaluated on: the configuration of its attention, the machine, and changes to both.
 
-    `overlap` binds kernels on different arrays to the same time (see above). `attention` names a cascade that stands
-    for the configuration in kernels of attention; einsim maps it by itself.
+    `attention` names a cascade that stands for the configuration in kernels of attention; einsim maps it by itself.
     """
 
     configuration: str
     architecture: str | None = None
     overrides: tuple[Override, ...] = ()
     accounting: Accounting = Accounting.FULL
-    overlap: bool = False
     attention: str | None = None
     at: Location | None = None
 
@@ -86,7 +85,7 @@ class WholeRun:
     def latency_s(self, group: str) -> float:
         """Seconds of a group's kernels, one after another or overlapped."""
         own = self.of(group)
-        if not self.setting.overlap:
+        if self.run.layers is not Layers.OVERLAPPED:
             return sum(times * float(each.latency_s) for times, each in own)
         arrays = (self.busy_s(group, array) for array in self.machine.arrays)
         memory = sum(times * float(each.memory_s) for times, each in own)
@@ -100,6 +99,8 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
     """
     place, machine = find_machine(setting.configuration, setting.architecture, setting.overrides, at=setting.at)
     if setting.attention is not None:
+        if run.layers is Layers.FUSED:
+            raise SpecError("a fused layer brings its own attention", at=LAYERS, remedy="leave --attention out")
         run = replace(run, kernels=tuple(_in_form(each, setting.attention, machine) for each in run.kernels))
     known: dict[tuple[object, ...], KernelCost] = {}
     costs = []
@@ -172,7 +173,8 @@ def designs(kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str) 
     if kernel.mapping is None and run.lengths.phase == "prefill" and not run.lengths.cached[0][1]:
         workload = replace(workload, model=run.model, seq_len=run.lengths.new)  # what is recorded for it counts
     name = kernel.mapping or setting.configuration
-    own = [each for each in setting.overrides if each.target == "arch" or kernel.mapping is None]
+    mine = kernel.mapping is None or kernel.part == "layer"
+    own = [each for each in setting.overrides if each.target == "arch" or mine]
     for choice in open_alternatives(name, workload, own):
         yield load_design(
             name, workload, architecture=place, overrides=[*own, *choice], accounting=setting.accounting, at=setting.at
@@ -195,7 +197,8 @@ def _judged(kernel: PlannedKernel, design: Design, evaluation: Evaluation) -> Ke
     why_not = reason(evaluation.schedule.shortfalls)
     if why_not is not None:
         return KernelCost(kernel, design, None, why_not, 0)
-    products = {e.name for e in design.cascade.einsums if reduced_ranks(e)}
+    made = design.cascade.einsums  # a sum of squares is no product of matrices
+    products = {e.name for e in made if reduced_ranks(e) and len({access.tensor for access in operands(e)}) > 1}
     macs = sum(
         int(evaluation.counts.einsums[each.name].points)
         for each in evaluation.schedule.einsums

@@ -7,6 +7,7 @@ from functools import partial
 
 from einsim.model.explain import Explanation, How, Step, counted, made
 from einsim.model.whole import WholeRun
+from einsim.spec.modelrun import Layers
 
 _ADDED = {"energy_pj": "pJ", "traffic_bytes": "bytes", "compute_s": "s", "memory_s": "s", "latency_s": "s"}
 
@@ -28,6 +29,6 @@ def whole_fields(whole: WholeRun) -> dict[str, Callable[[], Step]]:
         return made(name, _ADDED[name], How.SUM, parts)
 
     names = [name for name in _ADDED if all(name in fields for _, fields in explained)]
-    if whole.setting.overlap:
+    if whole.run.layers is Layers.OVERLAPPED:
         names = [name for name in names if name != "latency_s"]
     return {name: partial(total, name) for name in names}

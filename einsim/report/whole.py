@@ -17,6 +17,10 @@ _SCOPES: Final = {
     "layer": "one layer of every kind",
     "model": "the whole model",
 }
+_LAYERS: Final = {
+    "overlapped": "overlapped: kernels on different arrays run at the same time",
+    "fused": "fused: each layer is one kernel, whose activations stay on chip",
+}
 
 
 _MANY: Final = 8
@@ -95,8 +99,7 @@ def _facts(record: Record) -> list[str]:
         held = f"; {show_bytes(record['weights_bytes'])} of weights" if "weights_bytes" in record else ""
         cache = f", {show_bytes(record['cache_bytes'])} of cache" if record.get("cache_bytes") else ""
         lines.append(f"{record['parameters'] / 1e9:,.4g} G parameters{each}{held}{cache}")
-    if record.get("overlap"):
-        lines.append("overlapped: kernels on different arrays run at the same time")
+    lines += [text for choice, text in _LAYERS.items() if record["layers"] == choice]
     lines += [f"not counted: {what}" for what in record["left_out"]]
     lines += [f"skipped: {what}" for what in record["skipped"]]
     if record["unused_fields"]:

@@ -14,7 +14,7 @@ from einsim.spec.fields import Count, Name, Record
 from einsim.spec.mapping import Size
 
 Phase = Literal["prefill", "decode"]
-Part = Literal["attention", "linear", "other"]
+Part = Literal["attention", "linear", "layer", "other"]
 
 
 class ConfigField(Record):
@@ -51,7 +51,9 @@ class Kernel(Record):
     cascade: str | None = Field(None, description="Or this cascade, mapped by einsim itself")
     sizes: dict[str, Size] = Field(description="Sizes of its ranks")
     instances: Size = Field("1", description="Independent instances one after another (of a cascade)")
-    part: Part | None = Field(None, description="attention, linear or other: what --scope selects by")
+    part: Part | None = Field(
+        None, description="attention, linear or other: what --scope selects by; layer: all of one"
+    )
     repeat: Size = Field("1", description="How often a layer runs it; 0: not at all")
     phase: Phase | None = Field(None, description="The phase it belongs to; both by default")
     weights: Size = Field("0", description="Parameters that it holds")
@@ -71,6 +73,22 @@ class Kernel(Record):
         return "attention" if self.attention else "linear" if self.mapping is not None else "other"
 
 
+class Need(Record):
+    """What must be so for a fused form to be of the layer that a model has."""
+
+    zero: Size = Field(description="An expression over fields and lengths that must be 0")
+    says: str = Field(description="What must be so, in words")
+
+
+class Fused(Record):
+    """A fused form of a group of kernels: what runs in their place, with `--layers fused`."""
+
+    configuration: Name = Field(description="The configuration whose attention it has")
+    phase: Phase = Field("prefill", description="The phase that it is of")
+    needs: list[Need] = Field(default_factory=list, description="What it takes for granted")
+    kernels: list[Kernel] = Field(min_length=1, description="Its kernels, in order")
+
+
 class Group(Record):
     """Kernels that run one after another, as often as a model has such a layer."""
 
@@ -82,11 +100,14 @@ class Group(Record):
     cached: Size = Field("0", description="Words that each token leaves in the cache of one layer")
     kernels: list[Kernel] = Field(default_factory=list, description="Its kernels, in order")
     like: str | None = Field(None, description="Or those of another group")
+    fused: list[Fused] = Field(default_factory=list, description="What may run in place of its kernels, fused")
 
     @model_validator(mode="after")
     def _kernels_once(self) -> Self:
         if bool(self.kernels) == (self.like is not None):
             raise ValueError("a group has kernels, or is like another group")
+        if self.fused and not (self.layer and self.kernels):
+            raise ValueError("fused forms are of layers, and stand beside their kernels")
         return self
 
 
@@ -128,7 +149,14 @@ class Family(Record):
 
     def kernels_of(self, group: Group) -> list[Kernel]:
         """The kernels of a group, its own or those of the one that it is like."""
-        return next(each.kernels for each in self.groups if each.name == (group.like or group.name))
+        return self._own(group).kernels
+
+    def fused_of(self, group: Group) -> list[Fused]:
+        """The fused forms of a group, its own or those of the one that it is like."""
+        return self._own(group).fused
+
+    def _own(self, group: Group) -> Group:
+        return next(each for each in self.groups if each.name == (group.like or group.name))
 
 
 class Published(Record):

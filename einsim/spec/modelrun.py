@@ -9,12 +9,14 @@ from typing import Final
 
 from einsim.errors import Location, SpecError
 from einsim.spec.expressions import expression
-from einsim.spec.family import Group, Kernel, Part, Phase
+from einsim.spec.family import Fused, Group, Kernel, Part, Phase
 from einsim.spec.modelconfig import Facts, evaluate_size
 from einsim.units import INT64_MAX, parse_count, shorten
 
 _OF_LENGTHS: Final = frozenset({"sequences", "context", "keys", "done"})
 """Names that differ between the sequences of a batch: kernels that read one run once for each length."""
+LAYERS: Final = Location("--layers")
+"""Where the choice of how layers run is made."""
 MAX_STEPS: Final = 4096
 """New tokens of a decode at most: every step is evaluated."""
 
@@ -27,6 +29,15 @@ class Scope(StrEnum):
     PRODUCTS = "attention+linear"
     LAYER = "layer"
     MODEL = "model"
+
+
+class Layers(StrEnum):
+    """How the kernels of a layer share time and memories: one after another, side by side on different arrays, or as
+    one fused kernel whose activations stay on chip."""
+
+    SEQUENTIAL = "sequential"
+    OVERLAPPED = "overlapped"
+    FUSED = "fused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,7 @@ class ModelRun:
     unused: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    layers: Layers = Layers.SEQUENTIAL
     at: Location = field(default=Location("--model"), compare=False)
 
 
@@ -123,12 +135,17 @@ def parse_contexts(text: str, batch: int | None, default: int, at: Location) -> 
     return tuple(parts)
 
 
-def plan_run(facts: Facts, lengths: Lengths, scope: Scope) -> ModelRun:
-    """The kernels of a family's model for a phase, lengths and scope.
+def plan_run(
+    facts: Facts, lengths: Lengths, scope: Scope, layers: Layers = Layers.SEQUENTIAL, configuration: str = ""
+) -> ModelRun:
+    """The kernels of a family's model for a phase, lengths and scope; of fused layers, those of a configuration.
 
-    Raises SpecError where the model has nothing to run there, or sizes come out wrong.
+    Raises SpecError where the model has nothing to run there, sizes come out wrong, or a layer has no fused form.
     """
-    planner = _Planner(facts, lengths, scope)
+    if layers is Layers.FUSED and scope not in {Scope.LAYER, Scope.MODEL}:
+        raise SpecError(f"of scope {scope} there is nothing to fuse", at=LAYERS,
+                        remedy="choose --scope layer or model")  # fmt: skip
+    planner = _Planner(facts, lengths, scope, configuration if layers is Layers.FUSED else None)
     kernels = planner.kernels()
     if not kernels:
         raise SpecError(f"{facts.name} has no kernels of scope {scope} in phase {lengths.phase}",
@@ -136,19 +153,20 @@ def plan_run(facts: Facts, lengths: Lengths, scope: Scope) -> ModelRun:
     parameters, active = planner.parameters()
     return ModelRun(
         facts.name, facts.family.name, scope, lengths, kernels, parameters, active, planner.cache_words(),
-        facts.unused, facts.left_out, at=facts.at,
+        facts.unused, facts.left_out, layers=layers, at=facts.at,
     )  # fmt: skip
 
 
 class _Planner:
-    """Evaluates the expressions of a family at the lengths of a run."""
+    """Evaluates the expressions of a family at the lengths of a run; `fused` is the configuration of fused layers."""
 
-    def __init__(self, facts: Facts, lengths: Lengths, scope: Scope) -> None:
+    def __init__(self, facts: Facts, lengths: Lengths, scope: Scope, fused: str | None = None) -> None:
         self.facts = facts
         self.family = facts.family
         self.values = dict(facts.values)
         self.lengths = lengths
         self.scope = scope
+        self.fused = fused
 
     def size(self, text: str, values: Mapping[str, int], what: str) -> int:
         return evaluate_size(text, values, self.facts.at, f"{self.family.name}: {what}")
@@ -167,7 +185,7 @@ class _Planner:
                 repeat = min(repeat, 1) if group.layer else 0
             if not repeat or not self.here(group.phase):
                 continue
-            for kernel in self.family.kernels_of(group):
+            for kernel in self.kernels_of(group, values):
                 if self.here(kernel.phase) and self.wanted(kernel):
                     for planned, times in self.planned(group, kernel, values):
                         found[planned] = found.get(planned, 0) + times * repeat
@@ -175,6 +193,30 @@ class _Planner:
             PlannedKernel(k.name, k.group, k.part, k.mapping, k.cascade, k.sizes, k.instances, times)
             for k, times in found.items()
         )
+
+    def kernels_of(self, group: Group, values: dict[str, int]) -> list[Kernel]:
+        """What runs of a group: its kernels, or where layers are fused what stands for them."""
+        if self.fused is None or not group.layer:
+            return self.family.kernels_of(group)
+        forms = self.family.fused_of(group)
+        for form in forms:
+            if form.configuration == self.fused and self.here(form.phase):
+                self.check_needs(group, form, values)
+                return form.kernels
+        known = ", ".join(f"{form.configuration} ({form.phase})" for form in forms) or "none yet"
+        raise SpecError(
+            f"{self.facts.name}: a {group.name} of family {self.family.name} has no fused form of {self.fused} in a "
+            f"{self.lengths.phase}; there is: {known}",
+            at=LAYERS, remedy="choose sequential or overlapped",
+        )  # fmt: skip
+
+    def check_needs(self, group: Group, form: Fused, values: dict[str, int]) -> None:
+        """Raises SpecError where a fused form is not of the layer that the model has, or not of all its sequences."""
+        for each in self.lengths.at_step(0)[1]:
+            for need in form.needs:
+                if self.size(need.zero, {**values, **each}, f"{group.name}, fused"):
+                    raise SpecError(f"{self.facts.name}: the fused form of a {group.name} needs {need.says}",
+                                    at=LAYERS, remedy="choose sequential or overlapped")  # fmt: skip
 
     def here(self, phase: Phase | None) -> bool:
         return phase is None or phase == self.lengths.phase

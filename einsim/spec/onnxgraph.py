@@ -18,7 +18,7 @@ from einsim.extras import load
 from einsim.spec import library
 from einsim.spec.family import Part
 from einsim.spec.fields import Record, validate
-from einsim.spec.modelrun import Lengths, ModelRun, PlannedKernel, Scope
+from einsim.spec.modelrun import Layers, Lengths, ModelRun, PlannedKernel, Scope
 from einsim.spec.workload import DEFAULT_BATCH
 from einsim.units import shorten
 
@@ -41,7 +41,15 @@ class OnnxFile(Record):
     between: list[str]
 
 
-def read_onnx(model: str, scope: Scope, seq_len: int | None, batch: int | None, *, allow_skip: bool) -> ModelRun:
+def read_onnx(
+    model: str,
+    scope: Scope,
+    seq_len: int | None,
+    batch: int | None,
+    *,
+    allow_skip: bool,
+    layers: Layers = Layers.SEQUENTIAL,
+) -> ModelRun:
     """The kernels of a graph, nodes of equal sizes together.
 
     Raises SpecError for a file that is no graph, a size that nobody gives, or a node that cannot be counted (unless
@@ -70,7 +78,7 @@ def read_onnx(model: str, scope: Scope, seq_len: int | None, batch: int | None, 
     lengths = Lengths("prefill", seq_len or 1, ((sizes.batch or 1, 0),))
     parameters = sum(prod(shape) for name, shape in reader.tables.items() if name in reader.weights)
     return ModelRun(path.stem, "onnx", scope, lengths, kernels, parameters, parameters, 0,
-                    skipped=tuple(reader.skipped), at=at)  # fmt: skip
+                    skipped=tuple(reader.skipped), layers=layers, at=at)  # fmt: skip
 
 
 def _parsed(onnx: Any, content: bytes, at: Location) -> Any:

@@ -11,7 +11,7 @@ from tests.spec import configs
 ONE = ("--seq-len", "1K", "--batch", "2")
 KEYS = {
     "scope", "configuration", "architecture", "model", "family", "phase", "batch", "new_tokens", "context",
-    "accounting", "overlap", "feasible", "reason", "latency_s", "compute_s", "memory_s", "energy_pj", "traffic_bytes",
+    "accounting", "layers", "feasible", "reason", "latency_s", "compute_s", "memory_s", "energy_pj", "traffic_bytes",
     "util_2d",
     "util_1d", "area_um2", "macs", "tokens_per_s", "parameters", "active_parameters", "weights_bytes", "cache_bytes",
     "energy_by_part_pj", "groups", "kernels", "left_out", "skipped", "unused_fields",
@@ -68,11 +68,13 @@ def test_simulated(config):
     assert "by closed form" in einsim(*words).out
 
 
-def test_overlap_is_said(config):
+def test_how_layers_run_is_said(config):
     words = ("run", "fusemax", "--model", str(config), "--scope", "layer", *ONE)
-    apart, together = einsim(*words, "--json").json, einsim(*words, "--overlap", "--json").json
+    apart, together = einsim(*words, "--json").json, einsim(*words, "--layers", "overlapped", "--json").json
     assert together["latency_s"] < apart["latency_s"]
-    assert "overlapped: kernels on different arrays run at the same time" in einsim(*words, "--overlap").out
+    assert (
+        "overlapped: kernels on different arrays run at the same time" in einsim(*words, "--layers", "overlapped").out
+    )
 
 
 @pytest.mark.parametrize(

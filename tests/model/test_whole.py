@@ -12,7 +12,7 @@ from einsim.model.whole import Setting, evaluate_whole
 from einsim.model.wholeresult import whole_record
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import Accounting, load_design
-from einsim.spec.modelrun import Lengths, Scope, plan_run
+from einsim.spec.modelrun import Layers, Lengths, Scope, plan_run
 from einsim.spec.models import model_facts
 from einsim.spec.overrides import parse_override
 from tests.spec.test_models import facts_of, run_of
@@ -25,9 +25,9 @@ TINY = {
 }  # fmt: skip
 
 
-def whole(facts, configuration="fusemax", scope=Scope.MODEL, lengths=None, **setting):
+def whole(facts, configuration="fusemax", scope=Scope.MODEL, lengths=None, layers=Layers.SEQUENTIAL, **setting):
     lengths = lengths or Lengths("prefill", 16, ((2, 0),))
-    return evaluate_whole(plan_run(facts, lengths, scope), Setting(configuration, **setting))
+    return evaluate_whole(plan_run(facts, lengths, scope, layers, configuration), Setting(configuration, **setting))
 
 
 class Counting:
@@ -181,7 +181,9 @@ def test_layers_of_a_kind_are_evaluated_once():
 
 def test_overlap_is_between_the_longest_resource_and_the_sum():
     facts, lengths = model_facts("Llama-3-8B"), Lengths("prefill", 4096, ((4, 0),))
-    apart, together = (whole(facts, lengths=lengths, overlap=overlap) for overlap in (False, True))
+    apart, together = (
+        whole(facts, lengths=lengths, layers=layers) for layers in (Layers.SEQUENTIAL, Layers.OVERLAPPED)
+    )
     for group in apart.groups:
         own = apart.of(group)
         least = max(
