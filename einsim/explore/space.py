@@ -205,10 +205,23 @@ class Space(Generic[F]):
             raise SpecError(f"attention alone is no layer that could be {layers.value}", at=layers.at,
                             remedy="add scope: layer")  # fmt: skip
         workload = make_workload(model, seq_len, batch, shape, plain["model"].at, alone)
+        configuration, architecture = (self._beside(plain[field]) for field in ("configuration", "architecture"))
         return Point(
-            index, tuple(coordinates), plain["configuration"], plain["architecture"], plain["accounting"].value,
+            index, tuple(coordinates), configuration, architecture, plain["accounting"].value,
             workload, tuple(overrides), self.time_model, plain["scope"].value, layers.value,
         )  # fmt: skip
+
+    def _beside(self, named: Setting) -> Setting:
+        """A file that is named as it lies beside the sweep's, where it is not found as it is named."""
+        if not isinstance(named.value, str) or "/" not in named.value:
+            return named
+        return replace(named, value=_found(named.value, self.folder))
+
+
+@lru_cache(maxsize=256)
+def _found(name: str, folder: Path) -> str:
+    beside = folder / name
+    return str(beside) if not Path(name).exists() and beside.exists() else name
 
 
 @lru_cache(maxsize=4096)

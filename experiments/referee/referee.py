@@ -1,0 +1,180 @@
+"""The tables and pictures of this experiment, from the results of its sweeps.
+
+Usage: python experiments/referee/referee.py RESULTS_FOLDER [PICTURES_FOLDER]
+
+RESULTS_FOLDER holds the sweeps' results by their files' names: attention, three_pass, edge, layers, decode.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import polars as pl
+
+from einsim.units import show_count
+
+HERE = Path(__file__).parent
+CLOCK_HZ = 940e6
+NAMES = {
+    ("unfused", "flat"): "unfused",
+    ("flat", "flat"): "FLAT",
+    ("flash", "tpu-like"): "FlashAttention, TPU-like",
+    ("fsa", "fsa"): "FSA",
+    ("fusemax", "fusemax"): "FuseMax",
+    ("fusemax", "best"): "einsim's best machine",
+}
+CASE = ["model", "seq_len"]
+
+
+def contenders(results: Path) -> pl.DataFrame:
+    """All rows of attention, with a contender's name, its unit for exponentials, and FuseMax's numbers beside."""
+    rows = pl.concat(
+        [pl.read_parquet(results / name / "results.parquet") for name in ("attention", "three_pass")],
+        how="diagonal_relaxed",
+    )
+    machine = pl.col("architecture").str.extract(r"([a-z-]+?)(-unit)?\.yaml$", 1)
+    names = {f"{mapping} {machine}": name for (mapping, machine), name in NAMES.items()}
+    rows = rows.with_columns(
+        (pl.col("configuration") + " " + machine).replace_strict(names).alias("contender"),
+        pl.col("architecture").str.contains("-unit").alias("unit"),
+    )
+    against = rows.filter((pl.col("contender") == "FuseMax") & ~pl.col("unit")).select(
+        *CASE, *(pl.col(name).alias(f"{name} of FuseMax") for name in ("latency_s", "simulated/latency_s", "energy_pj"))
+    )
+    return rows.join(against, on=CASE)
+
+
+def mean(ratio: pl.Expr) -> pl.Expr:
+    """The geometric mean."""
+    return ratio.log().mean().exp()
+
+
+def speed(column: str) -> pl.Expr:
+    """How many times as fast as FuseMax."""
+    return pl.col(f"{column} of FuseMax") / pl.col(column)
+
+
+def attention_table(rows: pl.DataFrame) -> str:
+    """Markdown: every contender against FuseMax, geometric means over models and lengths."""
+    lines = ["| contender | exponential | area, mm² | energy | closed form | cycle model | runs | 2D array busy |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name in NAMES.values():
+        for unit in (False, True):
+            own = rows.filter((pl.col("contender") == name) & (pl.col("unit") == unit))
+            runs = own.filter(pl.col("simulated/latency_s").is_not_null())
+            found = own.select(mean(pl.col("energy_pj") / pl.col("energy_pj of FuseMax")), mean(speed("latency_s"))).row(0)
+            cycle = runs.select(mean(speed("simulated/latency_s")), pl.col("simulated/util_2d").mean()).row(0)
+            lines.append(
+                f"| {name} | {'1 cycle' if unit else '6 macs'} | {own['area_um2'][0] / 1e6:.0f} | {found[0]:.2f} | "
+                f"{found[1]:.3f}x | {cycle[0]:.3f}x | {len(runs)} of {len(own)} | {cycle[1]:.1%} |"
+            )
+    return "\n".join(lines)
+
+
+def lengths_table(rows: pl.DataFrame) -> str:
+    """Markdown: the cycle model's speed against FuseMax by length, geometric means over models; six macs."""
+    own = rows.filter(~pl.col("unit"))
+    lengths = own["seq_len"].unique().sort().to_list()
+    lines = ["| contender | " + " | ".join(show_count(each) for each in lengths) + " |", "|---|" + "---|" * len(lengths)]
+    for name in NAMES.values():
+        cells = []
+        for length in lengths:
+            part = own.filter((pl.col("contender") == name) & (pl.col("seq_len") == length))
+            value = part.select(mean(speed("simulated/latency_s"))).item()
+            cells.append("-" if value is None or part["simulated/latency_s"].null_count() else f"{value:.3f}x")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def per_tile(latency: Sequence[float], lengths: Sequence[int], side: int, heads: int, attentions: int) -> float:
+    """Cycles of a tile of `side` x `side` scores that a latency of a N^2 + b N seconds stands for (batch 64).
+
+    Of the two longest lengths, the second four times the first: what is linear in the length drops out.
+    """
+    square = (latency[1] - 4 * latency[0]) / (lengths[1] ** 2 - 4 * lengths[0] ** 2)
+    return square * side**2 * CLOCK_HZ / (64 * heads * attentions)
+
+
+SHAPES = {"BERT": (12, 1, 64), "T5": (8, 3, 64), "Llama3": (32, 2, 128)}
+"""Heads, attentions in the stack that the artifact sums, and width of a head."""
+
+
+def claims_table() -> str:
+    """Markdown: cycles a tile that TransFusion's artifact charges, by a fit to its latencies."""
+    rows = pl.read_csv(HERE / "claims" / "transfusion.csv")
+    designs = ["unfused", "flat", "fusemax", "fusemax+layerfuse", "transfusion"]
+    lines = ["| machine | E = F | model | " + " | ".join(designs) + " |", "|---|---|---|" + "---|" * len(designs)]
+    for machine, side in (("edge", 16), ("cloud", 256)):
+        for model, (heads, attentions, width) in SHAPES.items():
+            cells = []
+            for design in designs:
+                own = rows.filter((pl.col("machine") == machine) & (pl.col("model") == model) & (pl.col("design") == design))
+                latency = dict(zip(own["seq_len"], own["latency"], strict=True))
+                cycles = per_tile((latency["256K"], latency["1M"]), (2**18, 2**20), side, heads, attentions)
+                cells.append(f"{cycles:,.1f}")
+            lines.append(f"| {machine} | {width} | {model} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def layers_table(results: Path) -> str:
+    """Markdown: a layer of BERT, seconds as TransFusion's artifact stores them, and here."""
+    theirs = pl.read_csv(HERE / "claims" / "transfusion.csv").filter(pl.col("model") == "BERT")
+    ours = pl.read_parquet(results / "layers" / "results.parquet")
+    lengths = ours["seq_len"].unique().sort().to_list()
+    lines = ["| machine | design | " + " | ".join(show_count(each) for each in lengths) + " |",
+             "|---|---|" + "---|" * len(lengths)]  # fmt: skip
+    for machine, file in (("edge", "transfusion-edge"), ("cloud", "fusemax")):
+        for design in ("fusemax", "fusemax+layerfuse", "transfusion"):
+            own = theirs.filter((pl.col("machine") == machine) & (pl.col("design") == design))
+            latency = dict(zip(own["seq_len"], own["latency"], strict=True))
+            cells = [f"{latency[show_count(each)]:.4g}" for each in lengths]
+            lines.append(f"| {machine} | stored: {design} | " + " | ".join(cells) + " |")
+        own = ours.filter(pl.col("architecture") == file)
+        for (mapping, layers), part in own.group_by("configuration", "layers", maintain_order=True):
+            cells = [f"{each:.4g}" for each in part.sort("seq_len")["latency_s"]]
+            lines.append(f"| {machine} | {mapping}, {layers} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def attention_picture(rows: pl.DataFrame) -> plt.Figure:
+    """Speed against FuseMax by contender: what the closed form says, and what the cycle model leaves of it."""
+    figure, axis = plt.subplots(figsize=(8, 3.8), layout="constrained")
+    names = list(NAMES.values())
+    for number, (unit, colour) in enumerate(((False, "C0"), (True, "C1"))):
+        for place, name in enumerate(names):
+            own = rows.filter((pl.col("contender") == name) & (pl.col("unit") == unit))
+            at = place + (number - 0.5) * 0.4
+            closed, cycle = own.select(mean(speed("latency_s")), mean(speed("simulated/latency_s"))).row(0)
+            axis.barh(at, closed, 0.36, color=colour, alpha=0.3)
+            if cycle is not None:
+                axis.barh(at, cycle, 0.36, color=colour)
+            axis.text(max(closed, cycle or 0) * 1.05, at, f"{cycle:.2f}" if cycle is not None else "", va="center", size=8)
+    for colour, label in (("C0", "exponential: 6 multiply-accumulates"), ("C1", "exponential: a unit, 1 cycle")):
+        axis.barh(0, 0, color=colour, label=label)
+    axis.barh(0, 0, color="0.5", alpha=0.3, label="closed form, beyond the cycle model")
+    axis.axvline(1, color="0.3", linewidth=0.8)
+    axis.set(yticks=range(len(names)), yticklabels=names, xscale="log", xlabel="speed against FuseMax (cycle model)")
+    axis.set_xlim(0.03, 4)
+    axis.invert_yaxis()
+    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
+
+
+def main() -> None:
+    """Prints the tables and writes the pictures."""
+    results = Path(sys.argv[1])
+    rows = contenders(results)
+    for title, text in (
+        ("Attention", attention_table(rows)), ("By length", lengths_table(rows)),
+        ("TransFusion's cycles a tile", claims_table()), ("A layer of BERT, s", layers_table(results)),
+    ):  # fmt: skip
+        print(f"## {title}\n\n{text}\n")
+    if len(sys.argv) > 2:
+        attention_picture(rows).savefig(Path(sys.argv[2]) / "attention.svg")
+
+
+if __name__ == "__main__":
+    main()
