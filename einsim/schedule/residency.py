@@ -79,7 +79,7 @@ def _check_phase_order(design: Design, flow: Flow) -> None:
 
 
 def check_residencies(live: Liveness) -> None:
-    """Iterations run in step, parts share their loops, and registers are read by the processing elements that hold them.
+    """Iterations run in step, parts share loops, and registers are read by the processing elements that hold them.
 
     Raises SpecError for the first that is not so.
     """

@@ -76,9 +76,9 @@ def test_the_buffer_holds_what_is_alive(mapping):
     check()
 
 
-def layer(model, layers, tokens=4096, batch=4, scope=Scope.LAYER, configuration="fusemax"):
-    run = plan_run(model_facts(model), Lengths("prefill", tokens, ((batch, 0),)), scope, layers, configuration)
-    return whole_record(evaluate_whole(run, Setting(configuration)))
+def layer(model, layers, *changes, scope=Scope.LAYER):
+    run = plan_run(model_facts(model), Lengths("prefill", 4096, ((4, 0),)), scope, layers, "fusemax")
+    return whole_record(evaluate_whole(run, Setting("fusemax", overrides=tuple(map(parse_override, changes)))))
 
 
 @pytest.mark.parametrize("model", ["BERT", "XLM", "Llama-3-8B"])
@@ -92,9 +92,8 @@ def test_a_fused_layer_does_the_same_products(model):
 
 
 def test_traffic_of_a_fused_encoder_is_its_inputs_its_result_and_what_blocks_fetch_again():
-    record = layer("BERT", Layers.FUSED)
+    record = layer("BERT", Layers.FUSED, "mapping.weights=tiles")
     (kernel,) = record["kernels"]
-    assert kernel["choices"]["weights"] != "streamed" or kernel["result"]["tiles"]["P1"] == 1
     tiles, d, u, tokens, batch = kernel["result"]["tiles"], 768, 3072, 4096, 4
     block, made = (tiles[name] * tiles["P0"] for name in ("P1", "K1"))
     x = batch * tokens * d
@@ -124,13 +123,9 @@ def test_the_rest_of_a_model_runs_as_ever():
     ],
 )
 def test_what_has_no_fused_form_is_refused(model, options, reason):
-    given_ = {
-        "scope": Scope.LAYER,
-        "lengths": Lengths("prefill", 1024, ((4, 0),)),
-        "configuration": "fusemax",
-    } | options
+    plain = {"scope": Scope.LAYER, "lengths": Lengths("prefill", 1024, ((4, 0),)), "configuration": "fusemax"}
     with pytest.raises(SpecError, match=reason):
-        plan_run(model_facts(model), given_["lengths"], given_["scope"], Layers.FUSED, given_["configuration"])
+        plan_run(model_facts(model), layers=Layers.FUSED, **plain | options)
 
 
 def test_a_fused_layer_brings_its_own_attention():
@@ -140,6 +135,6 @@ def test_a_fused_layer_brings_its_own_attention():
 
 
 def test_choices_of_a_fused_layer_can_be_made():
-    run = plan_run(model_facts("BERT"), Lengths("prefill", 1024, ((1, 0),)), Scope.LAYER, Layers.FUSED, "fusemax")
-    setting = Setting("fusemax", overrides=(parse_override("mapping.weights=tiles"),))
-    assert whole_record(evaluate_whole(run, setting))["kernels"][0]["choices"]["weights"] == "tiles"
+    for weights in ("rows", "tiles", "streamed"):
+        record = layer("BERT", Layers.FUSED, f"mapping.weights={weights}")
+        assert record["kernels"][0]["choices"]["weights"] == weights

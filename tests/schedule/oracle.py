@@ -183,7 +183,7 @@ class Walk:
             yield level, tensor, place, holder, start, time
 
     def peaks(self) -> tuple[dict[tuple[str, str, str], int], dict[tuple[str, str], int]]:
-        """The most words alive by (level, tensor, Einsum that runs); of those whose processing element is known, in one."""
+        """The most words alive by (level, tensor, Einsum that runs), and in one processing element, if it is known."""
         alive: dict[tuple, set] = defaultdict(set)
         for level, tensor, place, holder, start, end in self.intervals():
             for time in range(start, end + 1):
