@@ -6,7 +6,7 @@ All of it follows from the text of the cascade and the names in the mapping; not
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from einsim.cascade import (
@@ -111,7 +111,8 @@ class Flow:
     """Everything about who reads what from whom; Einsums in the order of the text.
 
     `keys` are what each access (Einsum, label, whether it is the result) stores; `groups` the fusion group of
-    each Einsum; `late` the Einsums whose results only registers keep.
+    each Einsum; `parts` its part, numbered through all groups, of a group that has several; `late` the Einsums whose
+    results only registers keep.
     """
 
     einsums: tuple[str, ...]
@@ -123,6 +124,7 @@ class Flow:
     carried: tuple[Carried, ...]
     stays: tuple[Stay, ...]
     lost: tuple[Lost, ...]
+    parts: dict[str, int] = field(default_factory=dict)
 
 
 def flow_of(design: Design) -> Flow:
@@ -173,17 +175,19 @@ class _Finder:
                 if touch.einsum == einsum.name and not touch.is_output:
                     self.follow(touch)
             self.own(einsum)
-        fusion = self.mapping.fusion or [list(self.position)]
+        fusion = self.mapping.parted
+        several = [part for group in fusion if len(group) > 1 for part in group]
         return Flow(
             einsums=tuple(self.position),
             touches=tuple(self.touches),
             keys={(touch.einsum, touch.label, touch.is_output): touch.key for touch in self.touches},
-            groups={name: number for number, group in enumerate(fusion) for name in group},
+            groups={name: number for number, group in enumerate(fusion) for part in group for name in part},
             late=frozenset(t.einsum for t in self.touches if t.is_output and not self.memories & {*t.path}),
             edges=tuple(dict.fromkeys(self.edges)),
             carried=tuple(self.carried),
             stays=tuple(dict.fromkeys(self.stays)),
             lost=tuple(self.lost),
+            parts={name: number for number, part in enumerate(several) for name in part},
         )
 
     def touches_of(self, einsum: Einsum) -> Iterable[Touch]:

@@ -6,6 +6,9 @@ Einsum joins the last turn of its own loop that comes after (or is) those of eve
 it needs is complete only when that loop is over; then, or if there is none, it opens a new turn. So every value
 is there when it is read, and what must be kept meanwhile follows (`einsim.schedule.liveness`).
 
+A fusion group may be cut into parts: then Einsums of different parts share the outer loops that all of the group
+have, and nothing inside of them.
+
 A loop that runs once is as good as absent. Which ones do is all that this needs to know about sizes.
 """
 
@@ -14,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 
 from einsim.schedule.flow import Bar, Carried, Edge, Flow, Stay
 from einsim.schedule.nest import EinsumSchedule, Loop
 
-LoopName = tuple[str, str | None]
-"""Loops of this name and level have the same rank and tile wherever they stand."""
+LoopName = tuple[str, str | None, int | None]
+"""Loops of this name and level have the same rank and tile wherever they stand; those of a part are its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +50,22 @@ def is_barred(loop: Loop, bars: Iterable[Bar]) -> bool:
 def take_turns(
     names: Sequence[str],
     loops: dict[str, tuple[Loop, ...]],
-    edges: Iterable[Edge],
-    groups: dict[str, int],
-    late: frozenset[str],
+    flow: Flow,
+    common: dict[str, int],
 ) -> Turns:
     """The turns of Einsums (in the order of the text) with their loops at shared memories.
 
-    `groups` are their fusion groups, which share nothing. Results of those in `late` are kept in registers only:
-    they are made in the turn that uses them first, where that is possible.
+    Fusion groups of the flow share nothing, and their parts the first `common` loops. Results of those in `late` are
+    kept in registers only: they are made in the turn that uses them first, where that is possible.
     """
     into: dict[str, list[Edge]] = {name: [] for name in names}
     out: dict[str, list[Edge]] = {name: [] for name in names}
-    for edge in edges:
+    for edge in flow.edges:
         if edge.source in into and edge.reader in into:
             into[edge.reader].append(edge)
             out[edge.source].append(edge)
     paths: dict[str, list[int]] = {name: [] for name in names}
-    _Taking(loops, into, out, groups, late, paths).part(list(names), 0)
+    _Taking(loops, into, out, flow, common, paths).part(list(names), 0)
     return Turns({name: tuple(path) for name, path in paths.items()})
 
 
@@ -71,8 +74,8 @@ class _Taking:
     loops: dict[str, tuple[Loop, ...]]
     into: dict[str, list[Edge]]
     out: dict[str, list[Edge]]
-    groups: dict[str, int]
-    late: frozenset[str]
+    flow: Flow
+    common: dict[str, int]
     paths: dict[str, list[int]]
 
     def part(self, names: list[str], depth: int) -> None:
@@ -99,9 +102,10 @@ class _Taking:
     def key(self, name: str, depth: int) -> LoopName | int | None:
         """What an Einsum must have in common with those that share its turn; None when its loops are over."""
         if depth == 0:
-            return self.groups[name]
+            return self.flow.groups[name]
         loops = self.loops[name]
-        return (loops[depth - 1].name, loops[depth - 1].level) if depth <= len(loops) else None
+        part = self.flow.parts.get(name) if depth > self.common[name] else None
+        return (loops[depth - 1].name, loops[depth - 1].level, part) if depth <= len(loops) else None
 
     def after(
         self, edge: Edge, turn: int, own: LoopName | int | None, turns: list[LoopName | int | None], depth: int
@@ -116,7 +120,7 @@ class _Taking:
         for name in reversed(names):
             own = self.key(name, depth)
             readers = [edge for edge in self.out[name] if edge.reader in place]
-            if name not in self.late or own is None or not readers:
+            if name not in self.flow.late or own is None or not readers:
                 continue
             last = min(place[e.reader] - self.after(e, 0, own, [turns[place[e.reader]]], depth) for e in readers)
             later = [number for number in range(place[name] + 1, last + 1) if turns[number] == own]
@@ -140,11 +144,17 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """The turns of Einsums, the prefix of every stay, and who takes a slice outside of its maker's loops."""
+    """The turns of Einsums, the prefix of every stay, and who takes a slice outside of its maker's loops.
+
+    `running` are the places of each Einsum's loops that run more than once, `common` how many of these all parts of
+    its fusion group share (0 where it has none).
+    """
 
     turns: Turns
     prefixes: tuple[Prefix, ...]
     parted: tuple[Carried, ...]
+    running: dict[str, list[int]]
+    common: dict[str, int]
 
 
 BareLoop = tuple[str, str, str | None, str | None, bool]
@@ -217,13 +227,23 @@ class Shape:
                 for name in self.loops
             }
             running = {name: tuple(self.loops[name][position] for position in many[name]) for name in self.loops}
-            flow = self.flow
-            order = [name for name in flow.einsums if name in self.loops]
-            turns = take_turns(order, running, flow.edges, flow.groups, flow.late)
+            order = [name for name in self.flow.einsums if name in self.loops]
+            common = self.common(running)
+            turns = take_turns(order, running, self.flow, common)
             prefixes = tuple(self.prefix(stay, turns, many[stay.holder]) for stay in self.stays)
             parted = tuple(each for each in self.carried if self.is_parted(each, turns, many))
-            self._sharing[single] = Sharing(turns, prefixes, parted)
+            self._sharing[single] = Sharing(turns, prefixes, parted, many, common)
         return self._sharing[single]
+
+    def common(self, running: dict[str, tuple[Loop, ...]]) -> dict[str, int]:
+        """How many outer loops all Einsums of a fusion group with parts have, Einsum by Einsum."""
+        found = dict.fromkeys(running, 0)
+        for group in {self.flow.groups[name] for name in self.flow.parts}:
+            members = [name for name in running if self.flow.groups[name] == group]
+            levels = zip(*([(loop.name, loop.level) for loop in running[name]] for name in members), strict=False)
+            shared = sum(1 for _ in takewhile(lambda each: len({*each}) == 1, levels))
+            found |= dict.fromkeys(members, shared)
+        return found
 
     def prefix(self, stay: Stay, turns: Turns, many: list[int]) -> Prefix:
         """The shared loops of a stay; `many` are the places of the holder's loops that run more than once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -205,12 +206,12 @@ def _check_placed(design: Design, at: Path, name: str, array: str, placed: list[
 
 def _check_groups(design: Design) -> None:
     mapping, machine = design.mapping, design.architecture
-    for index, group in enumerate(mapping.fusion or []):
-        for name in group:
-            if name not in mapping.einsums:
-                raise _error(design, ("fusion", index), f"unknown Einsum {name!r}", suggest(name, mapping.einsums))
     if mapping.fusion is not None:
-        together = [name for group in mapping.fusion for name in group]
+        for index, group in enumerate(mapping.parted):
+            for name in itertools.chain(*group):
+                if name not in mapping.einsums:
+                    raise _error(design, ("fusion", index), f"unknown Einsum {name!r}", suggest(name, mapping.einsums))
+        together = [name for group in mapping.parted for part in group for name in part]
         wrong = [name for name in mapping.einsums if together.count(name) != 1]
         if wrong:
             raise _error(design, ("fusion",), f"{', '.join(wrong)} must be in exactly one fusion group")

@@ -10,11 +10,11 @@ divided by which loops run once; each division has its own turns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from itertools import takewhile
-from operator import gt, le
+from operator import gt, le, or_
 from typing import Final
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from einsim.cascade import size_of
 from einsim.schedule.flow import Flow, Key, Stay, flow_of
 from einsim.schedule.fusion import Chain, Prefix, Shape, Sharing, nest_of, shape_of
+from einsim.schedule.meanwhile import Meanwhile
 from einsim.schedule.nest import AccessPlan, Dimension, EinsumSchedule, Shortfall
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, ceil_div, is_formula, maximum, minimum, product, total
@@ -203,17 +204,29 @@ class Liveness:
                 found[key] = self.same(maximum, found[key], words) if key in found else words
 
         outer = set(takewhile(lambda memory: memory != level, self.design.architecture.memories))
-        for name in names:
+        meanwhile = Meanwhile(self.flow, self.shape, [part for _, part in self.parts], names)
+        for name in {**dict.fromkeys(names), **dict.fromkeys(meanwhile.others)}:
             count = sum(loop.level in outer for loop in self.shape.loops[name])
             for access in self.einsums[name].accesses:
                 if level in access.path:
                     key = self.flow.keys[name, access.label, access.is_output]
-                    hold(key, self.words(name, access.stored, count))
+                    where = True if name in names else self.points(meanwhile.waits(name, access, count))
+                    hold(key, self.where(where, self.words(name, access.stored, count)))
         for number, stay in enumerate(self.stays):
-            across = self.flow.groups[stay.holder] != self.flow.groups[stay.reader]
-            if stay.level == level and (across or stay.holder in names or stay.reader in names):
-                hold(stay.touch.key, self.live(number))
+            if stay.level == level:
+                hold(stay.touch.key, self.where(self.points(meanwhile.lives(stay)), self.live(number)))
         return found
+
+    def points(self, divisions: Sequence[bool]) -> Number:
+        """The points of some divisions, as `divisions` says them; True for all, False for none."""
+        if all(divisions) or not any(divisions):
+            return all(divisions)
+        return reduce(or_, (where for (where, _), wanted in zip(self.parts, divisions, strict=True) if wanted))
+
+    @staticmethod
+    def where(points: Number, words: Number) -> Number:
+        """Words at some points, 0 elsewhere."""
+        return words if points is True else 0 if points is False else np.where(points, words, 0)
 
     def bytes_held(self, level: str, names: Collection[str]) -> Number:
         """Bytes of a memory that some Einsums need at one time."""

@@ -79,12 +79,30 @@ def _check_phase_order(design: Design, flow: Flow) -> None:
 
 
 def check_residencies(live: Liveness) -> None:
-    """Iterations run in step, and registers are read by the processing elements that hold them; raises SpecError."""
+    """Iterations run in step, parts share loops, and registers are read by the processing elements that hold them.
+
+    Raises SpecError for the first that is not so.
+    """
+    _check_parts(live)
     for _, part in live.parts:
         for each in part.parted:
             raise _parted(live.design, each)
     for stay in live.stays:
         _check_layout(live, stay)
+
+
+def _check_parts(live: Liveness) -> None:
+    """What is complete only when a loop is over is read outside of it: not in another part that shares the loop."""
+    for _, part in live.parts:
+        first: dict[int, tuple[int, ...]] = {}
+        for name in (name for name in live.einsums if name in live.flow.parts):
+            path = part.turns.paths[name][: part.common[name] + 1]
+            if first.setdefault(live.flow.groups[name], path) != path:
+                raise SpecError(
+                    f"{name} needs what is complete only after a loop that the parts of its fusion group share",
+                    at=live.design.mapping_document.locate(("fusion", live.flow.groups[name])),
+                    remedy="put what makes it into a fusion group before",
+                )
 
 
 def _parted(design: Design, each: Carried) -> SpecError:

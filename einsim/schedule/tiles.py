@@ -144,10 +144,10 @@ def divisors(number: int) -> Divisors:
 
 
 def groups(live: Liveness) -> list[list[str]]:
-    """Of the Einsums that are there, those of each fusion group."""
-    found: dict[int, list[str]] = {}
+    """Of the Einsums that are there, those of each fusion group, or of each part of one that has several."""
+    found: dict[tuple[int, int | None], list[str]] = {}
     for name in live.einsums:
-        found.setdefault(live.flow.groups[name], []).append(name)
+        found.setdefault((live.flow.groups[name], live.flow.parts.get(name)), []).append(name)
     return list(found.values())
 
 

@@ -6,7 +6,7 @@ See `docs/files.md` for a walk through one.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeGuard
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -175,8 +175,10 @@ class Mapping(Record):
     einsums: dict[Name, EinsumPlan] = Field(
         min_length=1, description="How each Einsum of the cascade runs; views are left out"
     )
-    fusion: list[list[Name]] | None = Field(
-        None, description="Groups of Einsums whose tiles share the buffers at one time; one group of all by default"
+    fusion: list[list[Name] | list[list[Name]]] | None = Field(
+        None,
+        description="Groups of Einsums whose tiles share the buffers at one time; one group of all by default. A group "
+        "may be a list of parts, which follow each other inside the outer loops that all of them share",
     )
     assumed: dict[str, list[Name]] = Field(
         default_factory=dict,
@@ -196,3 +198,15 @@ class Mapping(Record):
     memory_time: Literal["overall", "per-phase"] = Field(
         "overall", description="Whether DRAM time hides behind the whole run or behind its own phase"
     )
+
+    @property
+    def parted(self) -> list[list[list[str]]]:
+        """The fusion groups, each as its parts; one part where a group has none."""
+        if self.fusion is None:
+            return [[list(self.einsums)]]
+        return [[[*filter(_is_name, group)]] if all(map(_is_name, group)) else [list(part) for part in group]
+                for group in self.fusion]  # fmt: skip
+
+
+def _is_name(each: str | list[str]) -> TypeGuard[str]:
+    return isinstance(each, str)

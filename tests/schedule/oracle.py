@@ -16,12 +16,13 @@ from einsim.errors import SpecError
 from einsim.schedule.environment import environment
 from einsim.schedule.liveness import Liveness
 from einsim.schedule.lower import _Lowering, lower
+from einsim.schedule.tiles import groups
 
 from ..model.walk import elements, pieces
 
 Place = tuple[int, ...]
 
-REFUSED = ("where its rank", "takes", "outside of the loops")
+REFUSED = ("where its rank", "takes", "outside of the loops", "fusion group share")
 """What random mappings may do that no mapping may."""
 
 
@@ -35,6 +36,7 @@ class Walk:
         self.paths = live.parts[0][1].turns.paths
         self.running = {name: self.loops_that_repeat(einsum) for name, einsum in live.einsums.items()}
         self.clock = 0
+        self.ran: list[str] = [""]
         self.writes: dict[tuple[str, Place], list[int]] = defaultdict(list)
         self.sources: dict[tuple[str, str, Place], list[tuple[int, object]]] = defaultdict(list)
         self.uses: list[tuple[int, str, str, str, Place]] = []
@@ -76,6 +78,7 @@ class Walk:
     def execute(self, name: str, spans: dict) -> None:
         """One Einsum between shared loops: all its operands at once, then all its results."""
         self.clock += 1
+        self.ran.append(name)
         einsum, plan = self.cascade.einsum(name), self.live.einsums[name]
         spatial = list(plan.spatial)
         for at, own in elements(spatial, spans).items():
@@ -179,19 +182,22 @@ class Walk:
             start, holder = known[0] if homes.get(tensor) == level else known[-1]
             yield level, tensor, place, holder, start, time
 
-    def peaks(self) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
-        """The most words alive by (level, tensor); and of those whose processing element is known, in one."""
+    def peaks(self) -> tuple[dict[tuple[str, str, str], int], dict[tuple[str, str], int]]:
+        """The most words alive by (level, tensor, Einsum that runs), and in one processing element, if it is known."""
         alive: dict[tuple, set] = defaultdict(set)
         for level, tensor, place, holder, start, end in self.intervals():
             for time in range(start, end + 1):
                 alive[level, tensor, time, None].add(place)
                 if holder is not None:
                     alive[level, tensor, time, holder].add(place)
-        most: dict[tuple[str, str], int] = defaultdict(int)
+        most: dict[tuple[str, str, str], int] = defaultdict(int)
         single: dict[tuple[str, str], int] = defaultdict(int)
-        for (level, tensor, _, holder), places in alive.items():
-            peak = most if holder is None else single
-            peak[level, tensor] = max(peak[level, tensor], self.words(tensor, places))
+        for (level, tensor, time, holder), places in alive.items():
+            words = self.words(tensor, places)
+            if holder is None:
+                most[level, tensor, self.ran[time]] = max(most[level, tensor, self.ran[time]], words)
+            else:
+                single[level, tensor] = max(single[level, tensor], words)
         return most, single
 
     def words(self, tensor: str, places: set[Place]) -> int:
@@ -230,10 +236,12 @@ def check_against_the_walk(design, *, equal: bool = False) -> None:
                                strict=True):  # fmt: skip
         key = (stay.level, stay.touch.stored)
         needed[key] = max(needed[key], shortfall.needed)
-    for (level, tensor), words in together.items():
-        if level in list(design.architecture.memories)[1:]:
-            found = sum(n for (stored, _), n in live.held(level, list(live.einsums)).items() if stored == tensor)
-            assert words == found if equal else words <= found, (level, tensor, words, found)
+    for names, level in product(groups(live), list(design.architecture.memories)[1:]):
+        held = live.held(level, names)
+        for tensor in {tensor for _, tensor, _ in together}:
+            words = max(together.get((level, tensor, name), 0) for name in names)
+            found = sum(n for (stored, _), n in held.items() if stored == tensor)
+            assert words == found if equal and words else words <= found, (level, tensor, names, words, found)
     for key, words in apart.items():
         if key[0] not in design.architecture.memories:
             found = needed.get(key, 1)

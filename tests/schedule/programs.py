@@ -81,8 +81,10 @@ def program(text: str, mapping: dict, sizes: dict[str, int], *, lanes: int = 4, 
 
 
 @st.composite
-def programs(draw) -> Sweep:
-    """One of the cascades, its Einsums in two or three nests over the same loops in different orders."""
+def programs(draw, *, parts: bool = False) -> Sweep:
+    """One of the cascades, its Einsums in two or three nests over the same loops in different orders; with `parts`, one
+    fusion group that is cut into some.
+    """
     text = draw(st.sampled_from(TEXTS))
     cascade = parse(text)
     split = cascade.splits[0] if cascade.splits else None
@@ -98,7 +100,19 @@ def programs(draw) -> Sweep:
     }
     views = [e.name for e in cascade.einsums if e.name in ("BK", "BV")]
     mapping = {"partition": partition, "nests": nests, "views": views, "einsums": _plans(draw, cascade, nests, views)}
+    if parts and (cuts := draw(st.lists(st.booleans(), min_size=20, max_size=20))):
+        mapping["fusion"] = [_parts(list(mapping["einsums"]), cuts)]
     return program(text, mapping, sizes, lanes=5)
+
+
+def _parts(names, cuts) -> list[list[str]]:
+    """Names cut behind those where `cuts` says so."""
+    parts: list[list[str]] = [[]]
+    for name, cut in zip(names, cuts, strict=False):
+        parts[-1].append(name)
+        if cut and name != names[-1]:
+            parts.append([])
+    return parts
 
 
 def _loops(draw, sizes, split):

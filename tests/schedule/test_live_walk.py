@@ -14,6 +14,12 @@ def test_cascades_in_nests_of_many_orders_hold_what_is_alive_in_the_walk(sweep):
     check_against_the_walk(sweep.design(sweep.points[0]))
 
 
+@examples(400)
+@given(programs(parts=True))
+def test_parts_of_a_fusion_group_hold_what_is_alive_while_they_run(sweep):
+    check_against_the_walk(sweep.design(sweep.points[0]))
+
+
 @examples(150)
 @given(sweeps())
 def test_random_designs_hold_what_is_alive_in_the_walk(sweep):

@@ -1,0 +1,140 @@
+"""Fused layers in miniature: counts against the walk, sweeps against single designs, residencies against the walk."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from einsim.errors import Location, SpecError
+from einsim.model.closed_form import evaluate, evaluate_many
+from einsim.model.whole import Setting, evaluate_whole
+from einsim.model.wholeresult import whole_record
+from einsim.spec.configuration import load_design
+from einsim.spec.modelrun import Layers, Lengths, Scope, plan_run
+from einsim.spec.models import model_facts
+from einsim.spec.overrides import make_override, parse_override
+from einsim.spec.workload import Workload
+
+from ..schedule.oracle import check_against_the_walk
+from .compare import differences, disagreements, examples
+
+MAPPINGS = ("layer-encoder", "layer-decoder")
+CHOICES = {"weights": st.sampled_from(["rows", "tiles", "streamed"]), "hidden_tiles": st.integers(1, 3)}
+
+
+@st.composite
+def miniatures(draw, mapping: str):
+    """Sizes and machine fields by their sweep names. Rows of the array hold whole heads, as those of machines do."""
+    head = draw(st.integers(1, 2)) if mapping == "layer-encoder" else 2  # halves of heads turn positions
+    numbers = {"B": st.integers(1, 2), "M": st.integers(1, 7), "D": st.integers(1, 4), "U": st.integers(1, 5)}
+    numbers |= {"N": st.just(head * draw(st.integers(1, 2))), "E": st.just(head)}
+    numbers |= {"R": st.integers(1, 2)} if mapping == "layer-decoder" else {}
+    numbers |= {"array2d.rows": st.integers(2, 3), "array2d.columns": st.integers(1, 3)}
+    numbers |= {"array1d.lanes": st.integers(1, 3), "buffer.capacity_bytes": st.integers(60, 600)}
+    return draw(st.fixed_dictionaries(numbers))
+
+
+def shrunk(mapping: str, point: dict[str, int], choices: dict[str, object]):
+    at = Location("test")
+    overrides = [make_override(f"arch.{name}", value, at) for name, value in point.items() if "." in name]
+    overrides += [make_override(f"mapping.{name}", value, at) for name, value in choices.items()]
+    sizes = Workload(tuple((name, value) for name, value in point.items() if "." not in name))
+    return load_design(mapping, sizes, overrides=overrides)
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_counts_equal_the_walk(mapping):
+    @examples(12)
+    @given(miniatures(mapping), st.fixed_dictionaries(CHOICES))
+    def check(point, choices):
+        assert differences(shrunk(mapping, point, choices)) == []
+
+    check()
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_a_sweep_equals_each_design_alone(mapping):
+    @examples(6)
+    @given(st.lists(miniatures(mapping), min_size=1, max_size=5), st.fixed_dictionaries(CHOICES))
+    def check(points, choices):
+        base = shrunk(mapping, points[0], choices)
+        many = evaluate_many(base, {name: np.array([point[name] for point in points]) for name in points[0]})
+        for index, point in enumerate(points):
+            alone = evaluate(shrunk(mapping, point, choices))
+            assert disagreements(alone, many, index, len(points)) == []
+
+    check()
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_the_buffer_holds_what_is_alive(mapping):
+    @examples(6)
+    @given(miniatures(mapping), st.fixed_dictionaries(CHOICES))
+    def check(point, choices):
+        check_against_the_walk(shrunk(mapping, point, choices))
+
+    check()
+
+
+def layer(model, layers, *changes, scope=Scope.LAYER):
+    run = plan_run(model_facts(model), Lengths("prefill", 4096, ((4, 0),)), scope, layers, "fusemax")
+    return whole_record(evaluate_whole(run, Setting("fusemax", overrides=tuple(map(parse_override, changes)))))
+
+
+@pytest.mark.parametrize("model", ["BERT", "XLM", "Llama-3-8B"])
+def test_a_fused_layer_does_the_same_products(model):
+    """Products of matrices are those of its kernels; its arrays are busy, and its traffic is counted word by word."""
+    apart, fused = (layer(model, layers) for layers in (Layers.SEQUENTIAL, Layers.FUSED))
+    assert fused["macs"] == apart["macs"]
+    assert [kernel["kernel"] for kernel in fused["kernels"]] == ["fused layer"]
+    assert fused["latency_s"] < apart["latency_s"]
+    assert fused["compute_s"] >= fused["macs"] / 65536 / 940e6
+
+
+def test_traffic_of_a_fused_encoder_is_its_inputs_its_result_and_what_blocks_fetch_again():
+    record = layer("BERT", Layers.FUSED, "mapping.weights=tiles")
+    (kernel,) = record["kernels"]
+    tiles, d, u, tokens, batch = kernel["result"]["tiles"], 768, 3072, 4096, 4
+    block, made = (tiles[name] * tiles["P0"] for name in ("P1", "K1"))
+    x = batch * tokens * d
+    blocks, makings = batch * (tokens // block), batch * (tokens // made)
+    keys_and_values = 2 * x + 2 * blocks * tokens * d
+    weights = makings * 2 * d * d + blocks * (2 * d * d + 2 * d * u)
+    assert record["traffic_bytes"] == 2 * (2 * x + x + keys_and_values + weights + 4 * d + 2)
+
+
+def test_the_rest_of_a_model_runs_as_ever():
+    apart, fused = (layer("BERT", layers, scope=Scope.MODEL) for layers in (Layers.SEQUENTIAL, Layers.FUSED))
+    others = [[k for k in record["kernels"] if k["group"] != "layer"] for record in (apart, fused)]
+    assert others[0] == others[1]
+    assert next(k["times"] for k in fused["kernels"] if k["group"] == "layer") == 12
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "reason"),
+    [
+        ("T5", {}, "T5: a encoder layer of family t5 has no fused form of fusemax in a prefill; there is: none yet"),
+        ("BERT", {"configuration": "flat"}, "has no fused form of flat in a prefill; there is: fusemax"),
+        ("Llama-3-8B", {"lengths": Lengths("decode", 1, ((4, 1024),))}, "no fused form of fusemax in a decode"),
+        ("Llama-3-8B", {"lengths": Lengths("prefill", 64, ((4, 64),))}, "needs an empty cache"),
+        ("Mixtral-8x7B", {}, "needs one network a layer"),
+        ("Gemma-2-9B", {}, "needs SiLU as the activation of its network"),
+        ("BERT", {"scope": Scope.LINEAR}, "of scope linear there is nothing to fuse"),
+    ],
+)
+def test_what_has_no_fused_form_is_refused(model, options, reason):
+    plain = {"scope": Scope.LAYER, "lengths": Lengths("prefill", 1024, ((4, 0),)), "configuration": "fusemax"}
+    with pytest.raises(SpecError, match=reason):
+        plan_run(model_facts(model), layers=Layers.FUSED, **plain | options)
+
+
+def test_a_fused_layer_brings_its_own_attention():
+    run = plan_run(model_facts("BERT"), Lengths("prefill", 64, ((1, 0),)), Scope.LAYER, Layers.FUSED, "fusemax")
+    with pytest.raises(SpecError, match="brings its own attention"):
+        evaluate_whole(run, Setting("fusemax", attention="attn_causal-3pass"))
+
+
+def test_choices_of_a_fused_layer_can_be_made():
+    for weights in ("rows", "tiles", "streamed"):
+        record = layer("BERT", Layers.FUSED, f"mapping.weights={weights}")
+        assert record["kernels"][0]["choices"]["weights"] == weights
