@@ -14,8 +14,8 @@ from einsim.spec.workload import ModelShape
 
 DOCS = Path(__file__).parents[1] / "docs"
 FILES = (
-    Architecture, Memory, Array, Registers, Operation, Mapping, Divided, Fitted, Nest, EinsumPlan, Phase, Stall, Spill, Pipeline,
-    ModelShape, SweepFile, SearchFile, Bound, Rival,
+    Architecture, Memory, Array, Registers, Operation, Mapping, Divided, Fitted, Nest, EinsumPlan, Phase, Stall, Spill,
+    Pipeline, ModelShape, SweepFile, SearchFile, Bound, Rival,
 )  # fmt: skip
 MODELS = (Family, ModelType, ConfigField, Check, Group, Kernel, Published)
 TABLES = {"files.md": FILES, "models.md": MODELS}
