@@ -163,6 +163,9 @@ def describe_mapping(mapping: Mapping, choices: dict[str, str | int]) -> Rendera
 
 
 def _tiles(mapping: Mapping) -> Iterable[tuple[str, str]]:
+    for rank, stated in mapping.divide.items():
+        parts = ", ".join(f"{part} of {size}" for part, size in stated.into.items())
+        yield f"{rank} divided", parts if stated.groups is None else f"{parts}, in groups {stated.groups}"
     yield from mapping.sizes.items()
     for name, tile in mapping.tiles.items():
         if isinstance(tile, Fitted):
