@@ -44,12 +44,13 @@ CLOSED: Final = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a search is: seconds, designs looked at, the best value so far and the bound on it."""
+    """How far a search is: seconds, designs looked at, the best value so far (the cycle model's?) and its bound."""
 
     seconds: float
     designs: int
     value: float
     bound: float
+    cycles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +185,13 @@ class _Search:
             self.trail.append(found)
             if self.met() and not proved:
                 self.until = min(self.until, self.spent() + FRUGAL * self.seconds)
-        self.tell(self.best)
+        self.tell(self.best, cycles=False)
 
-    def tell(self, best: Found | None) -> None:
+    def tell(self, best: Found | None, *, cycles: bool) -> None:
         """Says how far it is."""
         if self.report is not None:
             value = inf if best is None else best.value
-            self.report(Progress(self.spent(), self.trials.points, value, self.bound))
+            self.report(Progress(self.spent(), self.trials.points, value, self.bound, cycles))
 
     def tried(self, plan: Plan) -> Found | None:
         """A plan with its best tile sizes."""
@@ -301,7 +302,7 @@ class _Search:
         """Remembers the best that runs, and tells about it."""
         if found is not None and found.value < inf and (self.ran is None or found.score < self.ran.score):
             self.ran = found
-        self.tell(self.ran)
+        self.tell(self.ran, cycles=True)
 
     def walk_in_cycles(self) -> bool:
         """Branch and bound over all plans in the cycle model; whether it came to the end with all tile sizes."""
