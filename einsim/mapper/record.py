@@ -59,7 +59,7 @@ def _proof(task: Task, objective: Objective, result: Result, best: Candidate) ->
         "exhausted": result.exhausted,
         "gap": _gap(value, least),
         "cycle_value": run,
-        "cycle_proved": run is not None and (own and result.ran_all or whole and meets(run, result.bound)),
+        "cycle_proved": run is not None and ((own and result.ran_all) or (whole and meets(run, result.bound))),
         "cycle_gap": _gap(run, least if whole else None),
     }
 

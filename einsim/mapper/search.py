@@ -27,7 +27,7 @@ from einsim.mapper.plan import Plan
 from einsim.mapper.running import Running
 from einsim.mapper.space import Names, Space
 from einsim.mapper.task import Task
-from einsim.mapper.trial import NOTHING, Found, Trials
+from einsim.mapper.trial import Found, Trials
 
 CLOSE: Final = 1e-9
 """A value this close (relatively) to its bound meets it: both are sums of floating-point numbers."""
