@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -18,7 +18,7 @@ from einsim.cli.zoo import CascadeArgument
 from einsim.errors import InfeasibleError, Location, SpecError
 from einsim.explore import store
 from einsim.mapper.objective import Objective
-from einsim.mapper.record import fallback_record, found_record
+from einsim.mapper.record import map_record
 from einsim.mapper.search import Progress as Step
 from einsim.mapper.search import search
 from einsim.mapper.task import Task
@@ -47,6 +47,10 @@ def map_(
     objective: Annotated[
         Objective | None, Parameter(name="--objective", help="What to make small [latency]; --sizes alone searches not")
     ] = None,
+    time_model: Annotated[
+        Literal["cycle", "closed-form"],
+        Parameter(name="--time-model", help="The best that the cycle model runs, or the best by the closed form alone"),
+    ] = "cycle",
     time_limit: Annotated[float, Parameter(name="--time-limit", help="Seconds to search, at most")] = 10.0,
     out: Annotated[Path | None, Parameter(name="--out", help="Write the mapping file (YAML)")] = None,
     sizes: Annotated[
@@ -60,8 +64,8 @@ def map_(
 ) -> int:
     """Find the mapping of a cascade on a machine that takes the least latency, energy, product of both, or traffic.
 
-    Prints a mapping file that `einsim run` takes, its cost, and a lower bound on that of any mapping. Ctrl-C gives the
-    best so far. With --sizes and no objective: any cascade as it is, one Einsum after another, without a search.
+    Prints a mapping file that `einsim run` and `einsim simulate` take, its cost in both models, and a lower bound on
+    that of any mapping. Ctrl-C gives the best so far. With --sizes and no objective: any cascade as it is, one Einsum after another, without a search.
     Example: einsim map attention-1pass --arch fusemax --model BERT --seq-len 16K --objective energy --out best.yaml
     """
     if sizes is not None and objective is None:
@@ -82,7 +86,7 @@ def map_(
                         remedy="einsim map CASCADE --arch MACHINE --model BERT --seq-len 16K")  # fmt: skip
     machine = load_architecture(arch)
     task = Task(found, machine, workload(model, seq_len, batch, shape), cascade, arch)
-    record, stopped = _searched(task, objective or Objective.LATENCY, time_limit)
+    record, stopped = _searched(task, objective or Objective.LATENCY, time_limit, cycles=time_model == "cycle")
     if out is not None and record["mapping"] is not None:
         store.write_text(out, record["mapping"])
     if json:
@@ -95,7 +99,9 @@ def map_(
     return 0 if record["feasible"] else InfeasibleError.exit_code
 
 
-def _searched(task: Task, objective: Objective, seconds: float) -> tuple[dict[str, Any], Stopped | None]:
+def _searched(
+    task: Task, objective: Objective, seconds: float, *, cycles: bool
+) -> tuple[dict[str, Any], Stopped | None]:
     """The record of a search, and what ended it early."""
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
@@ -105,16 +111,15 @@ def _searched(task: Task, objective: Objective, seconds: float) -> tuple[dict[st
         line = bar.add_task(f"least {objective}", total=None)
 
         def report(step: Step) -> None:
-            bar.update(line, description=f"least {objective}: {step.value:.6g} {objective.unit} so far, "
+            model = "cycle model" if step.cycles else "closed form"
+            bar.update(line, description=f"least {objective} ({model}): {step.value:.6g} {objective.unit} so far, "
                        f"no less than {step.bound:.6g}; {step.designs:,} designs")  # fmt: skip
 
-        result = search(task, objective, seconds, report)
-    stopped = result.stopped if isinstance(result.stopped, Stopped) else None
-    if result.best is not None:
-        return found_record(task, objective, result), stopped
-    if result.stopped is not None:
+        result = search(task, objective, seconds, report, cycles=cycles)
+    if result.stopped is not None and result.best is None:
         raise result.stopped
-    return fallback_record(task, objective, result), None
+    stopped = result.stopped if isinstance(result.stopped, Stopped) else None
+    return map_record(task, objective, result, cycles=cycles), stopped
 
 
 def _instances(batch: str | None) -> int:

@@ -34,6 +34,16 @@ class Objective(StrEnum):
             case Objective.TRAFFIC:
                 return as_float(evaluation.traffic_bytes)
 
+    def at_latency(self, value: float, energy_pj: float, latency_s: float) -> float:
+        """The value with the latency that another model finds; energy and traffic are what they were."""
+        match self:
+            case Objective.LATENCY:
+                return latency_s
+            case Objective.EDP:
+                return latency_s * energy_pj
+            case Objective.ENERGY | Objective.TRAFFIC:
+                return value
+
     def rank(self, evaluation: Evaluation) -> tuple[Number, ...]:
         """The value, then what tells equals apart: energy, latency, traffic."""
         others = (evaluation.energy_pj, evaluation.latency_s, as_float(evaluation.traffic_bytes))

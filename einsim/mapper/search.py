@@ -4,47 +4,62 @@ It starts from plans that follow from the bounds (everything fused, every Einsum
 best one choice at a time, and tells when a value meets its lower bound. A space that is small enough is then walked
 whole, without the groups and arrays whose bound is no better than what was found: branch and bound. In a larger one,
 what time is left goes to new beginnings.
+
+All that is the closed form's. Where the cycle model shall run the mapping, the best are then run, and the best of them
+improved in the same way by what the cycle model says.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import inf
+from typing import Final
 
 from einsim.mapper.bounds import Bounds
-from einsim.mapper.moves import arrays_of, choices, moves, regrouped
+from einsim.mapper.descent import Descent, Judge
+from einsim.mapper.moves import arrays_of, moves, regrouped
 from einsim.mapper.objective import Objective
 from einsim.mapper.plan import Plan
+from einsim.mapper.running import Running
 from einsim.mapper.space import Names, Space
 from einsim.mapper.task import Task
 from einsim.mapper.trial import Found, Trials
 
-CLOSE = 1e-9
+CLOSE: Final = 1e-9
 """A value this close (relatively) to its bound meets it: both are sums of floating-point numbers."""
 
-WALKED = 20_000
+WALKED: Final = 20_000
 """Plans up to which a space is walked whole."""
+
+FRUGAL: Final = 0.1
+"""Share of the time that may go on after a proof, for the same value with less energy."""
+
+CLOSED: Final = 0.4
+"""Share of the time for the closed form where the cycle model comes after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a search is: seconds, designs looked at, the best value so far and the bound on it."""
+    """How far a search is: seconds, designs looked at, the best value so far (the cycle model's?) and its bound."""
 
     seconds: float
     designs: int
     value: float
     bound: float
+    cycles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a search found. `exhausted`: nothing is left in the space that might be better.
+    """What a search found. `exhausted`: nothing is left in the space that might be better in the closed form.
 
-    `refused`: what is wrong with the first plan as a mapping file, where none was legal. `stopped`: what ended it.
+    `ran` is the best that the cycle model runs, with its score there, where that was asked for, `ran_all`: that there is
+    none better, and `runs` how many designs were run. `refused`: what is wrong with the first plan as a mapping file,
+    where none was legal. `stopped`: what ended it.
     """
 
     best: Found | None
@@ -55,6 +70,9 @@ class Result:
     plans: int
     stopped: KeyboardInterrupt | None
     refused: str | None = None
+    ran: Found | None = None
+    ran_all: bool = False
+    runs: int = 0
 
     @property
     def proved(self) -> bool:
@@ -77,9 +95,15 @@ def search(
     objective: Objective,
     seconds: float = 10.0,
     report: Callable[[Progress], None] | None = None,
+    *,
+    cycles: bool = False,
+    starts: Sequence[Plan] = (),
 ) -> Result:
-    """The best mapping of a task that is found in about so many seconds; Ctrl-C ends it with what there is."""
-    return _Search(task, objective, seconds, report).run()
+    """The best mapping of a task that is found in about so many seconds; Ctrl-C ends it with what there is.
+
+    `cycles`: also the best that the cycle model runs, by what it says. `starts`: plans to look at first.
+    """
+    return _Search(task, objective, seconds, report, cycles, starts).run()
 
 
 @dataclass
@@ -88,42 +112,58 @@ class _Search:
     objective: Objective
     seconds: float
     report: Callable[[Progress], None] | None
+    cycles: bool = False
+    starts: Sequence[Plan] = ()
     best: Found | None = None
+    ran: Found | None = None
+    ran_all: bool = False
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.space = Space(self.task)
         self.trials = Trials(self.task, self.objective, over=self.over)
+        self.running = Running(self.trials)
         self.bounds = Bounds(self.task, {size: self.trials.sizes_of(size) for size in self.task.unsized})
         self.bound = self.bounds.of(self.objective)
-        self.seen: set[object] = set()
+        self.trail: list[Found] = []
+        self.until = self.seconds * (CLOSED if self.cycles else 1.0)
 
     def run(self) -> Result:
         exhausted, stopped = False, None
         try:
             exhausted = self.everything()
+            if self.cycles and self.best is not None:
+                self.until = self.seconds
+                self.ran_all = self.in_cycles()
         except KeyboardInterrupt as error:
             stopped = error
+        refused = None if self.best is not None else self.trials.refused
         return Result(self.best, self.bound, exhausted, self.spent(), self.trials.points, self.trials.plans, stopped,
-                      None if self.best is not None else self.trials.refused)  # fmt: skip
+                      refused, self.ran, self.ran_all, self.running.runs)  # fmt: skip
 
     def everything(self) -> bool:
-        """All steps of the search; whether the space is exhausted."""
+        """All steps of the search in the closed form; whether the space is exhausted."""
         if self.task.refused is not None:
             self.trials.refused = self.task.refused
             return False
-        for plan in self.beginnings():
+        descent = self.descent(self.trials, self.note)
+        plans = [*self.starts, *(plan for _, plan in self.beginnings())]
+        for plan in plans:
             if self.over():
                 return False
-            self.improve(self.tried(plan))
+            descent.improve(self.tried(plan))
             if self.met():
                 return False
         if self.space.size() <= WALKED:
             return self.walk()
         chance = random.Random(0)
         while self.best is not None and not self.over() and not self.met():
-            self.improve(self.tried(self.shaken(self.best.plan, chance)))
+            descent.improve(self.tried(self.shaken(self.best.plan, chance)))
         return False
+
+    def descent(self, judge: Judge, note: Callable[[Found | None], None]) -> Descent:
+        """The descent of one model."""
+        return Descent(self.space, judge, self.over, note, self.promising)
 
     # Time and progress.
 
@@ -131,7 +171,7 @@ class _Search:
         return time.monotonic() - self.started
 
     def over(self) -> bool:
-        return self.spent() >= self.seconds
+        return self.spent() >= self.until
 
     def met(self) -> bool:
         """Whether the best value is as good as its bound."""
@@ -140,10 +180,18 @@ class _Search:
     def note(self, found: Found | None) -> None:
         """Remembers the best, and tells about it."""
         if found is not None and (self.best is None or found.score < self.best.score):
+            proved = self.met()
             self.best = found
+            self.trail.append(found)
+            if self.met() and not proved:
+                self.until = min(self.until, self.spent() + FRUGAL * self.seconds)
+        self.tell(self.best, cycles=False)
+
+    def tell(self, best: Found | None, *, cycles: bool) -> None:
+        """Says how far it is."""
         if self.report is not None:
-            value = inf if self.best is None else self.best.value
-            self.report(Progress(self.spent(), self.trials.points, value, self.bound))
+            value = inf if best is None else best.value
+            self.report(Progress(self.spent(), self.trials.points, value, self.bound, cycles))
 
     def tried(self, plan: Plan) -> Found | None:
         """A plan with its best tile sizes."""
@@ -153,62 +201,24 @@ class _Search:
 
     # Beginnings and improvements.
 
-    def beginnings(self) -> Iterator[Plan]:
-        """Everything fused and every Einsum alone, with the least busy arrays and with each Einsum's fastest."""
+    def beginnings(self) -> Iterator[tuple[bool, Plan]]:
+        """Everything fused and every Einsum alone, with the least busy arrays and with each Einsum's fastest.
+
+        With each plan, whether it hands tensors on in registers.
+        """
         balanced = self.bounds.assignment[1]
         fastest = {name: min(each, key=lambda a: each[a]) for name, each in self.bounds.work.cycles.items()}
         frugal = {name: min(each, key=lambda a: each[a]) for name, each in self.bounds.work.energy_pj.items()}
+        seen: set[object] = set()
         for arrays in (balanced, fastest, frugal):
-            for groups in ((self.space.names,), self.space.alone):
-                plan = self.space.start(groups, arrays)
-                in_turn = replace(plan, groups=tuple(replace(group, overlap=False) for group in plan.groups))
-                for each in (plan, in_turn) if groups is not self.space.alone else (plan,):
-                    if each.key() not in self.seen:
-                        self.seen.add(each.key())
-                        yield each
-
-    def improve(self, start: Found | None) -> None:
-        """Takes each move that makes the score better, until none does, first at the same tile sizes."""
-        now = start
-        while now is not None and not self.over():
-            now = self.descended(now)
-            better, _ = self.trials.best(now.plan)  # all sizes, now that other choices have changed
-            if better is None or better.score >= now.score:
-                better = self.resized(now)
-            self.note(better)
-            now = better
-
-    def descended(self, now: Found) -> Found:
-        """Goes through the choices at the same tile sizes, and takes what is better at once, until nothing is."""
-        tried: set[object] = set()
-        improved = True
-        while improved and not self.over():
-            improved = False
-            for move in choices(self.space, now.plan):
-                for plan in self.fresh(move(now.plan), now, tried):
-                    found = self.trials.at(plan, now.numbers)
-                    if found is not None and found.score < now.score:
-                        now, improved = found, True
-                        self.note(now)
-        return now
-
-    def resized(self, now: Found) -> Found | None:
-        """The first move that is better with tile sizes next to those of now, or with other groups."""
-        for plan in self.fresh(moves(self.space, now.plan), now, set()):
-            found, _ = self.trials.best(plan, near=now.numbers)
-            if found is not None and found.score < now.score:
-                return found
-        return None
-
-    def fresh(self, plans: Iterator[Plan], now: Found, tried: set[object]) -> Iterator[Plan]:
-        """Plans that were not tried yet, and that bounds leave room for; none when time is over."""
-        for plan in plans:
-            if self.over():
-                return
-            key = plan.key()
-            if key not in tried and self.promising(plan, now):
-                tried.add(key)
-                yield plan
+            for groups in dict.fromkeys(((self.space.names,), self.space.alone)):
+                for handed in (False, True):
+                    plan = self.space.start(groups, arrays, handed=handed)
+                    in_turn = replace(plan, groups=tuple(replace(group, overlap=False) for group in plan.groups))
+                    for each in (plan, in_turn) if groups != self.space.alone else (plan,):
+                        if each.key() not in seen:
+                            seen.add(each.key())
+                            yield handed, each
 
     def promising(self, plan: Plan, now: Found) -> bool:
         """Whether the bound of a plan's groups and arrays leaves room for something better."""
@@ -238,8 +248,8 @@ class _Search:
 
     def walk(self) -> bool:
         """Branch and bound over all plans; whether it came to the end with all tile sizes."""
-        limit = [inf if self.best is None else self.best.value]
         whole = True
+        limit = [inf if self.best is None else self.best.value]
         for plan in self.space.every(self.bounds, self.objective, limit):
             if self.over():
                 return False
@@ -250,4 +260,59 @@ class _Search:
                 limit[0] = self.best.value
                 if self.met():
                     return whole
+        return whole
+
+    # In the cycle model.
+
+    def in_cycles(self) -> bool:
+        """What the cycle model makes of what the closed form found; whether nothing in the space is better there."""
+        descent = self.descent(self.running, self.note_run)
+        ran = self.run_first()
+        if ran is None:
+            return False
+        descent.improve(ran)
+        if self.space.size() <= WALKED:
+            return self.walk_in_cycles()
+        chance = random.Random(0)
+        while not self.over():
+            now = self.ran or ran
+            found, _ = self.running.best(self.shaken(now.plan, chance), now.numbers)
+            self.note_run(found)
+            descent.improve(found)
+        return False
+
+    def run_first(self) -> Found | None:
+        """The best of what there is to begin with, each with the tiles that run best."""
+        ran: Found | None = None
+        for found in self.firsts():
+            if ran is not None and (self.over() or found.score >= ran.score):
+                continue
+            now = self.running.again(self.running.run(found))
+            self.note_run(now)
+            ran = now if ran is None or now.score < ran.score else ran
+        return ran
+
+    def firsts(self) -> list[Found]:
+        """Designs to run first: what hands tensors on in registers, the best by the closed form first, and its best."""
+        plans = [*self.starts, *(plan for handed, plan in self.beginnings() if handed)]
+        found = [each for plan in plans if (each := self.trials.best(plan)[0]) is not None]
+        return [*sorted(found, key=lambda each: each.score), *self.trail[-1:]]
+
+    def note_run(self, found: Found | None) -> None:
+        """Remembers the best that runs, and tells about it."""
+        if found is not None and found.value < inf and (self.ran is None or found.score < self.ran.score):
+            self.ran = found
+        self.tell(self.ran, cycles=True)
+
+    def walk_in_cycles(self) -> bool:
+        """Branch and bound over all plans in the cycle model; whether it came to the end with all tile sizes."""
+        whole = True
+        limit = [inf if self.ran is None else self.ran.value]
+        for plan in self.space.every(self.bounds, self.objective, limit):
+            if self.over():
+                return False
+            found, complete = self.running.best(plan)
+            whole &= complete
+            self.note_run(found)
+            limit[0] = inf if self.ran is None else self.ran.value
         return whole

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from itertools import combinations, pairwise, permutations, product
 from math import factorial, inf, prod
 
-from einsim.cascade import steps
+from einsim.cascade import iterative_rank, steps
 from einsim.mapper.bounds import Bounds
 from einsim.mapper.objective import Objective
 from einsim.mapper.plan import Group, Home, Layout, Plan
@@ -154,8 +154,11 @@ class Space:
 
     # A plan to begin with.
 
-    def start(self, groups: Sequence[Names], arrays: dict[str, str]) -> Plan:
-        """A plan that is often legal: tensors pass through the innermost memory, long common ranks lie along axes."""
+    def start(self, groups: Sequence[Names], arrays: dict[str, str], *, handed: bool = False) -> Plan:
+        """A plan that is often legal: tensors pass through the innermost memory, long common ranks lie along axes.
+
+        `handed`: what only a group's Einsums touch is handed on in registers, but for the state of iterations.
+        """
         layouts: dict[str, Layout] = {}
         shapes = []
         for group in groups:
@@ -163,7 +166,10 @@ class Space:
                 layouts[name] = self.layout(name, arrays[name], group)
             shapes.append(Group(group, self.order(group), self.unit(group, layouts), overlap=True))
         plan = Plan(tuple(shapes), layouts, {})
-        return Plan(plan.groups, layouts, {key: self.home(groups, key, arrays) for key in self.touched(groups)})
+        homes = {key: self.home(groups, key, arrays) for key in self.touched(groups)}
+        if handed:
+            homes |= {key: home for key in homes if (home := self.in_registers(groups, key, arrays)) is not None}
+        return Plan(plan.groups, layouts, homes)
 
     def layout(self, name: str, array: str, group: Names) -> Layout:
         """Ranks that fill the axes, those first that most Einsums of the group have; loops over them innermost."""
@@ -205,6 +211,15 @@ class Space:
         wanted = (memories[-1],), tuple(dict.fromkeys((memories[0], memories[-1])))
         fitting = [home for levels in wanted for home in options if home.levels == levels]
         return next((home for home in fitting if home.source == memories[-1]), fitting[0])
+
+    def in_registers(self, groups: Sequence[Names], key: tuple[str, int], arrays: dict[str, str]) -> Home | None:
+        """Handed on in registers, those of other arrays' readers if there are any; None of what outlives an iteration."""
+        tensor, _ = key
+        if tensor not in self.task.einsums or iterative_rank(self.task.einsums[tensor]) is not None:
+            return None
+        registers = set(self.task.machine.registers)
+        options = [home for home in self.homes(groups, key, arrays) if {*home.levels, home.source} <= registers]
+        return max(options, key=lambda home: (len(home.levels), home.source in home.levels), default=None)
 
 
 @lru_cache(maxsize=4096)

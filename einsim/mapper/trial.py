@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf, isqrt, prod
@@ -27,6 +27,9 @@ Axes = dict[str, NDArray[np.int64]]
 
 Score = tuple[float, ...]
 """The objective, then energy, latency and traffic."""
+
+NOTHING: Score = (inf, inf)
+"""Worse than whatever there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,11 @@ class Trials:
         """A tile that surely fills every axis, or the whole rank: where a search begins."""
         return int(values[min(int(values.searchsorted(max(self.steps))), len(values) - 1)])
 
-    def at(self, plan: Plan, numbers: Mapping[str, int]) -> Found | None:
-        """A plan at given tile sizes, if it is legal and fits; None too where it needs sizes that are not given."""
+    def at(self, plan: Plan, numbers: Mapping[str, int], below: Score = NOTHING) -> Found | None:
+        """A plan at given tile sizes, if it is legal, fits and scores below something.
+
+        None too where it needs sizes that are not given.
+        """
         self.plans += 1
         written = _filled(Written(self.task, plan))
         if not written.numbers.keys() <= numbers.keys():
@@ -150,9 +156,48 @@ class Trials:
             return None
         if not evaluation.feasible or not self.side_by_side(written, own):
             return None
-        return Found(plan, own, tuple(float(each) for each in self.objective.rank(evaluation)))
+        score = tuple(float(each) for each in self.objective.rank(evaluation))
+        return Found(plan, own, score) if score < below else None
+
+    def again(self, now: Found) -> Found | None:
+        """A plan with all its tile sizes looked at anew."""
+        return self.best(now.plan)[0]
+
+    def swept(self, plan: Plan) -> list[tuple[str, ...]]:
+        """Sizes of a plan that are looked at together: those of splits with each of its tiles."""
+        numbers = _filled(Written(self.task, plan)).numbers
+        splits = tuple(name for name, (what, _) in numbers.items() if what in self.task.unsized)
+        blocks = [(*splits, name) for name in numbers if name not in splits]
+        return blocks or [splits] if numbers else []
+
+    def apart(self, now: Found, names: Sequence[str]) -> Iterator[Found]:
+        """A plan with other sizes of some tiles, one design of each magnitude; of about equal ones small tiles first."""
+        written = _filled(Written(self.task, now.plan))
+        axes = {each: np.array([size], dtype=np.int64) for each, size in now.numbers.items()}
+        axes |= _thinned({name: self.all_sizes(written)[name] for name in names}, self.grid, self.steps)
+        found: dict[tuple[int, ...], Found] = {}
+        for each in self._points(written, written.design(), axes, self.grid):
+            found.setdefault(tuple(each.numbers[name].bit_length() for name in names), each)
+        about = sorted(found.values(), key=lambda f: (float(f"{f.value:.3g}"), prod(f.numbers[name] for name in names)))
+        return (each for each in about if self.side_by_side(written, each.numbers))
+
+    def every(self, plan: Plan, most: int) -> Iterator[Found] | None:
+        """A plan with all tile sizes that fit, the best first; None where there are more than so many."""
+        written = Written(self.task, plan)
+        design = written.design()
+        axes = self.all_sizes(written)
+        return self._ranked(written, design, axes, most) if prod(map(len, axes.values())) <= most else None
 
     def _of_grid(self, written: Written, design: Design, axes: Axes) -> Found | None:
+        return next(self._ranked(written, design, axes), None)
+
+    def _ranked(self, written: Written, design: Design, axes: Axes, most: int = MOST) -> Iterator[Found]:
+        """The best points of a grid that are legal and fit, the best first."""
+        every = self._points(written, design, axes, most)
+        return (found for found in every if self.side_by_side(written, found.numbers))
+
+    def _points(self, written: Written, design: Design, axes: Axes, most: int) -> Iterator[Found]:
+        """The best points of a grid that fit, at most so many, the best first."""
         varied = [name for name, values in axes.items() if len(values) > 1]
         shape = [len(axes[name]) for name in varied] or [1]
         self.points += prod(shape)
@@ -163,30 +208,28 @@ class Trials:
             evaluation = evaluate_many(design, columns) if columns else evaluate(design)
         except SpecError as error:
             self.refused = self.refused or error.message
-            return None
+            return
         except OverflowError:
-            return self._one_by_one(written, axes)
-        for score, place in _ranked(evaluation, self.objective, shape):
+            yield from self._one_by_one(written, axes)
+            return
+        for score, place in _ranked(evaluation, self.objective, shape, most):
             numbers = {name: int(values[0]) for name, values in axes.items()}
             numbers |= {name: int(axes[name][at]) for name, at in zip(varied, place, strict=False)}
-            if self.side_by_side(written, numbers):
-                return Found(written.plan, numbers, score)
-        return None
+            yield Found(written.plan, numbers, score)
 
-    def _one_by_one(self, written: Written, axes: Axes, most: int = 64) -> Found | None:
+    def _one_by_one(self, written: Written, axes: Axes, most: int = 64) -> list[Found]:
         """Where 64 bits might not do: fewer sizes, each with integers of any size."""
         thin = _thinned(axes, most)
-        best: Found | None = None
+        every: list[Found] = []
         for place in np.ndindex(*(len(values) for values in thin.values())):
             numbers = {name: int(values[at]) for (name, values), at in zip(thin.items(), place, strict=True)}
             if self.over():
                 break
             evaluation = evaluate(written.design(numbers))
-            if evaluation.feasible and self.side_by_side(written, numbers):
+            if evaluation.feasible:
                 score = tuple(float(each) for each in self.objective.rank(evaluation))
-                if best is None or score < best.score:
-                    best = Found(written.plan, numbers, score)
-        return best
+                every.append(Found(written.plan, numbers, score))
+        return sorted(every, key=lambda found: found.score)
 
     def side_by_side(self, written: Written, numbers: Mapping[str, int]) -> bool:
         """Whether Einsums that run side by side share a loop that runs more than once, so that they can take turns."""
@@ -271,8 +314,10 @@ def _around(every: Mapping[str, NDArray[np.int64]], numbers: Mapping[str, int], 
     return found
 
 
-def _ranked(evaluation: Evaluation, objective: Objective, shape: list[int]) -> Iterator[tuple[Score, tuple[int, ...]]]:
-    """Feasible points, best first: score and place on the grid; those of equal score once."""
+def _ranked(
+    evaluation: Evaluation, objective: Objective, shape: list[int], most: int
+) -> Iterator[tuple[Score, tuple[int, ...]]]:
+    """Feasible points, at most so many, best first: score and place on the grid."""
     columns = [
         np.broadcast_to(np.asarray(each, dtype=np.float64), shape).ravel() for each in objective.rank(evaluation)
     ]
@@ -280,7 +325,7 @@ def _ranked(evaluation: Evaluation, objective: Objective, shape: list[int]) -> I
     if not fits.any():
         return
     first = np.where(fits, columns[0], inf)
-    for at in np.lexsort((*columns[:0:-1], first))[:MOST]:
+    for at in np.lexsort((*columns[:0:-1], first))[:most]:
         if not fits[at]:
             return
         yield tuple(float(column[at]) for column in columns), tuple(int(i) for i in np.unravel_index(at, shape))

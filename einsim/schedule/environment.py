@@ -68,7 +68,7 @@ def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]
                 raise SpecError(f"nothing has a size {name!r}", at=design.workload.at, remedy=suggest(name, needed))
     sizes = {name: given[name] for name in needed}
     _add_parts(design, sizes, env)
-    _add_alike(design, sizes)
+    _add_derived(design, sizes)
     for name, text in design.mapping.sizes.items():
         at = document.locate(("sizes", name))
         if name in sizes_of_workload(design):
@@ -80,8 +80,7 @@ def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]
                 remedy=suggest(name, size_parameters(design.cascade)),
             )
         sizes[name] = positive(expression(text, at).evaluate(env | sizes), text, at)
-    for split in design.cascade.splits:
-        sizes[size_of(split.outer)] = ceil_div(sizes[size_of(split.rank)], sizes[split.size])
+    _add_derived(design, sizes)
     return sizes
 
 
@@ -103,22 +102,22 @@ def _add_parts(design: Design, sizes: dict[str, Number], env: dict[str, Number])
             sizes[size_of(stated.groups)] = whole / together if is_formula(whole) else whole // together
 
 
-def _add_alike(design: Design, sizes: dict[str, Number]) -> None:
-    """Adds the sizes of ranks that walk the elements of others; raises SpecError where a size follows otherwise."""
-    ranks = {rank.name: rank for rank in design.cascade.ranks}
-    for rank in ranks.values():
-        if rank.size is not None:
-            raise SpecError(
-                f"rank {rank.name!r} has a size of its own ({rank.size}), which mapping files do not compute",
-                at=design.mapping_document.locate(("cascade",)),
-                remedy="use `einsim map`, or a cascade whose inputs bring all ranks along",
-            )
-        first = rank
-        while first.like is not None and first.like in ranks:
-            first = ranks[first.like]
-        whole = size_of(first.like or first.name)
-        if rank.like is not None and whole in sizes:
-            sizes[size_of(rank.name)] = sizes[whole]
+def _add_derived(design: Design, sizes: dict[str, Number]) -> None:
+    """Adds sizes that follow from those there are: of splits' outer parts, of ranks like others, and rules (M+1)."""
+    cascade = design.cascade
+    at = design.mapping_document.locate(("cascade",))
+    known = -1
+    while known < len(sizes):
+        known = len(sizes)
+        for split in cascade.splits:
+            if {size_of(split.rank), split.size} <= sizes.keys():
+                sizes.setdefault(size_of(split.outer), ceil_div(sizes[size_of(split.rank)], sizes[split.size]))
+        for rank in cascade.ranks:
+            if rank.like is not None and size_of(rank.like) in sizes:
+                sizes.setdefault(size_of(rank.name), sizes[size_of(rank.like)])
+            elif rank.size is not None and size_of(rank.name) not in sizes and {*rank.size.sizes} <= sizes.keys():
+                text = f"{size_of(rank.name)} = {rank.size}"
+                sizes[size_of(rank.name)] = positive(rank.size.value({}, sizes), text, at)
 
 
 def positive(value: Number, text: str, at: Location) -> Number:

@@ -95,11 +95,13 @@ class Simulation:
 
 
 def simulate_auto(
-    cascade: Cascade, machine: Architecture, sizes: Mapping[str, int], batch: int = 1, timing: Timing | None = None
-) -> Simulation:
+    cascade: Cascade, machine: Architecture, sizes: Mapping[str, int], batch: int = 1, timing: Timing | None = None,
+    *, most: int | None = None,
+) -> Simulation:  # fmt: skip
     """Runs a cascade with the mapping that einsim makes by itself: kernels one after another, `batch` times over.
 
-    Filters leave out tiles that they leave empty. Raises InfeasibleError where no array can do what an Einsum needs.
+    Filters leave out tiles that they leave empty. `most`: see `einsim.model.cycle.simulate.simulate`. Raises
+    InfeasibleError where no array can do what an Einsum needs.
     """
     timing = timing or Timing()
     closed = evaluate_auto(cascade, machine, sizes, batch)
@@ -108,7 +110,10 @@ def simulate_auto(
     shortfalls = (*closed.schedule.shortfalls, *built.shortfalls)
     if any(shortfall.where for shortfall in shortfalls):
         return Simulation(design, built.timing, closed, (), shortfalls)
-    runs = [simulate(program, machine, built.timing) for program in built.programs]
+    try:
+        runs = [simulate(program, machine, built.timing, most=most) for program in built.programs]
+    except InfeasibleError as error:
+        return Simulation(design, built.timing, closed, (), shortfalls, str(error))
     return Simulation(design, built.timing, closed, tuple(runs) * batch, shortfalls)
 
 

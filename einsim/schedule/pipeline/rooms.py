@@ -85,7 +85,7 @@ class Rooms:
         at, to = self.linker.index[holder], self.linker.index[stay.reader]
         if stay.level in machine.memories:
             return Handed(stay, at, to, steps, int(live.live(number)), 0, 0)
-        words = int(live.in_parts(number, lambda prefix: live.words_an_element(stay, prefix)))
+        words = self._words_an_element(number, stay)
         keys = self.flow.keys
         access = next(a for a in reader.einsum.accesses
                       if not a.is_output and keys[stay.reader, a.label, False][0] == stay.touch.stored)  # fmt: skip
@@ -130,8 +130,11 @@ class Rooms:
         return np.array([slots[each.source][source.last(s, steps)] for s in range(steps)], np.int64)
 
     def registers(self, held: Sequence[Held]) -> dict[str, int]:
-        """Words in each register file at one time: what is handed on, each tensor once, and a word to work with."""
-        most: dict[tuple[str, str], int] = {}
+        """Words in each register file at one time: what is handed on, each tensor once, and a word to work with.
+
+        What strands outside of the epoch's loops read or make waits there beside the epochs under way.
+        """
+        most, waiting = dict(self.standing[0]), self.standing[1]
         for each in held:
             if each.level in self.design.architecture.registers:
                 if each.level in self.design.mapping.assumed.get(each.tensor, ()):
@@ -139,9 +142,31 @@ class Rooms:
                 key = (each.level, each.tensor)
                 most[key] = max(most.get(key, 0), each.copies * each.words)
         totals: dict[str, int] = dict.fromkeys(self.design.architecture.registers, 0)
-        for (level, _), words in most.items():
-            totals[level] += words
+        for part in (most, waiting):
+            for (level, _), words in part.items():
+                totals[level] += words
         return {level: words + self.scratch(level) for level, words in totals.items()}
+
+    @cached_property
+    def standing(self) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
+        """Words of each tensor at each register level that no plan changes: while it is made, and outside of epochs."""
+        made: dict[tuple[str, str], int] = {}
+        outside: dict[tuple[str, str], int] = {}
+        for number, stay in enumerate(self.live.stays if self.live else ()):
+            tensor, names = stay.touch.stored, {stay.holder, stay.reader}
+            there = stay.level in self.design.architecture.registers and names <= self.linker.index.keys()
+            if not there or stay.level in self.design.mapping.assumed.get(tensor, ()):
+                continue
+            found = made if len(names) == 1 else outside
+            if found is made or not all(map(self.linker.full, names)):
+                words = self._words_an_element(number, stay)
+                found[stay.level, tensor] = max(found.get((stay.level, tensor), 0), words)
+        return made, outside
+
+    def _words_an_element(self, number: int, stay: Stay) -> int:
+        assert self.live is not None
+        live = self.live
+        return int(live.in_parts(number, lambda prefix: live.words_an_element(stay, prefix)))
 
     def scratch(self, level: str) -> int:
         """A word for the steps of operations that take several."""
