@@ -83,11 +83,12 @@ def find_machine(
     overrides: Sequence[Override] = (),
     *,
     at: Location | None = None,
+    arch_at: Location | None = None,
 ) -> tuple[str, Architecture]:
     """The machine that a configuration runs on, and the name (or file) that it is known by."""
     path = library.find("mapping", configuration, at=at or Location("configuration"))
     document = inherit("mapping", library.load_document(path), path)
-    arch_at = Location("--arch")
+    arch_at = arch_at or Location("--arch")
     if architecture is None:
         architecture = _settle(document, offered(document), Accounting.FULL)[1].architecture
         arch_at = document.locate(("architecture",))
