@@ -14,8 +14,8 @@ from cyclopts import Parameter
 
 from einsim.cli.output import complain
 from einsim.errors import Location, SpecError
+from einsim.explore.point import make_workload
 from einsim.explore.resultstore import ResultStore
-from einsim.explore.space import make_workload
 from einsim.explore.sweep import Means
 from einsim.spec.configuration import Accounting, Design, load_design
 from einsim.spec.overrides import parse_override

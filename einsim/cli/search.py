@@ -23,9 +23,9 @@ from einsim.errors import Location, SpecError
 from einsim.explore import store as outputs
 from einsim.explore.designs import Designs, load_designs, numbers_of
 from einsim.explore.front import front, hypervolume
+from einsim.explore.point import Point
 from einsim.explore.search import confirm, search
 from einsim.explore.searchfile import Method
-from einsim.explore.space import Point
 from einsim.explore.sweep import Means, run_points
 from einsim.explore.sweepfile import TimeModel
 from einsim.report.front import front_report

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from einsim.errors import Location, SpecError, suggest
 from einsim.explore.sweepfile import Common
 from einsim.spec.configuration import Accounting
-from einsim.spec.modelrun import Layers, Scope
+from einsim.spec.family import Phase
+from einsim.spec.modelrun import Layers, Scope, parse_contexts, write_contexts
 from einsim.spec.models import model_name
 from einsim.spec.overrides import Override, make_override
 from einsim.spec.yamlfile import Document, write_value
 from einsim.units import INT64_MAX, parse_bytes, parse_count
 
-PLAIN: Final = ("configuration", "architecture", "accounting", "scope", "layers", "model", "seq_len", "batch")
-LENGTHS: Final = frozenset({"seq_len", "batch"})
+EXTENT: Final = ("scope", "phase", "context", "new_tokens")
+"""What of a model is run, and in which phase."""
+PLAIN: Final = ("configuration", "architecture", "accounting", *EXTENT, "layers", "model", "seq_len", "batch")
+LENGTHS: Final = frozenset({"seq_len", "batch", "new_tokens"})
+_OPTIONAL: Final = frozenset({"architecture", "phase", "context", "new_tokens"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,30 +174,32 @@ def _refuse_twice(steps: Sequence[Step]) -> None:
 
 def spelt(field: str, value: Any, at: Location) -> Any:
     """The value of a plain field as einsim spells it; values of paths are checked by what they change."""
+    if field not in PLAIN or (field in _OPTIONAL and value is None):
+        return value
     if field in LENGTHS:
         try:
             return length(value)
         except ValueError as error:
             raise SpecError(f"{field}: {error}", at=at) from None
-    if field not in PLAIN or (field == "architecture" and value is None):
-        return value
+    if field == "context":
+        return _context(value, at)
     if not isinstance(value, str) or not value:
         raise SpecError(f"{field}: {write_value(value)} is no name", at=at)
     if field == "model":
         return model_name(value, at)
-    if field == "accounting":
-        if value not in set(Accounting):
-            raise SpecError(f"unknown accounting {value!r}", at=at, remedy=suggest(value, Accounting))
-        return Accounting(value)
-    if field == "scope":
-        if value not in set(Scope):
-            raise SpecError(f"unknown scope {value!r}", at=at, remedy=suggest(value, Scope))
-        return Scope(value)
-    if field == "layers":
-        if value not in set(Layers):
-            raise SpecError(f"unknown way to run layers {value!r}", at=at, remedy=suggest(value, Layers))
-        return Layers(value)
-    return value
+    kinds: dict[str, type[StrEnum]] = {"accounting": Accounting, "scope": Scope, "layers": Layers}
+    known = get_args(Phase) if field == "phase" else tuple(kinds.get(field, ()))
+    if known and value not in known:
+        raise SpecError(f"unknown {field} {value!r}", at=at, remedy=suggest(value, known))
+    return kinds.get(field, str)(value)
+
+
+def _context(value: Any, at: Location) -> int | str:
+    """Tokens in the cache: a count, or the text of several lengths."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise SpecError(f"context: {write_value(value)} is no length", at=at, remedy="write 8K, or 300x4K,212x32K")
+    cached = parse_contexts(str(value), None, 1, at)
+    return write_contexts(cached) if "x" in str(value) else cached[0][1]
 
 
 def _shown(values: Sequence[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from einsim.explore.context import context_of
 from einsim.explore.identity import Identities, Keys
-from einsim.explore.space import Point
+from einsim.explore.point import Point
 from einsim.model.blocks import Box
 from einsim.model.costs import cost_fields
 from einsim.schedule.environment import Columns

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from einsim.explore.axes import identity
-from einsim.explore.space import Point
+from einsim.explore.point import Point
 from einsim.spec.overrides import Override
 from einsim.spec.yamlfile import write_value
 from einsim.units import INT64_MAX
@@ -22,6 +22,10 @@ def context_of(points: Sequence[Point]) -> list[pl.Series]:
         "architecture": [point.architecture.value for point in points],
         "accounting": [str(point.accounting) for point in points],
         "time_model": [str(point.time_model) for point in points],
+        "scope": [str(point.scope) for point in points],
+        "phase": [None if point.lengths is None else point.lengths.phase for point in points],
+        "context": [None if point.lengths is None else identity(point.lengths.context) for point in points],
+        "new_tokens": [None if point.lengths is None else point.lengths.new for point in points],
         "model": [point.workload.model for point in points],
         "seq_len": [point.workload.seq_len for point in points],
     }

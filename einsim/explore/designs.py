@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from einsim.errors import SpecError
 from einsim.explore.axes import axes_of
+from einsim.explore.point import Point
 from einsim.explore.searchfile import MEANS, MOST, Method, Rival, SearchFile
-from einsim.explore.space import MAX_POINTS, Point, Space
+from einsim.explore.space import MAX_POINTS, Space
 from einsim.explore.sweepfile import TimeModel
 from einsim.spec import library
 from einsim.spec.fields import validate

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from einsim.explore.batches import column_name, is_related, numbers_of
 from einsim.explore.context import changes_of, context_of
 from einsim.explore.identity import Identities, Keys, as_keys, total
-from einsim.explore.space import Point, Space, changed
+from einsim.explore.point import Point, changed
+from einsim.explore.space import Space
 from einsim.model.blocks import Box
 from einsim.schedule.environment import Columns
 from einsim.spec.choices import Choices
@@ -250,7 +251,7 @@ class Labels:
         first = next(grid.along())
         shared = [identities.spec(first), identities.order(first), identities.changes(first, first.overrides[:always])]
         parts = []
-        sizes = as_keys([identities.workload(point.workload) for point in grid.along(*self.workloads)])
+        sizes = as_keys([identities.workload(point) for point in grid.along(*self.workloads)])
         parts.append(self._spread(sizes, *self.workloads))
         for axis, own in enumerate(grid.steps):
             added = as_keys([identities.changes(first, _changes(grid.space, axis, step)) for step in own])

@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 
 from einsim.errors import SpecError
 from einsim.explore.axes import identity
-from einsim.explore.space import Point
+from einsim.explore.point import Point
 from einsim.spec import library
 from einsim.spec.configuration import load_machine_file, load_mapping_file
 from einsim.spec.machine import load_machine
-from einsim.spec.modelrun import Layers, Scope
+from einsim.spec.modelrun import Layers
 from einsim.spec.overrides import Override, apply, full_path
-from einsim.spec.workload import Workload
 from einsim.spec.yamlfile import Document
 
 Key = tuple[int, int]
@@ -121,11 +120,13 @@ class Identities:
         inside = any(a is not b and a == b[: len(a)] for a in paths for b in paths)
         return term("order", paths) if inside else (0, 0)
 
-    def workload(self, workload: Workload) -> Key:
-        """What a workload adds to a key."""
-        key = (workload.model, workload.seq_len, workload.sizes)
+    def workload(self, point: Point) -> Key:
+        """What a workload adds to a key, and the phase and the lengths of a run of a whole model."""
+        own, lengths = point.workload, point.lengths
+        key = (own.model, own.seq_len, own.sizes, lengths)
         if key not in self._workloads:
-            self._workloads[key] = term("workload", workload.model, workload.seq_len, sorted(workload.sizes))
+            run = [] if lengths is None else [lengths.phase, lengths.new, lengths.cached]
+            self._workloads[key] = term("workload", own.model, own.seq_len, sorted(own.sizes), *run)
         return self._workloads[key]
 
     def keys(self, points: Sequence[Point]) -> Keys:
@@ -137,14 +138,14 @@ class Identities:
             if names not in orders:
                 orders[names] = self.order(point)
             spec, machine = self._spec(point)
-            parts = [spec, self.workload(point.workload), orders[names]]
+            parts = [spec, self.workload(point), orders[names]]
             found.append(total([*parts, *(self._change(change, machine) for change in point.overrides)]))
         return as_keys(found)
 
     def _spec(self, point: Point) -> tuple[Key, Document]:
         named = tuple(change.text for change in point.overrides if _names_files(change))
         key = (point.configuration.value, point.architecture.value, point.accounting, point.time_model, point.scope,
-               point.layers, named)  # fmt: skip
+               point.layers, point.lengths is None, named)  # fmt: skip
         if key not in self._specs:
             contents, machine = _contents(point)
             about = [self.code, str(point.accounting), str(point.time_model), *_scope(point)]
@@ -166,7 +167,7 @@ def _names_files(change: Override) -> bool:
 def _scope(point: Point) -> list[str]:
     """What a point is of, and if of more than one kernel, all data that ships: mappings and families are among it."""
     layers = [] if point.layers is Layers.SEQUENTIAL else [str(point.layers)]
-    return [str(point.scope), *layers] + ([] if point.scope is Scope.ATTENTION else [library.data_digest()])
+    return [str(point.scope), *layers] + ([] if point.lengths is None else [library.data_digest()])
 
 
 def _tables(machine: Document, changes: Iterable[Override]) -> list[str]:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from einsim.explore.batches import Listed
 from einsim.explore.identity import Keys, first_of_each
+from einsim.explore.point import Point
 from einsim.explore.resultstore import ResultStore
 from einsim.explore.rows import table_of_rows
 from einsim.explore.segments import Claim
-from einsim.explore.space import Point
 from einsim.explore.work import Rows, Work
 from einsim.model.result import Record
 

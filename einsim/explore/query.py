@@ -198,7 +198,7 @@ def unit_of(name: str) -> str:
         return "cycles"
     if name.startswith("stalls/") or "util_" in name:
         return "fraction (1 is all)"
-    if name == "seq_len":
+    if name in {"seq_len", "context", "new_tokens"}:
         return "tokens"
     for end in sorted(_UNITS, key=len, reverse=True):
         if name.endswith(end):

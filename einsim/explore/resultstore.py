@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from einsim.errors import Location, SpecError
 from einsim.explore.batches import Listed
 from einsim.explore.identity import Identities, Keys, first_of_each
+from einsim.explore.point import Point
 from einsim.explore.segments import Claim, Folder
-from einsim.explore.space import Point
 from einsim.explore.work import Source
 
 if TYPE_CHECKING:

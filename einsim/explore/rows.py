@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from einsim.explore.space import Point, Space
+from einsim.explore.point import Point
+from einsim.explore.space import Space
 from einsim.explore.sweepfile import TimeModel
 from einsim.model.closed_form import Evaluation, evaluate
-from einsim.model.cycle.evaluation import Simulation, simulate_design
+from einsim.model.cycle.evaluation import simulate_design
 from einsim.model.cycle.result import cycle_metrics
+from einsim.model.cycle.whole import simulate_whole, whole_metrics, whole_stalls
 from einsim.model.result import METRICS, Record, metrics, plain, reason
 from einsim.model.wholeresult import whole_record
 from einsim.schedule.nest import Shortfall
+from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import Design
-from einsim.spec.modelrun import Scope
+from einsim.spec.expressions import Number
 from einsim.units import INT64_MAX
 
 if TYPE_CHECKING:
@@ -28,9 +31,18 @@ if TYPE_CHECKING:
 _EXACT_FLOAT: Final = float(1 << 53)  # whole numbers below are exact as floats
 
 
+@dataclass(frozen=True, slots=True)
+class _Cycles:
+    """What the cycle model says of a point; `why_not` where it does not fit."""
+
+    numbers: Record
+    stalls: dict[str, dict[str, int]]
+    why_not: str | None
+
+
 def evaluate_point(point: Point) -> Record:
     """The row of one point, evaluated alone and exactly."""
-    if point.scope is not Scope.ATTENTION:
+    if point.lengths is not None:
         return _whole_row(point)
     design = point.design()
     evaluation = evaluate(design)
@@ -39,34 +51,48 @@ def evaluate_point(point: Point) -> Record:
     numbers = {name: plain(value) for name, value in _numbers(design, evaluation).items()}
     row |= numbers if evaluation.feasible else dict.fromkeys(numbers)
     if point.time_model is not TimeModel.CLOSED_FORM:
-        row |= _simulated(simulate_design(design), row, instead=point.time_model is TimeModel.CYCLE)
-    row["command"] = point.command
-    return row
+        simulation = simulate_design(design)
+        stalls = simulation.stalls() if simulation.feasible else {}
+        why_not = simulation.stuck or reason(simulation.shortfalls)
+        row |= _simulated(_Cycles(cycle_metrics(simulation), stalls, why_not), row, point.time_model)
+    return {**row, "command": point.command}
 
 
 def _whole_row(point: Point) -> Record:
     """The row of a point of which more than the attention is run: the sums over its kernels."""
-    found = whole_record(point.whole())
+    whole = point.whole()
+    found = whole_record(whole)
     row: Record = {"index": point.index, **dict(point.coordinates)}
     row |= {"feasible": found["feasible"], "reason": found["reason"]}
     row |= {name: found[name] for name in METRICS}
+    held = [held_bytes(each.evaluation) for each in whole.kernels if each.evaluation is not None]
+    row["held_bytes"] = max(held) if found["feasible"] else None
     row |= {f"energy_pj/{part}": energy for part, energy in found["energy_by_part_pj"].items()}
+    if point.time_model is not TimeModel.CLOSED_FORM:
+        simulated = simulate_whole(whole, Timing())
+        cycles = _Cycles(whole_metrics(simulated), whole_stalls(simulated), simulated.why_not)
+        row |= _simulated(cycles, row, point.time_model)
     return {**row, "command": point.command}
 
 
-def _simulated(simulation: Simulation, row: Record, *, instead: bool) -> Record:
-    """What the cycle model says of a point, beside the closed form's numbers or `instead` of those of the same name."""
-    numbers = cycle_metrics(simulation)
+def _simulated(cycles: _Cycles, row: Record, model: TimeModel) -> Record:
+    """What the cycle model says of a point, beside the closed form's numbers or instead of those of the same name."""
+    numbers = cycles.numbers
     found: Record = {f"simulated/{name}": numbers[name] for name in ("cycles", "latency_s")}
     found |= {f"simulated/{name}": numbers[name] for name in ("util_2d", "util_1d") if name in row}
-    for array, stalls in simulation.stalls().items():
-        found |= {f"stalls/{array}/{cause}": cycles / simulation.cycles for cause, cycles in stalls.items()}
-    found["simulated/reason"] = simulation.stuck or reason(simulation.shortfalls)
-    if instead:
+    for array, causes in cycles.stalls.items():
+        found |= {f"stalls/{array}/{cause}": lost / numbers["cycles"] for cause, lost in causes.items()}
+    found["simulated/reason"] = cycles.why_not
+    if model is TimeModel.CYCLE:
         found |= {name: numbers[name] for name in ("latency_s", "util_2d", "util_1d") if name in row}
-        if not simulation.feasible:
-            found |= {"feasible": False, "reason": found["simulated/reason"]} | {n: None for n in METRICS if n in row}
+        if cycles.why_not is not None:
+            found |= {"feasible": False, "reason": cycles.why_not} | {n: None for n in METRICS if n in row}
     return found
+
+
+def held_bytes(evaluation: Evaluation) -> Number:
+    """Bytes that a design keeps on chip at one time."""
+    return sum(evaluation.schedule.occupancy.values(), start=0)
 
 
 def table_of_rows(rows: Sequence[Record]) -> pl.DataFrame:
@@ -162,7 +188,7 @@ def _reason(shortfall: Shortfall, needed: pl.Series, available: pl.Series) -> pl
 def _numbers(design: Design, evaluation: Evaluation) -> Record:
     """Metrics, energy by part and busy cycles by array, flat."""
     numbers = {name: value for name, value in metrics(design, evaluation).items() if value is not None}
-    numbers["held_bytes"] = sum(evaluation.schedule.occupancy.values())
+    numbers["held_bytes"] = held_bytes(evaluation)
     numbers |= {f"energy_pj/{part}": value for part, value in evaluation.energy_by_part_pj.items()}
     return numbers | {f"cycles/{array}": value for array, value in evaluation.cycles_by_array.items()}
 

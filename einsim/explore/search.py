@@ -15,8 +15,8 @@ import numpy as np
 from einsim.explore.axes import Step
 from einsim.explore.designs import Designs, numbers_of
 from einsim.explore.front import costs
+from einsim.explore.point import Point
 from einsim.explore.searchfile import Method, SearchFile
-from einsim.explore.space import Point
 from einsim.extras import load
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from einsim import __version__
 from einsim.errors import Location, SpecError
-from einsim.explore.space import Point, Space
+from einsim.explore.point import Point
+from einsim.explore.space import Space
 from einsim.spec import library
 from einsim.spec.inherit import ancestry
-from einsim.spec.modelrun import Scope
 from einsim.spec.yamlfile import Document
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def write_inputs(folder: Path, space: Space[Any], frame: pl.DataFrame) -> dict[s
 
 def _mappings(point: Point) -> list[str]:
     """Mappings of a whole model's kernels beside attention."""
-    if point.scope is Scope.ATTENTION:
+    if point.lengths is None:
         return []
     return list(dict.fromkeys(kernel.mapping for kernel in point.plan().kernels if kernel.mapping is not None))
 

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from einsim.explore.batches import Listed, group, load_columns
 from einsim.explore.grids import Labels, grids, load_grid
 from einsim.explore.keeping import Keeper
+from einsim.explore.point import Point
 from einsim.explore.resultstore import ResultStore
 from einsim.explore.rows import tables_of_rows
-from einsim.explore.space import Point, Space
+from einsim.explore.space import Space
 from einsim.explore.sweepfile import TimeModel
 from einsim.explore.work import Loaded, Rows, Work, blocks, pieces
 from einsim.explore.workers import Local, Progress
 from einsim.model.result import Record
-from einsim.spec.modelrun import Scope
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,7 +52,7 @@ def check_points(space: Space[Any]) -> None:
     axes = zip(space.axes, space.strides, strict=True)
     steps = [stride * step for axis, stride in axes for step in range(len(axis))]
     for point in space.points() if small else map(space.point, steps[:_TOGETHER]):
-        point.design()
+        point.check()
 
 
 class Executor(Protocol):
@@ -91,9 +91,8 @@ def run_sweep(
     means = means or Means()
     total = len(space)
     simulated = space.time_model is not TimeModel.CLOSED_FORM  # one by one
-    whole = "scope" in space.fields or space.file.scope is not Scope.ATTENTION  # likewise
     many = engine is Engine.COMPILED or (engine is Engine.AUTO and total >= _TOGETHER)
-    together = many and not simulated and not whole
+    together = many and not simulated and not space.whole
     if not together:
         points = space.points()
         while window := list(itertools.islice(points, _WINDOW)):
@@ -111,7 +110,7 @@ def run_sweep(
 
 def _alike(points: Sequence[Point]) -> list[Point]:
     """The points that the compiled model may take together: those of one kernel."""
-    return [point for point in points if point.scope is Scope.ATTENTION]
+    return [point for point in points if point.lengths is None]
 
 
 def run_points(points: Sequence[Point], progress: Progress, means: Means | None = None) -> Iterator[pl.DataFrame]:
@@ -130,7 +129,7 @@ def run_points(points: Sequence[Point], progress: Progress, means: Means | None 
     large = [batch for batch in batches if len(batch.points) >= _LEAST]
     yield from _run_together((Loaded(Listed(batch.points), *load_columns(batch)) for batch in large), progress, means)
     single = [point for batch in batches if len(batch.points) < _LEAST for point in batch.points]
-    single += [point for point in points if point.scope is not Scope.ATTENTION]
+    single += [point for point in points if point.lengths is not None]
     yield from _run_single(points if simulated else single, progress, means)
 
 

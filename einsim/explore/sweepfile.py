@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import Field, field_validator
 
 from einsim.spec.configuration import Accounting
+from einsim.spec.family import Phase
 from einsim.spec.fields import Count, Name, Record
 from einsim.spec.modelrun import Layers, Scope
 from einsim.spec.workload import DEFAULT_BATCH
@@ -36,8 +37,8 @@ class TimeModel(StrEnum):
 
 Axes = list[dict[str, list[Any]]]
 """Each entry is a mapping of fields to lists of values; the entries are crossed with each other, the fields of one
-entry advance together. A field is one of configuration, architecture, accounting, scope, layers, model, seq_len, batch,
-or a path such as arch.array2d.rows, mapping.P1 or workload.M."""
+entry advance together. A field is one of configuration, architecture, accounting, scope, layers, phase, context,
+new_tokens, model, seq_len, batch, or a path such as arch.array2d.rows, mapping.P1 or workload.M."""
 
 
 class Common(Record):
@@ -59,6 +60,11 @@ class Common(Record):
         Layers.SEQUENTIAL,
         description="sequential, overlapped or fused: how the kernels of a layer run (of scopes with layers)",
     )
+    phase: Phase | None = Field(None, description="prefill or decode of the model (docs/models.md)")
+    context: int | str | None = Field(
+        None, description="Tokens in the cache: 8K, or of several lengths: 300x4K,212x32K"
+    )
+    new_tokens: Count | None = Field(None, description="Tokens that are added to each sequence")
     model: str | None = Field(None, description="The model, where no axis names it")
     seq_len: Count | None = Field(None, description="The sequence length, where no axis names it")
     batch: Count = Field(DEFAULT_BATCH, description="Sequences processed together, B")

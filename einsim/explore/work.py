@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from einsim.errors import SpecError
 from einsim.explore.batches import Listed
 from einsim.explore.identity import Identities, Keys
+from einsim.explore.point import Point
 from einsim.explore.rows import evaluate_point, table_of_many, table_of_rows
-from einsim.explore.space import Point
 from einsim.model.blocks import Box, boxes, part
 from einsim.model.closed_form import evaluate_many
 from einsim.model.result import Record

@@ -37,6 +37,7 @@ class Setting:
     accounting: Accounting = Accounting.FULL
     attention: str | None = None
     at: Location | None = None
+    arch_at: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
 
     Raises SpecError where a file or an option is wrong. What does not fit is a result with a reason.
     """
-    place, machine = find_machine(setting.configuration, setting.architecture, setting.overrides, at=setting.at)
+    place, machine = _machine(setting)
     if setting.attention is not None:
         if run.layers is Layers.FUSED:
             raise SpecError("a fused layer brings its own attention", at=LAYERS, remedy="leave --attention out")
@@ -110,6 +111,17 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
             known[key] = _cost(kernel, run, setting, place, machine)
         costs.append(replace(known[key], kernel=kernel))
     return WholeRun(run, setting, machine, tuple(costs))
+
+
+def _machine(setting: Setting) -> tuple[str, Architecture]:
+    return find_machine(
+        setting.configuration, setting.architecture, setting.overrides, at=setting.at, arch_at=setting.arch_at
+    )
+
+
+def first_design(run: ModelRun, setting: Setting) -> Design:
+    """The design that is tried first of a run's first kernel. Raises SpecError where a file or an option is wrong."""
+    return next(iter(designs(run.kernels[0], run, setting, _machine(setting)[0])))
 
 
 def _cost(kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str, machine: Architecture) -> KernelCost:
@@ -170,7 +182,7 @@ def _by_itself(kernel: PlannedKernel, run: ModelRun, setting: Setting, machine: 
 def designs(kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str) -> Iterable[Design]:
     """Every design of a mapped kernel that is tried: the choices that its mapping leaves open, in all ways."""
     workload = Workload(kernel.sizes, at=run.at)
-    if kernel.mapping is None and run.lengths.phase == "prefill" and not run.lengths.cached[0][1]:
+    if kernel.mapping is None and run.lengths.phase == "prefill" and not run.lengths.is_cached:
         workload = replace(workload, model=run.model, seq_len=run.lengths.new)  # what is recorded for it counts
     name = kernel.mapping or setting.configuration
     mine = kernel.mapping is None or kernel.part == "layer"

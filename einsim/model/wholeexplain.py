@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from einsim.model.explain import Explanation, How, Step, counted, made
 from einsim.model.whole import WholeRun
-from einsim.spec.modelrun import Layers
+from einsim.spec.modelrun import Layers, PlannedKernel
 
-_ADDED = {"energy_pj": "pJ", "traffic_bytes": "bytes", "compute_s": "s", "memory_s": "s", "latency_s": "s"}
+_ADDED = {"energy_pj": "pJ", "traffic_bytes": "B", "compute_s": "s", "memory_s": "s", "latency_s": "s"}
+
+Fields = dict[str, Callable[[], Step]]
+"""Name -> its explanation."""
 
 
-def whole_fields(whole: WholeRun) -> dict[str, Callable[[], Step]]:
+def summed(name: str, unit: str, rows: Iterable[tuple[PlannedKernel, Step]]) -> Step:
+    """A number of a whole run: the sum over kernels of how often each runs, times what one run of it takes."""
+    parts = [
+        made(f"{kernel.name} ({kernel.group})", unit, How.PRODUCT, (counted("times", kernel.times), step))
+        for kernel, step in rows
+    ]
+    return made(name, unit, How.SUM, parts)
+
+
+def whole_fields(whole: WholeRun) -> Fields:
     """The totals of a run that fits, each with what makes its explanation; an overlapped latency has none."""
     explained = [
         (cost.kernel, Explanation(cost.design, cost.evaluation).fields())
@@ -20,15 +32,16 @@ def whole_fields(whole: WholeRun) -> dict[str, Callable[[], Step]]:
         if cost.design is not None and cost.evaluation is not None
     ]
 
-    def total(name: str) -> Step:
-        parts = [
-            made(f"{kernel.name} ({kernel.group})", _ADDED[name], How.PRODUCT, (
-                counted("times", kernel.times), fields[name]()))
-            for kernel, fields in explained
-        ]  # fmt: skip
-        return made(name, _ADDED[name], How.SUM, parts)
+    def total(name: str, unit: str) -> Step:
+        return summed(name, unit, [(kernel, fields[name]()) for kernel, fields in explained if name in fields])
 
-    names = [name for name in _ADDED if all(name in fields for _, fields in explained)]
-    if whole.run.layers is Layers.OVERLAPPED:
-        names = [name for name in names if name != "latency_s"]
-    return {name: partial(total, name) for name in names}
+    overlapped = whole.run.layers is Layers.OVERLAPPED
+    added = {name: unit for name, unit in _ADDED.items() if all(name in fields for _, fields in explained)
+             and not (overlapped and name == "latency_s")}  # fmt: skip
+    parts = dict.fromkeys(name for _, fields in explained for name in fields if name.startswith("energy_pj/"))
+    machine = {name: step for name, step in explained[0][1].items() if name.startswith("area_um2")}
+    return {
+        **{name: partial(total, name, unit) for name, unit in added.items()},
+        **machine,
+        **{name: partial(total, name, "pJ") for name in parts},
+    }

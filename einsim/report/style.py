@@ -55,6 +55,9 @@ _RC: Final[dict[Any, Any]] = {
     "savefig.dpi": "figure",
 }
 _UNITS: Final = {"_bytes_per_s": "", "_bytes": "", "_hz": "", "_pj": " (pJ)", "_um2": " (µm²)", "_s": " (s)"}
+_TOKENS: Final = {
+    "seq_len": "Sequence length (tokens)", "context": "Cached tokens", "new_tokens": "New tokens",
+}  # fmt: skip
 _RC_LOCK: Final = threading.Lock()
 
 
@@ -168,8 +171,8 @@ def is_number(value: object) -> bool:
 
 def axis_label(axis: str) -> str:
     """An axis in words, `arch.array2d.rows` -> `array2d rows`, with the unit unless values show it."""
-    if axis == "seq_len":
-        return "Sequence length (tokens)"
+    if axis in _TOKENS:
+        return _TOKENS[axis]
     words = " ".join(axis.split(".")[-2:]) if axis.count(".") > 1 else axis.rpartition(".")[2]
     words = words.capitalize() if words == axis.lower() else words
     for suffix, unit in _UNITS.items():

@@ -87,10 +87,11 @@ def find_machine(
     overrides: Sequence[Override] = (),
     *,
     at: Location | None = None,
+    arch_at: Location | None = None,
 ) -> tuple[str, Architecture]:
     """The machine that a configuration runs on, and the name (or file) that it is known by."""
     document, path = load_mapping_file(configuration, at=at)
-    arch_at = Location("--arch")
+    arch_at = arch_at or Location("--arch")
     if architecture is None:
         architecture = _settle(document, offered(document), Accounting.FULL)[1].architecture
         arch_at = document.locate(("architecture",))

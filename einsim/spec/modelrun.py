@@ -19,6 +19,7 @@ LAYERS: Final = Location("--layers")
 """Where the choice of how layers run is made."""
 MAX_STEPS: Final = 4096
 """New tokens of a decode at most: every step is evaluated."""
+_PHASE: Final = Location("--phase")
 
 
 class Scope(StrEnum):
@@ -55,6 +56,16 @@ class Lengths:
     def batch(self) -> int:
         """Sequences."""
         return sum(count for count, _ in self.cached)
+
+    @property
+    def context(self) -> str:
+        """What is in the cache, as `parse_contexts` reads it."""
+        return write_contexts(self.cached) if len(self.cached) > 1 else str(self.cached[0][1])
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether some sequence has tokens in the cache already."""
+        return any(length for _, length in self.cached)
 
     @property
     def steps(self) -> int:
@@ -131,14 +142,27 @@ def parse_contexts(text: str, batch: int | None, default: int, at: Location) -> 
         raise SpecError("several lengths need the number of sequences of each", at=at, remedy="write 300x4K,212x32K")
     total = sum(count for count, _ in parts)
     if batch is not None and batch != total:
-        raise SpecError(f"--batch {batch} is not the {total} sequences of --context", at=at, remedy="leave one out")
+        raise SpecError(f"a batch of {batch} is not the {total} sequences of the context", at=at,
+                        remedy="leave the batch out")  # fmt: skip
     return tuple(parts)
 
 
+def write_contexts(cached: Iterable[tuple[int, int]]) -> str:
+    """Cached lengths as `parse_contexts` reads them."""
+    return ",".join(f"{count}x{length}" for count, length in cached)
+
+
 def plan_run(
-    facts: Facts, lengths: Lengths, scope: Scope, layers: Layers = Layers.SEQUENTIAL, configuration: str = ""
+    facts: Facts,
+    lengths: Lengths,
+    scope: Scope,
+    layers: Layers = Layers.SEQUENTIAL,
+    configuration: str = "",
+    at: Location = _PHASE,
 ) -> ModelRun:
     """The kernels of a family's model for a phase, lengths and scope; of fused layers, those of a configuration.
+
+    `at` is the place that the run is given.
 
     Raises SpecError where the model has nothing to run there, sizes come out wrong, or a layer has no fused form.
     """
@@ -149,7 +173,7 @@ def plan_run(
     kernels = planner.kernels()
     if not kernels:
         raise SpecError(f"{facts.name} has no kernels of scope {scope} in phase {lengths.phase}",
-                        at=Location("--phase"), remedy="choose another --phase or --scope")  # fmt: skip
+                        at=at, remedy="choose another phase or scope")  # fmt: skip
     parameters, active = planner.parameters()
     return ModelRun(
         facts.name, facts.family.name, scope, lengths, kernels, parameters, active, planner.cache_words(),

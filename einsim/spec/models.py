@@ -56,11 +56,10 @@ def model_name(model: str, at: Location = _OPTION) -> str:
     return shapes.get(model.lower()) or model_facts(model, at).name
 
 
-def model_attention(model: str, seq_len: int, batch: int, at: Location = _OPTION, *, alone: bool = True) -> Workload:
+def model_attention(model: str, seq_len: int, batch: int, at: Location = _OPTION) -> Workload:
     """The attention of one layer of a model by name, over `seq_len` tokens: a prefill with nothing cached.
 
-    Raises SpecError for an unknown name, and where layers have several kinds of attention; with `alone` off it is the
-    first of them.
+    Raises SpecError for an unknown name, and where layers have several kinds of attention.
     """
     name = model_name(model, at)
     library_shapes = library.load_models()
@@ -71,7 +70,7 @@ def model_attention(model: str, seq_len: int, batch: int, at: Location = _OPTION
     if fixed not in {None, seq_len}:
         raise SpecError(f"{name} always has {fixed} tokens", at=at, remedy=f"give a length of {fixed}")
     kernels = plan_run(facts, Lengths("prefill", seq_len, ((batch, 0),)), Scope.ATTENTION).kernels
-    if alone and len({kernel.sizes for kernel in kernels}) > 1:
+    if len({kernel.sizes for kernel in kernels}) > 1:
         raise SpecError(f"{name} has layers with several kinds of attention", at=at,
                         remedy="run it with --scope layer or model")  # fmt: skip
     return Workload(kernels[0].sizes, name, seq_len, at)
@@ -89,48 +88,58 @@ def batch_lengths(
     context: str | None,
     new_tokens: int | None,
     fixed: int | None = None,
+    at: Location | None = None,
 ) -> Lengths:
-    """The lengths that the options mean.
+    """The lengths that options, or the fields of a sweep `at` a place, mean.
 
     Prefill: `seq_len` (or `new_tokens`) tokens of each sequence, behind `context` cached ones; with a context alone,
     that many tokens and nothing cached. Decode: `new_tokens` (1) tokens, one after another, behind a cache of `context`
     (or `seq_len`) tokens. Without a phase it is a prefill. Raises SpecError where they say too little or too much.
     """
-    phase = phase or "prefill"
-    at = Location("--seq-len")
-    if seq_len is not None and new_tokens is not None and phase == "prefill" and seq_len != new_tokens:
-        raise SpecError(f"--seq-len {seq_len} and --new-tokens {new_tokens} are the same tokens in a prefill", at=at,
-                        remedy="give one of them; --context says what is cached")  # fmt: skip
     if phase == "decode":
-        if context is None and seq_len is None:
-            raise SpecError(
-                "a decode needs the length of its cache", at=Location("--context"), remedy="add --context 8K"
-            )
-        if context is not None and seq_len is not None:
-            raise SpecError("--seq-len and --context are the same tokens in a decode", at=at, remedy="give --context")
-        if new_tokens is not None and new_tokens > MAX_STEPS:
-            raise SpecError(f"{new_tokens} passes are more than {MAX_STEPS}", at=Location("--new-tokens"),
-                            remedy="run a few lengths of the cache")  # fmt: skip
-        cached = parse_contexts(context or str(seq_len), batch, DEFAULT_BATCH, Location("--context"))
-        return Lengths(phase, new_tokens or 1, cached)
+        return _decode(seq_len, batch, context, new_tokens, at)
+    at_length, at_context = at or Location("--seq-len"), at or Location("--context")
+    if seq_len is not None and new_tokens is not None and seq_len != new_tokens:
+        raise SpecError(
+            f"a sequence length of {seq_len} and {new_tokens} new tokens are the same tokens in a prefill",
+            at=at_length, remedy="give one of them; the context says what is cached",
+        )  # fmt: skip
     tokens = seq_len or new_tokens
     if fixed is not None:
         if tokens not in {None, fixed} or context is not None:
-            raise SpecError(f"this model always has {fixed} tokens", at=at, remedy="leave --seq-len and --context out")
-        return Lengths(phase, fixed, ((batch or DEFAULT_BATCH, 0),))
+            raise SpecError(f"this model always has {fixed} tokens", at=at_length,
+                            remedy="leave the sequence length and the context out")  # fmt: skip
+        return Lengths("prefill", fixed, ((batch or DEFAULT_BATCH, 0),))
     if tokens is None:
         if context is None:
-            raise SpecError("no sequence length is given", at=at, remedy="add --seq-len 16K")
-        whole = parse_contexts(context, batch, DEFAULT_BATCH, Location("--context"))
+            raise SpecError("no sequence length is given", at=at_length,
+                            remedy="add seq_len: 16K" if at else "add --seq-len 16K")  # fmt: skip
+        whole = parse_contexts(context, batch, DEFAULT_BATCH, at_context)
         if len(whole) > 1:
-            raise SpecError("a prefill of several lengths is several runs", at=Location("--context"),
-                            remedy="run one length at a time, or give --seq-len and what is cached")  # fmt: skip
+            raise SpecError("a prefill of several lengths is several runs", at=at_context,
+                            remedy="run one length at a time, or give a sequence length beside it")  # fmt: skip
         (count, length), *_ = whole
         if length == 0:
-            raise SpecError("0 tokens are nothing to run", at=Location("--context"), remedy="give --seq-len")
-        return Lengths(phase, length, ((count, 0),))
-    cached = parse_contexts(context or "0", batch, DEFAULT_BATCH, Location("--context"))
-    return Lengths(phase, tokens, cached)
+            raise SpecError("0 tokens are nothing to run", at=at_context, remedy="give a sequence length")
+        return Lengths("prefill", length, ((count, 0),))
+    return Lengths("prefill", tokens, parse_contexts(context or "0", batch, DEFAULT_BATCH, at_context))
+
+
+def _decode(
+    seq_len: int | None, batch: int | None, context: str | None, new_tokens: int | None, at: Location | None
+) -> Lengths:
+    """The lengths of a decode."""
+    at_context = at or Location("--context")
+    if context is None and seq_len is None:
+        raise SpecError("a decode needs the length of its cache", at=at_context,
+                        remedy="add context: 8K" if at else "add --context 8K")  # fmt: skip
+    if context is not None and seq_len is not None:
+        raise SpecError("a sequence length and a context are the same tokens in a decode",
+                        at=at or Location("--seq-len"), remedy="give the context")  # fmt: skip
+    if new_tokens is not None and new_tokens > MAX_STEPS:
+        raise SpecError(f"{new_tokens} passes are more than {MAX_STEPS}", at=at or Location("--new-tokens"),
+                        remedy="run a few lengths of the cache")  # fmt: skip
+    return Lengths("decode", new_tokens or 1, parse_contexts(context or str(seq_len), batch, DEFAULT_BATCH, at_context))
 
 
 def fixed_length(facts: Facts) -> int | None:

@@ -54,6 +54,35 @@ def test_a_search_leaves_its_designs_its_front_and_its_inputs(space, tmp_path):
     assert again["latency_s"] == points["latency_s"][3]
 
 
+def test_a_search_over_prefill_and_decode_of_a_whole_model(space, tmp_path):
+    space.write_text(
+        SPACE.replace(
+            "workloads:\n  - model: [BERT]\n  - seq_len: [1K, 4K]", "workloads:\n  - phase: [prefill, decode]"
+        )
+        + "scope: attention+linear\nmodel: Llama-3-8B\ncontext: 1K\nbatch: 8\n"
+    )
+    out = tmp_path / "out"
+    outcome = einsim("search", str(space), "--out", str(out), "--json", "--no-figures")
+    assert outcome.code == 0, outcome.err
+    points = pl.read_parquet(out / "points.parquet")
+    assert points["phase"].to_list() == ["prefill", "decode"] * 6
+    words = ("fusemax", "--scope", "attention+linear", "--model", "Llama-3-8B", "--context", "1K", "--batch", "8")
+    latency = []
+    for phase in ("prefill", "decode"):
+        record = einsim("run", *words, "--phase", phase, "--json", "--set", "arch.array2d.rows=64",
+                        "--set", "arch.dram.bandwidth_bytes_per_s=50 GiB").json  # fmt: skip
+        latency.append(record["latency_s"])
+    assert points["latency_s"][:2].to_list() == latency
+    designs = pl.read_parquet(out / "designs.parquet")
+    assert designs["latency_s"][0] == pytest.approx((latency[0] * latency[1]) ** 0.5)
+    assert designs["held_bytes"].min() > 0
+    first = outcome.json["confirmed"][0]
+    changes = [f"{name}={first[name]}" for name in ("arch.array2d.rows", "arch.dram.bandwidth_bytes_per_s")]
+    simulate = ("simulate", *words, "--set", changes[0], "--set", changes[1], "--json")
+    latency = [einsim(*simulate, "--phase", phase).json["latency_s"] for phase in ("prefill", "decode")]
+    assert first["latency_s"] == pytest.approx((latency[0] * latency[1]) ** 0.5)
+
+
 def test_what_is_printed_names_the_front_and_the_others(space, tmp_path):
     outcome = einsim("search", str(space), "--out", str(tmp_path / "out"), "--no-figures")
     assert outcome.code == 0

@@ -3,6 +3,7 @@
 import json
 import shlex
 
+import polars as pl
 import pytest
 
 from tests.cli.commands import einsim, refused
@@ -190,8 +191,110 @@ def test_a_sweep_of_published_models(tmp_path):
         alone = text.replace("SCOPE", "attention").replace("1K", "16K").replace("flat", "fusemax")
         path.write_text(alone.replace("MODELS", models))
         refused("sweep", str(path), parts=(f"{path}:7:", part))
-    path.write_text(text.replace("SCOPE", "layer").replace("MODELS", "BERT") + "time_model: cycle\n")
-    refused("sweep", str(path), parts=("closed form",))
+
+
+PHASES = """
+name: phases
+configuration: fusemax
+scope: attention+linear
+model: Llama-3-8B
+time_model: TIME
+axes:
+  - phase: [prefill, decode]
+  - {context: [1K, "3x1K,5x2K"], new_tokens: [8, 2]}
+"""
+
+
+def table(folder):
+    return pl.read_parquet(folder / "results.parquet").to_dicts()
+
+
+def test_a_sweep_of_phases_says_what_runs_and_simulations_say(tmp_path):
+    path = tmp_path / "s.yaml"
+    for time_model in ("closed-form", "both", "cycle"):
+        path.write_text(PHASES.replace("TIME", time_model))
+        outcome = einsim("sweep", str(path), "--out", str(tmp_path / time_model), "--no-figures")
+        assert outcome.code == 0, outcome.err
+    closed, both, cycle = (table(tmp_path / name) for name in ("closed-form", "both", "cycle"))
+    assert [(row["phase"], row["context"]) for row in closed] == [
+        ("prefill", "1024"), ("prefill", "3x1024,5x2048"), ("decode", "1024"), ("decode", "3x1024,5x2048"),
+    ]  # fmt: skip
+    for plain, beside, instead in zip(closed, both, cycle, strict=True):
+        words = ["fusemax", "--scope", "attention+linear", "--model", "Llama-3-8B", "--phase", plain["phase"], "--json",
+                 "--context", str(plain["context"]), "--new-tokens", str(plain["new_tokens"])]  # fmt: skip
+        record, simulated = einsim("run", *words).json, einsim("simulate", *words).json
+        assert record == einsim(*plain["command"].split()[1:], "--json").json | {"command": record["command"]}
+        for name in ("latency_s", "energy_pj", "traffic_bytes", "util_2d"):
+            assert plain[name] == beside[name] == record[name]
+        assert beside["simulated/cycles"] == instead["simulated/cycles"] == simulated["cycles"]
+        assert beside["simulated/latency_s"] == instead["latency_s"] == simulated["latency_s"]
+        assert beside["simulated/util_2d"] == instead["util_2d"] == simulated["util_2d"]
+        assert instead["command"].startswith("einsim simulate fusemax")
+        lost = sum(v or 0.0 for name, v in beside.items() if name.startswith("stalls/array2d/"))
+        busy = 1.0 - lost
+        assert simulated["util_2d"] <= busy + 1e-9
+        assert beside["held_bytes"] > 0
+
+
+def test_rows_of_whole_models_are_explained(tmp_path):
+    path = tmp_path / "s.yaml"
+    for time_model, fields in (
+        ("both", ("latency_s", "simulated/cycles", "energy_pj/dram", "area_um2")),
+        ("cycle", ("latency_s", "simulated/latency_s", "energy_pj", "traffic_bytes")),
+    ):
+        path.write_text(PHASES.replace("TIME", time_model))
+        out = tmp_path / time_model
+        assert einsim("sweep", str(path), "--out", str(out), "--no-figures").code == 0
+        row = table(out)[2]
+        for field in fields:
+            outcome = einsim("explain", f"{out}#2", field, "--json")
+            assert outcome.code == 0, outcome.err
+            assert outcome.json["value"] == pytest.approx(row[field], rel=1e-12)
+    refused("explain", f"{out}#2", "util_2d", parts=("no field 'util_2d'",))
+
+
+def test_simulations_of_whole_models_are_explained(tmp_path):
+    path = tmp_path / "s.json"
+    decode = ("--scope", "layer", "--phase", "decode", "--context", "1K", "--batch", "2")
+    path.write_text(einsim("simulate", "fusemax", "--model", "Mixtral-8x7B", *decode, "--json").out)
+    record = json.loads(path.read_text())
+    for field in ("cycles", "latency_s", "traffic_bytes"):
+        found = einsim("explain", str(path), field, "--json").json
+        assert found["value"] == pytest.approx(record[field], rel=1e-12)
+    text = einsim("explain", str(path), "cycles").out
+    assert "query projection (" in text
+    assert "times" in text
+    refused("explain", str(path), "energy_pj", parts=("no field 'energy_pj'", "cycles"))
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ("context: [1K, many]", ":6:19: 'many' is no length"),
+        ("context: [1K, true]", "context: true is no length"),
+        ("context: [1K, 0x4K]", "out of range"),
+        ("context: [1K, 1024]", "is on the axis twice"),
+        ("phase: [prefill, train]", "unknown phase 'train'"),
+        ("new_tokens: [1, 0]", "new_tokens: 0 is no positive count"),
+        ("context: [1K, 2K]\nseq_len: 1K\nphase: decode", "the same tokens in a decode"),
+        ("new_tokens: [1, 2]\nphase: decode", "a decode needs the length of its cache; add context: 8K"),
+        ("new_tokens: [4096, 4097]\nphase: decode\ncontext: 1K", "4097 passes are more than"),
+        ("context: [1K, 2K]\nbatch: 3\nshape: {H: 4}", "shape says nothing about whole models"),
+        ("context: ['2x1K', '3x2K']\nnew_tokens: 7\nbatch: 2", "a batch of 2 is not the 3 sequences"),
+        ("workload.M: [1, 2]\ncontext: 4K", "sizes of their own"),
+        ("architecture: [null, nowhere]\ncontext: 4K", ":6:26: unknown architecture 'nowhere'"),
+    ],
+)
+def test_sweeps_of_whole_models_that_are_wrong(tmp_path, change, part):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"name: s\nconfiguration: flat\nmodel: Llama-3-8B\nscope: layer\naxes:\n  - {change}\n")
+    assert refused("sweep", str(path), parts=(part,)).startswith(f"einsim: {path}:")
+
+
+def test_encoders_in_a_sweep_of_decodes(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("name: s\nconfiguration: flat\nphase: decode\ncontext: 1K\naxes:\n  - model: [T5, BERT]\n")
+    refused("sweep", str(path), parts=(f"{path}:4:1: BERT has no kernels of scope attention in phase decode",))
 
 
 def test_attention_of_a_published_model_in_a_sweep_is_that_of_a_run(tmp_path):

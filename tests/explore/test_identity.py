@@ -53,6 +53,28 @@ def test_keys_of_grids_are_those_of_their_points(tmp_path, file):
     assert (alone == together).all()
 
 
+def test_runs_of_whole_models_have_keys_of_their_lengths(tmp_path):
+    def key(**fields):
+        own = {"scope": "layer", "model": "T5", "axes": [{"configuration": ["fusemax"]}], **fields}
+        (found,) = keys_of(tmp_path, {"name": "s", **own})
+        return found
+
+    different = [
+        {"seq_len": "1K"}, {"seq_len": "2K"}, {"seq_len": "1K", "context": "1K"}, {"seq_len": "1K", "batch": 2},
+        {"seq_len": "1K", "scope": "model"}, {"phase": "decode", "context": "1K"},
+        {"phase": "decode", "context": "1K", "new_tokens": 2}, {"phase": "decode", "context": "1x1K,63x2K"},
+        {"phase": "decode", "context": "1x1K,62x2K"}, {"seq_len": "1K", "time_model": "both"},
+        {"seq_len": "1K", "scope": "attention"}, {"seq_len": "1K", "scope": "attention", "phase": "prefill"},
+    ]  # fmt: skip
+    assert len({key(**each) for each in different}) == len(different)
+    for one, other in (
+        ({"seq_len": "1K"}, {"context": "1024"}),
+        ({"seq_len": "1K"}, {"phase": "prefill", "new_tokens": 1024, "batch": 64}),
+        ({"phase": "decode", "seq_len": "1K"}, {"phase": "decode", "context": "64x1K", "new_tokens": 1}),
+    ):
+        assert key(**one) == key(**other)
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sweep_files(), st.randoms())
 def test_the_order_of_axes_does_not_matter(tmp_path, file, random):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from einsim.model.cycle.evaluation import Simulation, simulate_auto, simulate_design
-from einsim.model.cycle.result import cycle_metrics
-from einsim.model.result import Record
+from einsim.model.cycle.result import CYCLE_METRICS, cycle_metrics
+from einsim.model.result import Record, plain
 from einsim.model.result import reason as shortfall
 from einsim.model.whole import KernelCost, WholeRun, kernel_cascade
 from einsim.model.wholeresult import kernel_facts, run_facts
@@ -19,6 +20,12 @@ class SimulatedRun:
 
     whole: WholeRun
     simulations: tuple[Simulation | None, ...]
+
+    @property
+    def kernels(self) -> list[tuple[int, Simulation]]:
+        """How often each kernel runs, and its simulation; of those that have one."""
+        rows = zip(self.whole.kernels, self.simulations, strict=True)
+        return [(cost.kernel.times, own) for cost, own in rows if own is not None]
 
     @property
     def why_not(self) -> str | None:
@@ -57,29 +64,52 @@ def _simulation(cost: KernelCost, whole: WholeRun, timing: Timing, skip: bool, m
 def simulated_record(simulated: SimulatedRun) -> Record:
     """One run: what it is, its cycles beside those of the closed form, and its kernels one after another."""
     whole, why_not = simulated.whole, simulated.why_not
-    rows = list(zip(whole.kernels, simulated.simulations, strict=True))
+    totals = whole_metrics(simulated)
+    seconds, lengths = totals["latency_s"], whole.run.lengths
     record: Record = {
         "configuration": whole.setting.configuration,
         "architecture": whole.machine.name,
         **run_facts(whole.run),
         "feasible": why_not is None,
         "reason": why_not,
-        "cycles": None,
-        "latency_s": None,
-        "cycles_closed_form": None,
-        "tokens_per_s": None,
+        **totals,
+        "tokens_per_s": lengths.batch * lengths.new / seconds if seconds else None,
+        "stalls": whole_stalls(simulated),
     }
-    if why_not is None:
-        cycles = sum(cost.kernel.times * own.cycles for cost, own in rows if own is not None)
-        lengths = whole.run.lengths
-        seconds = cycles / whole.machine.clock_hz
-        record |= {
-            "cycles": cycles,
-            "latency_s": seconds,
-            "cycles_closed_form": sum(c.kernel.times * own.cycles_closed_form for c, own in rows if own is not None),
-            "tokens_per_s": lengths.batch * lengths.new / seconds if seconds else None,
-        }
+    rows = zip(whole.kernels, simulated.simulations, strict=True)
     return {**record, "kernels": [_row(cost, own) for cost, own in rows]}
+
+
+def whole_metrics(simulated: SimulatedRun) -> Record:
+    """The numbers of `CYCLE_METRICS`, of kernels one after another; None where the run does not fit."""
+    if simulated.why_not is not None:
+        return dict.fromkeys(CYCLE_METRICS)
+    kernels, machine = simulated.kernels, simulated.whole.machine
+    cycles = sum(times * own.cycles for times, own in kernels)
+    shares = {}
+    for name, array in machine.arrays.items():
+        busy = sum(times * own.cycles * own.utilisation(name) for times, own in kernels)
+        shares[array.is_grid] = busy / cycles if cycles else 0.0
+    return {
+        "cycles": cycles,
+        "latency_s": cycles / machine.clock_hz,
+        "util_2d": shares.get(True),
+        "util_1d": shares.get(False),
+        "traffic_bytes": plain(sum(times * own.traffic_bytes for times, own in kernels)),
+        "cycles_closed_form": sum(times * own.cycles_closed_form for times, own in kernels),
+    }
+
+
+def whole_stalls(simulated: SimulatedRun) -> dict[str, dict[str, int]]:
+    """Array -> cause -> cycles in which it did not issue, of all kernels; none where the run does not fit."""
+    if simulated.why_not is not None:
+        return {}
+    found: dict[str, Counter[str]] = {array: Counter() for array in simulated.whole.machine.arrays}
+    for times, own in simulated.kernels:
+        for array, causes in own.stalls().items():
+            for cause, cycles in causes.items():
+                found[array][cause] += times * cycles
+    return {array: dict(causes.most_common()) for array, causes in found.items()}
 
 
 def _row(cost: KernelCost, own: Simulation | None) -> Record:
