@@ -79,7 +79,7 @@ class _Again:
         self.timing = timing
         self.options = options
         self.given = given
-        self.is_whole = not options.plain or bool(given.get("overlap") or given.get("attention"))
+        self.is_whole = not options.plain or bool(given.get("attention"))
 
     def closed_form(self) -> tuple[Fields, Record]:
         if not self.is_whole:
@@ -104,7 +104,7 @@ class _Again:
         asked, given = self.asked, self.given
         overrides = [parse_override(text) for text in asked.sets]
         return evaluated(self.options, asked.configuration, asked.arch, overrides, asked.accounting,
-                         bool(given.get("overlap")), given.get("attention"))  # fmt: skip
+                         given.get("attention"))  # fmt: skip
 
     def _about(self, whole: WholeRun) -> Record:
         asked = self.asked

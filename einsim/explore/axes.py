@@ -187,11 +187,11 @@ def spelt(field: str, value: Any, at: Location) -> Any:
         raise SpecError(f"{field}: {write_value(value)} is no name", at=at)
     if field == "model":
         return model_name(value, at)
-    kinds: dict[str, type[StrEnum]] = {"accounting": Accounting, "scope": Scope, "layers": Layers}
-    known = get_args(Phase) if field == "phase" else tuple(kinds.get(field, ()))
+    kind = {"accounting": Accounting, "scope": Scope, "layers": Layers}.get(field)
+    known: Sequence[str] = get_args(Phase) if field == "phase" else list(kind or ())
     if known and value not in known:
         raise SpecError(f"unknown {field} {value!r}", at=at, remedy=suggest(value, known))
-    return kinds.get(field, str)(value)
+    return kind(value) if kind else value
 
 
 def _context(value: Any, at: Location) -> int | str:

@@ -65,7 +65,9 @@ def attention_table(rows: pl.DataFrame) -> str:
         for unit in (False, True):
             own = rows.filter((pl.col("contender") == name) & (pl.col("unit") == unit))
             runs = own.filter(pl.col("simulated/latency_s").is_not_null())
-            found = own.select(mean(pl.col("energy_pj") / pl.col("energy_pj of FuseMax")), mean(speed("latency_s"))).row(0)
+            found = own.select(
+                mean(pl.col("energy_pj") / pl.col("energy_pj of FuseMax")), mean(speed("latency_s"))
+            ).row(0)
             cycle = runs.select(mean(speed("simulated/latency_s")), pl.col("simulated/util_2d").mean()).row(0)
             lines.append(
                 f"| {name} | {'1 cycle' if unit else '6 macs'} | {own['area_um2'][0] / 1e6:.0f} | {found[0]:.2f} | "
@@ -78,7 +80,10 @@ def lengths_table(rows: pl.DataFrame) -> str:
     """Markdown: the cycle model's speed against FuseMax by length, geometric means over models; six macs."""
     own = rows.filter(~pl.col("unit"))
     lengths = own["seq_len"].unique().sort().to_list()
-    lines = ["| contender | " + " | ".join(show_count(each) for each in lengths) + " |", "|---|" + "---|" * len(lengths)]
+    lines = [
+        "| contender | " + " | ".join(show_count(each) for each in lengths) + " |",
+        "|---|" + "---|" * len(lengths),
+    ]
     for name in NAMES.values():
         cells = []
         for length in lengths:
@@ -111,7 +116,9 @@ def claims_table() -> str:
         for model, (heads, attentions, width) in SHAPES.items():
             cells = []
             for design in designs:
-                own = rows.filter((pl.col("machine") == machine) & (pl.col("model") == model) & (pl.col("design") == design))
+                own = rows.filter(
+                    (pl.col("machine") == machine) & (pl.col("model") == model) & (pl.col("design") == design)
+                )
                 latency = dict(zip(own["seq_len"], own["latency"], strict=True))
                 cycles = per_tile((latency["256K"], latency["1M"]), (2**18, 2**20), side, heads, attentions)
                 cells.append(f"{cycles:,.1f}")
@@ -151,7 +158,9 @@ def attention_picture(rows: pl.DataFrame) -> plt.Figure:
             axis.barh(at, closed, 0.36, color=colour, alpha=0.3)
             if cycle is not None:
                 axis.barh(at, cycle, 0.36, color=colour)
-            axis.text(max(closed, cycle or 0) * 1.05, at, f"{cycle:.2f}" if cycle is not None else "", va="center", size=8)
+            axis.text(
+                max(closed, cycle or 0) * 1.05, at, f"{cycle:.2f}" if cycle is not None else "", va="center", size=8
+            )
     for colour, label in (("C0", "exponential: 6 multiply-accumulates"), ("C1", "exponential: a unit, 1 cycle")):
         axis.barh(0, 0, color=colour, label=label)
     axis.barh(0, 0, color="0.5", alpha=0.3, label="closed form, beyond the cycle model")

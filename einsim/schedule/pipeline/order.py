@@ -198,7 +198,7 @@ class Ordering:
     def under_way(self, handed: Handed) -> int:
         """Steps that are on their way between arrays when they follow each other as fast as their maker makes them."""
         job = self.jobs()[handed.source]
-        return ceil_div(handed.arrives + handed.leaves, max(1, job.slots // max(handed.steps)) * job.spacing)
+        return -(-(handed.arrives + handed.leaves) // (max(1, job.slots // max(handed.steps)) * job.spacing))
 
     def starts(
         self, jobs: Sequence[Job], slots: dict[int, Cycles], barriers: tuple[Link, ...], interval: int
