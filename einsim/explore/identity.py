@@ -22,7 +22,7 @@ from einsim.errors import SpecError
 from einsim.explore.axes import identity
 from einsim.explore.point import Point
 from einsim.spec import library
-from einsim.spec.configuration import load_machine_file, load_mapping_file
+from einsim.spec.configuration import load_machine_file, load_mapping_file, stand_ins
 from einsim.spec.machine import load_machine
 from einsim.spec.modelrun import Layers
 from einsim.spec.overrides import Override, apply, full_path
@@ -207,15 +207,30 @@ def _contents(point: Point) -> tuple[Any, Document]:
             machines.append(load_machine_file(name, at=at, beside=path.parent)[0])
         except SpecError:  # nothing that is evaluated, or it is wrong there too
             continue
-    cascades = []
-    for name in names["cascade"]:
-        try:
-            cascades.append(str(library.load_cascade(name, at=mapping.locate(("cascade",)), beside=path.parent)))
-        except SpecError:
-            continue
-    contents: list[Any] = [_root(root, _NAMES), [_root(machine.value) for machine in machines], cascades]
+    contents: list[Any] = [_root(root, _NAMES), [_root(machine.value) for machine in machines],
+                           _cascades(names["cascade"], mapping, path)]  # fmt: skip
     contents.append([_tables(machine, point.overrides) for machine in machines])
+    if point.lengths is not None:
+        contents.append([_stand_in(name) for name in stand_ins(point.configuration.value).values()])
     return contents, (machines[0] if machines else mapping)
+
+
+def _cascades(names: Iterable[str], mapping: Document, path: Path) -> list[str]:
+    """The texts of the cascades that a mapping may name."""
+    found = []
+    for name in names:
+        try:
+            found.append(str(library.load_cascade(name, at=mapping.locate(("cascade",)), beside=path.parent)))
+        except SpecError:  # nothing that is evaluated, or it is wrong there too
+            continue
+    return found
+
+
+def _stand_in(name: str) -> list[Any]:
+    """What a mapping of a model's other kernels says."""
+    mapping, path = load_mapping_file(name)
+    root: dict[str, Any] = mapping.value if isinstance(mapping.value, dict) else {}
+    return [_root(root, _NAMES), _cascades(_leaves(root.get("cascade")), mapping, path)]
 
 
 def _root(value: Any, without: Iterable[str] = ()) -> Any:

@@ -20,6 +20,7 @@ from einsim.errors import Location, SpecError
 from einsim.explore.point import Point
 from einsim.explore.space import Space
 from einsim.spec import library
+from einsim.spec.configuration import stand_ins
 from einsim.spec.inherit import ancestry
 from einsim.spec.yamlfile import Document
 
@@ -165,7 +166,9 @@ def _mappings(point: Point) -> list[str]:
     """Mappings of a whole model's kernels beside attention."""
     if point.lengths is None:
         return []
-    return list(dict.fromkeys(kernel.mapping for kernel in point.plan().kernels if kernel.mapping is not None))
+    instead = stand_ins(point.configuration.value)
+    named = dict.fromkeys(kernel.mapping for kernel in point.plan().kernels if kernel.mapping is not None)
+    return [instead.get(name, name) for name in named]
 
 
 def _files(design: Any, configuration: str, architecture: str | None) -> Iterable[tuple[str, str, bytes]]:

@@ -18,7 +18,14 @@ from einsim.model.closed_form import Evaluation, evaluate
 from einsim.model.result import reason
 from einsim.spec import library
 from einsim.spec.architecture import Architecture
-from einsim.spec.configuration import Accounting, Design, find_machine, load_design, open_alternatives
+from einsim.spec.configuration import (
+    Accounting,
+    Design,
+    find_machine,
+    load_design,
+    open_alternatives,
+    stand_ins,
+)
 from einsim.spec.modelrun import LAYERS, Layers, ModelRun, PlannedKernel
 from einsim.spec.overrides import Override
 from einsim.spec.workload import Workload
@@ -103,6 +110,9 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
         if run.layers is Layers.FUSED:
             raise SpecError("a fused layer brings its own attention", at=LAYERS, remedy="leave --attention out")
         run = replace(run, kernels=tuple(_in_form(each, setting.attention, machine) for each in run.kernels))
+    instead = stand_ins(setting.configuration, at=setting.at)
+    run = replace(run, kernels=tuple(replace(each, mapping=instead.get(each.mapping or "", each.mapping))
+                                     for each in run.kernels))  # fmt: skip
     known: dict[tuple[object, ...], KernelCost] = {}
     costs = []
     for kernel in run.kernels:

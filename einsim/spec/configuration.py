@@ -164,6 +164,22 @@ def load_mapping_file(name: str, *, at: Location | None = None) -> tuple[Documen
     return inherit("mapping", library.load_document(path), path), path
 
 
+def stand_ins(configuration: str, *, at: Location | None = None) -> dict[str, str]:
+    """Mappings of a model's other kernels -> those that run instead, beside a configuration.
+
+    Raises SpecError where there is no such mapping.
+    """
+    document, path = load_mapping_file(configuration, at=at)
+    named = _settle(document, offered(document), Accounting.FULL)[1].beside
+    found = {}
+    for name, other in named.items():
+        place = document.locate(("beside", name))
+        library.find("mapping", name, at=place, beside=path.parent)
+        own = library.find("mapping", other, at=place, beside=path.parent)
+        found[name] = other if other in library.names("mapping") else str(own)
+    return found
+
+
 def load_machine_file(name: str, *, at: Location | None = None, beside: Path | None = None) -> tuple[Document, Path]:
     """An architecture file with what it is based on, and where it is."""
     path = library.find(MACHINE, name, at=at, beside=beside)

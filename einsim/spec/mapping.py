@@ -195,6 +195,10 @@ class Mapping(Record):
         default_factory=list,
         description="In the cycle model: the planned cycles of a fusion group's Einsums, instead of a plan of its own",
     )
+    beside: dict[Name, str] = Field(
+        default_factory=dict,
+        description="In whole models: a mapping that a family names for its other kernels -> the one that runs instead",
+    )
     memory_time: Literal["overall", "per-phase"] = Field(
         "overall", description="Whether DRAM time hides behind the whole run or behind its own phase"
     )

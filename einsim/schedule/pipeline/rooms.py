@@ -192,6 +192,10 @@ class Rooms:
         for each, handed in zip(held, self.handed, strict=False):  # of no plan, nothing is held
             if each.level not in self.memories:
                 continue
+            brought = next((n for n, pool in enumerate(found) if self._brings(pool, each, handed)), None)
+            if brought is not None:  # one tile, which stays until the last of its readers is done
+                found[brought] = replace(found[brought], closer=max(found[brought].closer, handed.reader))
+                continue
             last = kept.get((each.level, each.tensor))
             words = max(each.words, *(last.words if last else (0,)))  # what the first of its readers needs may be more
             copies = max(1, each.copies, last.limit if last else 1)
@@ -200,6 +204,12 @@ class Rooms:
                 (words,) * len(self.linker.strands[handed.source].slots),
             )  # fmt: skip
         return self._extended([*found, *kept.values()])
+
+    def _brings(self, pool: Pool, held: Held, handed: Handed) -> bool:
+        """Whether a pool is that of the loads of what its first reader hands on to another."""
+        return (pool.level, pool.tensor, pool.closer) == (held.level, held.tensor, handed.source) and (
+            pool.opener >= len(self.linker.index)
+        )
 
     def _keeps(self, transfer: Transfer) -> bool:
         return transfer.level in self.memories and not transfer.tile.streams and "spilled" not in transfer.strand.name \
