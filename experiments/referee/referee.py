@@ -2,7 +2,7 @@
 
 Usage: python experiments/referee/referee.py RESULTS_FOLDER [PICTURES_FOLDER]
 
-RESULTS_FOLDER holds the sweeps' results by their files' names: attention, three_pass, edge, layers, decode.
+RESULTS_FOLDER holds the results of the sweeps, each in a folder of its file's name (attention, three_pass, ...).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from einsim.units import show_count
 
 HERE = Path(__file__).parent
 CLOCK_HZ = 940e6
+LENGTHS = {"1K": 2**10, "4K": 2**12, "16K": 2**14, "64K": 2**16, "256K": 2**18, "1M": 2**20}
 NAMES = {
     ("unfused", "flat"): "unfused",
     ("flat", "flat"): "FLAT",
@@ -29,18 +30,20 @@ NAMES = {
 CASE = ["model", "seq_len"]
 
 
-def contenders(results: Path) -> pl.DataFrame:
-    """All rows of attention, with a contender's name, its unit for exponentials, and FuseMax's numbers beside."""
-    rows = pl.concat(
-        [pl.read_parquet(results / name / "results.parquet") for name in ("attention", "three_pass")],
-        how="diagonal_relaxed",
-    )
+def read(results: Path, *names: str) -> pl.DataFrame:
+    """The rows of some sweeps, with the contender that each is of and whether its machine has a unit for exp."""
+    rows = pl.concat([pl.read_parquet(results / name / "results.parquet") for name in names], how="diagonal_relaxed")
+    if "architecture" not in rows.columns:
+        return rows
     machine = pl.col("architecture").str.extract(r"([a-z-]+?)(-unit)?\.yaml$", 1)
-    names = {f"{mapping} {machine}": name for (mapping, machine), name in NAMES.items()}
-    rows = rows.with_columns(
-        (pl.col("configuration") + " " + machine).replace_strict(names).alias("contender"),
-        pl.col("architecture").str.contains("-unit").alias("unit"),
-    )
+    found = {f"{mapping} {machine}": name for (mapping, machine), name in NAMES.items()}
+    contender = (pl.col("configuration") + " " + machine).replace_strict(found, default=None)
+    return rows.with_columns(contender.alias("contender"), pl.col("architecture").str.contains("-unit").alias("unit"))
+
+
+def contenders(results: Path) -> pl.DataFrame:
+    """All rows of attention, with FuseMax's numbers of the same workload beside."""
+    rows = read(results, "attention", "three_pass")
     against = rows.filter((pl.col("contender") == "FuseMax") & ~pl.col("unit")).select(
         *CASE, *(pl.col(name).alias(f"{name} of FuseMax") for name in ("latency_s", "simulated/latency_s", "energy_pj"))
     )
@@ -126,24 +129,51 @@ def claims_table() -> str:
     return "\n".join(lines)
 
 
-def layers_table(results: Path) -> str:
-    """Markdown: a layer of BERT, seconds as TransFusion's artifact stores them, and here."""
-    theirs = pl.read_csv(HERE / "claims" / "transfusion.csv").filter(pl.col("model") == "BERT")
-    ours = pl.read_parquet(results / "layers" / "results.parquet")
-    lengths = ours["seq_len"].unique().sort().to_list()
-    lines = ["| machine | design | " + " | ".join(show_count(each) for each in lengths) + " |",
-             "|---|---|" + "---|" * len(lengths)]  # fmt: skip
+def layers_table(results: Path, model: str) -> str:
+    """Markdown: a layer in seconds; of BERT also as TransFusion's artifact stores it."""
+    theirs = pl.read_csv(HERE / "claims" / "transfusion.csv").filter(model=model)
+    ours = pl.read_parquet(results / "layers" / "results.parquet").filter(model=model)
+    lines = ["| machine | design | " + " | ".join(LENGTHS) + " |", "|---|---|" + "---|" * len(LENGTHS)]
     for machine, file in (("edge", "transfusion-edge"), ("cloud", "fusemax")):
-        for design in ("fusemax", "fusemax+layerfuse", "transfusion"):
-            own = theirs.filter((pl.col("machine") == machine) & (pl.col("design") == design))
+        for design in ("fusemax", "fusemax+layerfuse", "transfusion") if len(theirs) else ():
+            own = theirs.filter(machine=machine, design=design)
             latency = dict(zip(own["seq_len"], own["latency"], strict=True))
-            cells = [f"{latency[show_count(each)]:.4g}" for each in lengths]
-            lines.append(f"| {machine} | stored: {design} | " + " | ".join(cells) + " |")
-        own = ours.filter(pl.col("architecture") == file)
-        for (mapping, layers), part in own.group_by("configuration", "layers", maintain_order=True):
-            cells = [f"{each:.4g}" for each in part.sort("seq_len")["latency_s"]]
+            lines.append(
+                f"| {machine} | stored: {design} | " + " | ".join(f"{latency[each]:.4g}" for each in LENGTHS) + " |"
+            )
+        here = ours.filter(architecture=file)
+        for (mapping, layers), part in here.group_by("configuration", "layers", maintain_order=True):
+            cells = ["-" if each is None else f"{each:.4g}" for each in part.sort("seq_len")["latency_s"]]
             lines.append(f"| {machine} | {mapping}, {layers} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def decode_table(results: Path) -> str:
+    """Markdown: a token of 64 sequences, ms by tokens in the cache, closed form and cycle model."""
+    rows = read(results, "decode").select(
+        "contender", "context", "latency_s", "memory_s", "simulated/latency_s", "energy_pj"
+    )
+    flat = read(results, "decode_flat").with_columns(pl.lit("FLAT").alias("contender")).select(rows.columns)
+    rows = pl.concat([flat, rows])
+    contexts = rows["context"].unique().sort().to_list()
+    lines = ["| contender | bound by | " + " | ".join(map(show_count, contexts)) + " | energy at the last |",
+             "|---|---|" + "---|" * len(contexts) + "---|"]  # fmt: skip
+    for (name,), part in rows.group_by("contender", maintain_order=True):
+        bound = "memory" if (part["latency_s"] == part["memory_s"]).all() else "compute"
+        cells = [f"{one * 1e3:.4g} → {other * 1e3:.4g}"
+                 for one, other in zip(part["latency_s"], part["simulated/latency_s"], strict=True)]  # fmt: skip
+        lines.append(f"| {name} | {bound} | " + " | ".join(cells) + f" | {part['energy_pj'][-1] / 1e12:.3g} J |")
+    return "\n".join(lines)
+
+
+def ladder_table(results: Path, rows: pl.DataFrame) -> str:
+    """Markdown: how many times as long FLAT takes as FuseMax, from its published terms to the common ones."""
+    fusemax = rows.filter((pl.col("contender") == "FuseMax") & ~pl.col("unit")).select(*CASE, of="latency_s")
+    flat = pl.read_parquet(results / "flat_ladder" / "results.parquet").join(fusemax, on=CASE)
+    ratio = pl.col("latency_s") / pl.col("of")
+    found = flat.group_by("architecture", maintain_order=True).agg(ratio.mean().alias("arithmetic"), mean(ratio))
+    lines = ["| FLAT's machine | arithmetic mean | geometric mean |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {name} | {one:.2f}x | {other:.2f}x |" for name, one, other in found.iter_rows())])
 
 
 def attention_picture(rows: pl.DataFrame) -> plt.Figure:
@@ -168,7 +198,30 @@ def attention_picture(rows: pl.DataFrame) -> plt.Figure:
     axis.set(yticks=range(len(names)), yticklabels=names, xscale="log", xlabel="speed against FuseMax (cycle model)")
     axis.set_xlim(0.03, 4)
     axis.invert_yaxis()
-    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    axis.legend(frameon=False, fontsize=8, loc="upper right")
+    return figure
+
+
+def layers_picture(results: Path) -> plt.Figure:
+    """Speed against one kernel after another: what TransFusion's artifact stores, and what is found here."""
+    theirs = pl.read_csv(HERE / "claims" / "transfusion.csv").filter(model="BERT")
+    ours = pl.read_parquet(results / "layers" / "results.parquet").filter(model="BERT")
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    for axis, machine, file in zip(axes, ("edge", "cloud"), ("transfusion-edge", "fusemax"), strict=True):
+        here = ours.filter(architecture=file)
+        base = here.filter(configuration="fusemax", layers="sequential").sort("seq_len")["latency_s"].to_numpy()
+        for design, colour in (("fusemax", "C0"), ("fusemax+layerfuse", "C1"), ("transfusion", "C2")):
+            own = dict(theirs.filter(machine=machine, design=design).select("seq_len", "latency").iter_rows())
+            speeds = [base[n] / own[each] for n, each in enumerate(LENGTHS)]
+            axis.plot(list(LENGTHS), speeds, "o--", color=colour, label=f"stored: {design}")
+        for (mapping, layers), part in here.group_by("configuration", "layers", maintain_order=True):
+            colour = "C2" if mapping != "fusemax" else "C1" if layers == "fused" else "C0"
+            axis.plot(list(LENGTHS), base / part.sort("seq_len")["latency_s"].to_numpy(), "s-", color=colour,
+                      label=f"here: {mapping}, {layers}")  # fmt: skip
+        axis.set(title=f"{machine} machine, a layer of BERT", xlabel="tokens")
+        axis.set_ylim(0, 2.1)
+    axes[0].set_ylabel("speed against FuseMax here,\none kernel after another")
+    axes[0].legend(frameon=False, fontsize=7, ncols=2, loc="lower right")
     return figure
 
 
@@ -177,12 +230,18 @@ def main() -> None:
     results = Path(sys.argv[1])
     rows = contenders(results)
     for title, text in (
-        ("Attention", attention_table(rows)), ("By length", lengths_table(rows)),
-        ("TransFusion's cycles a tile", claims_table()), ("A layer of BERT, s", layers_table(results)),
-    ):  # fmt: skip
+        ("Attention", attention_table(rows)),
+        ("By length", lengths_table(rows)),
+        ("FLAT, assumption by assumption", ladder_table(results, rows)),
+        ("TransFusion's cycles a tile", claims_table()),
+        ("A layer of BERT, s", layers_table(results, "BERT")),
+        ("A layer of Llama-3-8B, s", layers_table(results, "Llama-3-8B")),
+        ("A token of Llama-3-8B, ms", decode_table(results)),
+    ):
         print(f"## {title}\n\n{text}\n")
     if len(sys.argv) > 2:
         attention_picture(rows).savefig(Path(sys.argv[2]) / "attention.svg")
+        layers_picture(results).savefig(Path(sys.argv[2]) / "layers.svg")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""What the page of the referee says of its contenders' terms and of their papers' numbers."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from einsim.model.closed_form import evaluate
+from einsim.model.cycle.evaluation import simulate_design
+from einsim.spec.configuration import load_architecture, load_design
+from einsim.spec.overrides import parse_override
+from einsim.spec.workload import Workload
+
+REFEREE = Path("experiments/referee")
+EXP_OF_FSA = tuple(parse_override(f"arch.{array}.exp={{macro: {{mac: 9}}}}") for array in ("array2d", "array1d"))
+TOKENS = {"256K": 2**18, "1M": 2**20}
+SHAPES = [("BERT", 12, 1, 64), ("T5", 8, 3, 64), ("Llama3", 32, 2, 128)]
+"""Model, heads, attentions that its stack sums, width of a head."""
+
+
+def cycles(name: str, machine: str | None = None, overrides=(), **sizes: int) -> float:
+    design = load_design(name, Workload(tuple(sizes.items())), architecture=machine, overrides=overrides)
+    return float(evaluate(design).latency_s) * design.architecture.clock_hz
+
+
+def stored(machine: str, model: str, design: str) -> tuple[float, float]:
+    """Latencies of the two longest lengths."""
+    with (REFEREE / "claims" / "transfusion.csv").open() as file:
+        rows = [row for row in csv.DictReader(file)
+                if (row["machine"], row["model"], row["design"]) == (machine, model, design)]  # fmt: skip
+    latency = {row["seq_len"]: float(row["latency"]) for row in rows}
+    return latency["256K"], latency["1M"]
+
+
+@pytest.mark.parametrize(("machine", "file", "side"), [("edge", "transfusion-edge", 16), ("cloud", "fusemax", 256)])
+@pytest.mark.parametrize(("model", "heads", "attentions", "width"), SHAPES)
+def test_what_transfusion_charges_fusemax(machine, file, side, model, heads, attentions, width):
+    short, long = stored(machine, model, "fusemax")
+    quadratic = (long - 4 * short) / (TOKENS["1M"] ** 2 - 4 * TOKENS["256K"] ** 2)
+    theirs = quadratic * side**2 * 940e6 / (64 * heads * attentions)
+    tokens = 2**20
+    sizes = {"B": 1, "H": 1, "E": width, "F": width, "M": tokens, "P": tokens}
+    drained = cycles(str(REFEREE / "claims" / "fusemax-drained.yaml"), file, **sizes)
+    assert theirs == pytest.approx(drained / (tokens / side) ** 2, rel=1e-4)
+    own = cycles("fusemax", file, **sizes) / (tokens / side) ** 2
+    assert theirs - own == pytest.approx(side, abs=1.1)  # the array drains once a tile; a lane's cycle may hide
+
+
+@pytest.mark.parametrize("side", [16, 64, 128])
+def test_fsa_takes_five_n_and_ten(side):
+    sizes = [parse_override(f"arch.{field}={side}") for field in ("array2d.rows", "array2d.columns", "array1d.lanes")]
+    tiles = 4096
+    found = cycles("fsa", None, (*EXP_OF_FSA, *sizes), B=1, H=1, E=side, F=side, M=tiles * side, P=side)
+    assert found / tiles == pytest.approx(5 * side + 10, rel=1e-3)
+
+
+def test_fsa_in_the_cycle_model():
+    workload = Workload((("B", 1), ("H", 1), ("E", 128), ("F", 128), ("M", 4096), ("P", 4096)))
+    one, other = (
+        simulate_design(load_design("fsa", workload, overrides=(*EXP_OF_FSA, *map(parse_override, more)))).cycles / 1024
+        for more in ((), ("mapping.timing=interleaved", "arch.buffer.capacity_bytes=512 KiB"))
+    )
+    assert 700 < one < 800
+    assert 268 < other < 280
+
+
+def test_the_divided_attention_on_the_edge_machine():
+    sizes = {"B": 1, "H": 1, "E": 64, "F": 64, "M": 2**16, "P": 2**16}
+    tiles = (2**16 / 16) ** 2
+    assert cycles("fusemax", "transfusion-edge", **sizes) / tiles == pytest.approx(138, rel=1e-2)
+    assert cycles("fusemax-divided", **sizes) / tiles == pytest.approx(77, rel=1e-2)
+
+
+def test_the_machines_run_under_the_same_terms():
+    machines = {path.stem: load_architecture(str(path)) for path in sorted((REFEREE / "machines").glob("*.yaml"))}
+    assert len(machines) == 10
+    for name, machine in machines.items():
+        dram, buffer = machine.memories["dram"], machine.memories["buffer"]
+        assert (machine.clock_hz, dram.bandwidth_bytes_per_s) == (940e6, 400 * 2**30), name
+        assert buffer.capacity_bytes == (2**20 if "best" in name else 2**24), name
+        assert machine.arrays["array2d"].axes["rows"] * machine.arrays["array2d"].axes["columns"] == (
+            98304 if "best" in name else 65536
+        )
+        assert any("paper-45nm-own-depth" in note for note in machine.pricing.files), name
+        for array in machine.arrays.values():
+            exp = array.operations.get("exp")
+            if exp is not None:
+                assert exp.macro == (None if name.endswith("-unit") else {"mac": 6}), name
+                assert exp.cycles == 1, name
