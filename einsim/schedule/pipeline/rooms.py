@@ -194,7 +194,7 @@ class Rooms:
                 continue
             brought = next((n for n, pool in enumerate(found) if self._brings(pool, each, handed)), None)
             if brought is not None:  # one tile, which stays until the last of its readers is done
-                found[brought] = replace(found[brought], closer=max(found[brought].closer, handed.reader))
+                found[brought] = _until(found[brought], handed.reader, each.copies * each.words)
                 continue
             last = kept.get((each.level, each.tensor))
             words = max(each.words, *(last.words if last else (0,)))  # what the first of its readers needs may be more
@@ -267,3 +267,8 @@ class Rooms:
                   for _, t in self.moves if self._keeps(t) and t.level == level}  # fmt: skip
         moving |= {each.stay.touch.key for each in self.handed if each.stay.level == level}
         return int(sum(amount for key, amount in words.items() if key not in moving))
+
+
+def _until(pool: Pool, reader: int, words: int) -> Pool:
+    """A pool of loads whose tiles stay until another reader is done, with room for what a plan hands on to it."""
+    return replace(pool, closer=max(pool.closer, reader), limit=max(pool.limit, -(-words // max(1, *pool.words))))
