@@ -1,0 +1,44 @@
+"""Which ranks of an index tell the elements of a dimension apart: of windows and gathers, fewer or more than one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from einsim.cascade import Index
+from einsim.errors import SpecError
+from einsim.spec.expressions import Number, is_formula
+
+
+def covering(index: Index, needed: Number, size: Callable[[str], Number]) -> list[str]:
+    """The fewest ranks of an index, longest first, that cover the `needed` elements of a dimension; all of a gather's.
+
+    Of equally long ones the last, which stands for a whole rank where others are parts of a split.
+
+    A window so counts as its longer rank (halos are not counted), and a gather reads at each point of its ranks. Where
+    sizes are arrays the ranks are those of all points. Raises SpecError where that depends on the point, or on formulas.
+    """
+    if index.gathers or not index.ranks:
+        return list(index.ranks)
+    sizes = [needed, *map(size, index.ranks)]
+    if any(map(is_formula, sizes)):
+        raise SpecError(f"index {index} mixes ranks; formulas cannot tell which of them is longer", at=index.at)
+    points = np.broadcast_arrays(*(np.asarray(each, dtype=np.int64) for each in sizes))
+    found = {_longest(index, tuple(map(int, point))) for point in np.unique([p.ravel() for p in points], axis=1).T}
+    if len(found) > 1:
+        raise SpecError(f"index {index} mixes ranks, and which of them is longer varies", at=index.at,
+                        remedy="evaluate these sizes one by one")  # fmt: skip
+    return list(found.pop())
+
+
+def _longest(index: Index, sizes: tuple[int, ...]) -> tuple[str, ...]:
+    """The longest ranks that together have as many elements as are needed, which come first in `sizes`."""
+    needed, *own = sizes
+    covered, found = 1, []
+    for rank, extent in sorted(reversed(list(zip(index.ranks, own, strict=True))), key=lambda each: -each[1]):
+        if covered >= needed:
+            break
+        found.append(rank)
+        covered *= extent
+    return tuple(found)
