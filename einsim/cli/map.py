@@ -65,7 +65,8 @@ def map_(
     """Find the mapping of a cascade on a machine that takes the least latency, energy, product of both, or traffic.
 
     Prints a mapping file that `einsim run` and `einsim simulate` take, its cost in both models, and a lower bound on
-    that of any mapping. Ctrl-C gives the best so far. With --sizes and no objective: any cascade as it is, one Einsum after another, without a search.
+    that of any mapping. Ctrl-C gives the best so far. With --sizes and no objective: any cascade as it is, one Einsum
+    after another, without a search.
     Example: einsim map attention-1pass --arch fusemax --model BERT --seq-len 16K --objective energy --out best.yaml
     """
     if sizes is not None and objective is None:

@@ -213,7 +213,7 @@ class Space:
         return next((home for home in fitting if home.source == memories[-1]), fitting[0])
 
     def in_registers(self, groups: Sequence[Names], key: tuple[str, int], arrays: dict[str, str]) -> Home | None:
-        """Handed on in registers, those of other arrays' readers if there are any; None of what outlives an iteration."""
+        """Handed on in registers, those of other arrays' readers if there are any; None of an iteration's state."""
         tensor, _ = key
         if tensor not in self.task.einsums or iterative_rank(self.task.einsums[tensor]) is not None:
             return None

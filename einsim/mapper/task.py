@@ -177,7 +177,7 @@ class Task:
                  for stored, indices in [resolve(self.cascade, list(self.views), access)] if stored == tensor]  # fmt: skip
         own = {indices for name, indices in reads if name == first}
         plain = any(indices is not None and all(i.rank is not None for i in indices) for indices in own)
-        return plain or None not in own and {indices for _, indices in reads} <= own
+        return plain or (None not in own and {indices for _, indices in reads} <= own)
 
     @cached_property
     def known(self) -> frozenset[str]:

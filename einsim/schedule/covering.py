@@ -36,9 +36,9 @@ def _longest(index: Index, sizes: tuple[int, ...]) -> tuple[str, ...]:
     """The longest ranks that together have as many elements as are needed, which come first in `sizes`."""
     needed, *own = sizes
     covered, found = 1, []
-    for rank, extent in sorted(reversed(list(zip(index.ranks, own, strict=True))), key=lambda each: -each[1]):
+    for place in sorted(range(len(own)), key=lambda each: (own[each], each), reverse=True):
         if covered >= needed:
             break
-        found.append(rank)
-        covered *= extent
+        found.append(index.ranks[place])
+        covered *= own[place]
     return tuple(found)
