@@ -58,8 +58,8 @@ class Result:
     """What a search found. `exhausted`: nothing is left in the space that might be better in the closed form.
 
     `ran` is the best that the cycle model runs, with its score there, where that was asked for, `ran_all`: that there
-    is none better, and `runs` how many designs were run. `refused`: what is wrong with the first plan as a mapping file,
-    where none was legal. `stopped`: what ended it.
+    is none better, and `runs` how many designs were run. `refused`: what is wrong with the first plan as a mapping
+    file, where none was legal. `stopped`: what ended it.
     """
 
     best: Found | None

@@ -173,8 +173,9 @@ class Task:
 
     def brings_all(self, tensor: str, first: str) -> bool:
         """Whether what an Einsum reads of a tensor is all that others read: at ranks alone, or just what they read."""
-        reads = [(name, indices) for name in self.touching[tensor] for access in operands(self.einsums[name])
-                 for stored, indices in [resolve(self.cascade, list(self.views), access)] if stored == tensor]  # fmt: skip
+        seen = [(name, resolve(self.cascade, self.views, access))
+                for name in self.touching[tensor] for access in operands(self.einsums[name])]  # fmt: skip
+        reads = [(name, indices) for name, (stored, indices) in seen if stored == tensor]
         own = {indices for name, indices in reads if name == first}
         plain = any(indices is not None and all(i.rank is not None for i in indices) for indices in own)
         return plain or (None not in own and {indices for _, indices in reads} <= own)

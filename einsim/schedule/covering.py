@@ -17,7 +17,7 @@ def covering(index: Index, needed: Number, size: Callable[[str], Number]) -> lis
     Of equally long ones the last, which stands for a whole rank where others are parts of a split.
 
     A window so counts as its longer rank (halos are not counted), and a gather reads at each point of its ranks. Where
-    sizes are arrays the ranks are those of all points. Raises SpecError where that depends on the point, or on formulas.
+    sizes are arrays the ranks are those of all points. Raises SpecError where these differ, and of formulas.
     """
     if index.gathers or not index.ranks:
         return list(index.ranks)
