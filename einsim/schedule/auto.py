@@ -188,7 +188,7 @@ class _Mapper:
         space = iteration_ranks(einsum)
         found: list[str] = []
         for dimension, index in zip(tensor_ranks(self.cascade, access.tensor), access.indices, strict=True):
-            ranks = covering(index, self.size(dimension), self.size)
+            ranks = covering(index, self.size(dimension), {(rank,): self.size(rank) for rank in index.ranks})
             found += [rank for rank in ranks if rank in space and rank not in found]
         return found
 

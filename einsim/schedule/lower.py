@@ -282,7 +282,13 @@ class _Lowering:
         bases = {split.rank if (split := split_of(self.design.cascade, r)) else r for r in index.ranks}
         if len(bases) < 2 and not index.gathers:
             return index.ranks
-        return covering(index, self.env[size_of(dimension)], lambda rank: self.env[size_of(rank)])
+        whole = {s.outer: s for s in self.design.cascade.splits if {s.outer, s.inner} <= {*index.ranks}}
+        inner = {split.inner for split in whole.values()}
+        extents: dict[tuple[str, ...], Number] = {}
+        for rank in (each for each in index.ranks if each not in inner):
+            together = (rank, whole[rank].inner) if rank in whole else (rank,)
+            extents[together] = self.env[size_of(whole[rank].rank if rank in whole else rank)]
+        return covering(index, self.env[size_of(dimension)], extents)
 
     def phases(self) -> Iterable[PhaseSchedule]:
         document = self.design.mapping_document
