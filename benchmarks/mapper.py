@@ -141,7 +141,7 @@ def _in_cycles() -> Table:
 
 def main() -> None:
     """Measures and prints."""
-    console = Console(width=140)
+    console = Console(width=160)
     rows = []
     for names, seq_len, objective in product(DESIGNS, LENGTHS, Objective):
         each = attend(*names, seq_len, objective)
