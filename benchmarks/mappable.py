@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from einsim.cascade import size_parameters
 from einsim.errors import EinsimError
 from einsim.mapper.objective import Objective
@@ -12,7 +14,7 @@ from einsim.spec.library import load_cascade, names
 from einsim.spec.workload import Workload
 
 SIZES = (48, 16, 8)
-"""Sizes of all ranks that are tried, until one leaves no rank empty and something fits."""
+"""Sizes of all ranks that are tried (then a little more or less, one after another), until something fits."""
 SECONDS = 10.0
 
 
@@ -28,8 +30,8 @@ def refusal(name: str) -> str | None:
     tiles = {split.size for split in cascade.splits}
     open_sizes = [size for size in size_parameters(cascade) if size not in tiles]
     why = "nothing fits"
-    for extent in SIZES:
-        sizes = {size: extent if number else 2 * extent for number, size in enumerate(open_sizes)}
+    for extent, step in product(SIZES, (0, 1, -1)):
+        sizes = {size: extent + step * number for number, size in enumerate(open_sizes)}
         try:
             task = Task(cascade, machine, Workload(tuple(sizes.items())), name, "fusemax")
             result = search(task, Objective.LATENCY, SECONDS, first)
