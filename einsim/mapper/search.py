@@ -293,8 +293,8 @@ class _Search:
         return ran
 
     def firsts(self) -> list[Found]:
-        """Designs to run first: what hands tensors on in registers, the best by the closed form first, and its best."""
-        plans = [*self.starts, *(plan for handed, plan in self.beginnings() if handed)]
+        """Designs to run first: the beginnings, the best by the closed form first, and the best that it found."""
+        plans = [*self.starts, *(plan for _, plan in self.beginnings())]
         found = [each for plan in plans if (each := self.trials.best(plan)[0]) is not None]
         return [*sorted(found, key=lambda each: each.score), *self.trail[-1:]]
 

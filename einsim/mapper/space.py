@@ -77,7 +77,7 @@ class Space:
         if len(names) == 1:
             return [()]
         along = dict.fromkeys(rank for name in names for _, rank in layouts[name].axes)
-        return [(), *((rank,) for rank in along)]
+        return [(), *((rank,) for rank in along if not self.task.follows(rank))]
 
     def overlaps(self, names: Names, layouts: dict[str, Layout]) -> list[bool]:
         """Whether Einsums of a group run side by side: a choice where they run on several arrays."""
@@ -96,7 +96,7 @@ class Space:
         users = [name for name in task.touching[tensor] if name in group]
         first = first_of(task, Group(group, ()), tensor)
         own = task.registers(arrays[first])
-        others = [name for name in users if name != first]
+        others = [name for name in users if name != first] if first == tensor or task.brings_all(tensor, first) else []
         there = {task.registers(arrays[name]) for name in others} - {own}
         outside = tensor not in group or tensor in task.kept or len(users) < len(task.touching[tensor])
         return list(_homes(tuple(memories), own, tuple(sorted(there)), bool(others), outside))
@@ -213,7 +213,7 @@ class Space:
         return next((home for home in fitting if home.source == memories[-1]), fitting[0])
 
     def in_registers(self, groups: Sequence[Names], key: tuple[str, int], arrays: dict[str, str]) -> Home | None:
-        """Handed on in registers, those of other arrays' readers if any; None of what outlives an iteration."""
+        """Handed on in registers, those of other arrays' readers if there are any; None of an iteration's state."""
         tensor, _ = key
         if tensor not in self.task.einsums or iterative_rank(self.task.einsums[tensor]) is not None:
             return None

@@ -145,6 +145,11 @@ class Task:
         inner = {s.inner for s in self.cascade.splits if s.outer in ranks}
         return tuple(rank for rank in ranks if rank not in inner)
 
+    def follows(self, rank: str) -> bool:
+        """Whether a rank is the inner part of a split whose outer part each Einsum walks by itself."""
+        split = split_of(self.cascade, rank)
+        return split is not None and rank == split.inner and split.outer not in self.iterative
+
     @cached_property
     def touched(self) -> dict[str, tuple[tuple[str, ...], ...]]:
         """Of each Einsum, every tensor that it touches: name in the text, and the one that is stored."""
@@ -165,6 +170,15 @@ class Task:
                 if name not in found.setdefault(stored, []):
                     found[stored].append(name)
         return {tensor: tuple(names) for tensor, names in found.items()}
+
+    def brings_all(self, tensor: str, first: str) -> bool:
+        """Whether what an Einsum reads of a tensor is all that others read: at ranks alone, or just what they read."""
+        seen = [(name, resolve(self.cascade, self.views, access))
+                for name in self.touching[tensor] for access in operands(self.einsums[name])]  # fmt: skip
+        reads = [(name, indices) for name, (stored, indices) in seen if stored == tensor]
+        own = {indices for name, indices in reads if name == first}
+        plain = any(indices is not None and all(i.rank is not None for i in indices) for indices in own)
+        return plain or (None not in own and {indices for _, indices in reads} <= own)
 
     @cached_property
     def known(self) -> frozenset[str]:

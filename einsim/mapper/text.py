@@ -88,7 +88,7 @@ class Written:
 
     def _suffix(self, number: int) -> str:
         """What tells the loops of a group from others': its first Einsum, so that other groups may change."""
-        return "" if len(self.plan.groups) == 1 else f"_{self.plan.groups[number].einsums[0]}"
+        return "" if len(self.plan.groups) == 1 else f"_{self.plan.groups[number].einsums[0].replace('-', '_part')}"
 
     def _part(self, rank: str, name: str, tile: str) -> str:
         self._partition.setdefault(rank, {})[name] = tile

@@ -171,7 +171,7 @@ class Trials:
         return blocks or [splits] if numbers else []
 
     def apart(self, now: Found, names: Sequence[str]) -> Iterator[Found]:
-        """A plan with other sizes of some tiles, one design a magnitude; of about equal ones small tiles first."""
+        """A plan with other sizes of some tiles, one design of each magnitude; of equal worth small tiles first."""
         written = _filled(Written(self.task, now.plan))
         axes = {each: np.array([size], dtype=np.int64) for each, size in now.numbers.items()}
         axes |= _thinned({name: self.all_sizes(written)[name] for name in names}, self.grid, self.steps)

@@ -18,7 +18,6 @@ from einsim.cascade import (
     Access,
     Cascade,
     Einsum,
-    Index,
     is_copy,
     iteration_ranks,
     iterative_rank,
@@ -28,6 +27,7 @@ from einsim.cascade import (
     steps,
     tensor_ranks,
 )
+from einsim.schedule.covering import covering
 from einsim.schedule.lower import cycles_of, unit_operations
 from einsim.schedule.nest import AccessPlan, Dimension, EinsumSchedule, Loop, PhaseSchedule, Schedule, Shortfall
 from einsim.spec.architecture import Architecture, Array
@@ -188,19 +188,8 @@ class _Mapper:
         space = iteration_ranks(einsum)
         found: list[str] = []
         for dimension, index in zip(tensor_ranks(self.cascade, access.tensor), access.indices, strict=True):
-            found += [rank for rank in self.distinct(index, dimension) if rank in space and rank not in found]
-        return found
-
-    def distinct(self, index: Index, dimension: str) -> list[str]:
-        """The fewest ranks of an index, longest first, that cover its dimension; all of a gather's."""
-        if index.gathers:
-            return list(index.ranks)
-        covered, found = 1, []
-        for rank in sorted(index.ranks, key=self.size, reverse=True):
-            if covered >= self.size(dimension):
-                break
-            found.append(rank)
-            covered *= self.size(rank)
+            ranks = covering(index, self.size(dimension), {(rank,): self.size(rank) for rank in index.ranks})
+            found += [rank for rank in ranks if rank in space and rank not in found]
         return found
 
     def bytes_held(self, einsum: EinsumSchedule) -> int:

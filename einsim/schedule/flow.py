@@ -232,10 +232,18 @@ class _Finder:
                     message = f"{touch.einsum} stands above {maker.name}, which it reads; mappings cannot place it yet"
                     raise SpecError(message, at=maker.at, remedy="write each Einsum below those that it reads")
                 self.carried.append(Carried(maker.name, touch.einsum, self.bar(rank)))
+        for part in self.parts(touch.stored):
+            if self.position[part.name] < touch.position:
+                both = (*iteration_ranks(part), *iteration_ranks(self.made[touch.einsum]))
+                self.edges.append(Edge(part.name, touch.einsum, self.bars(both), touch.stored))
         if touch.path and touch.path[0] != self.outermost:
             self.stay(touch)
         elif touch.path and not self.is_stored_outside(touch):
             self.lost.append(Lost(touch, self.known(touch)))
+
+    def parts(self, tensor: str) -> list[Einsum]:
+        """The Einsums that each make a part of a tensor."""
+        return [einsum for einsum in self.mapped if einsum.tensor == tensor != einsum.name]
 
     def is_stored_outside(self, touch: Touch) -> bool:
         """Whether the outermost memory has a tensor: an input, or a result that goes there."""
@@ -267,6 +275,8 @@ class _Finder:
 
     def covers(self, holder: Touch, touch: Touch) -> bool:
         """Whether what an earlier access brings to a level is all that a later one needs there."""
+        if holder.is_output and holder.einsum != holder.stored:
+            return False  # a part
         if holder.key == touch.key and self.iterative_dimension(touch.stored) is None:
             return True
         along = self.iterative_dimension(touch.stored)

@@ -12,6 +12,7 @@ from typing import Final
 from einsim.cascade import (
     Access,
     Einsum,
+    Index,
     Split,
     iteration_ranks,
     known_ranks,
@@ -19,8 +20,10 @@ from einsim.cascade import (
     operations,
     size_of,
     split_of,
+    tensor_ranks,
 )
 from einsim.errors import Location, SpecError, suggest
+from einsim.schedule.covering import covering
 from einsim.schedule.environment import Columns, environment, positive
 from einsim.schedule.legality import check_loops, check_mapping
 from einsim.schedule.liveness import Computed, Liveness
@@ -268,15 +271,24 @@ class _Lowering:
                 remedy=f"add {access.tensor}: [level, ...] to keep",
             )
         ranks: list[str] = []
-        for index in access.indices:
-            bases = {split.rank if (split := split_of(self.design.cascade, r)) else r for r in index.ranks}
-            if len(bases) > 1:
-                raise SpecError(f"{name}: index {index} of {access.tensor} mixes ranks; mappings cannot place it yet",
-                                at=index.at)  # fmt: skip
-            ranks.extend(index.ranks)
+        for rank, index in zip(tensor_ranks(self.design.cascade, access.tensor), access.indices, strict=True):
+            ranks.extend(self.walking(rank, index))
         free = frozenset(plan.uncharged_levels.get(access.tensor, ()))
         dimensions = self.dimensions(ranks, label)
         return AccessPlan(access.tensor, label, is_output, dimensions, tuple(path), free, stored=dimensions)
+
+    def walking(self, dimension: str, index: Index) -> Iterable[str]:
+        """The ranks along which the elements of a dimension change."""
+        bases = {split.rank if (split := split_of(self.design.cascade, r)) else r for r in index.ranks}
+        if len(bases) < 2 and not index.gathers:
+            return index.ranks
+        whole = {s.outer: s for s in self.design.cascade.splits if {s.outer, s.inner} <= {*index.ranks}}
+        inner = {split.inner for split in whole.values()}
+        extents: dict[tuple[str, ...], Number] = {}
+        for rank in (each for each in index.ranks if each not in inner):
+            together = (rank, whole[rank].inner) if rank in whole else (rank,)
+            extents[together] = self.env[size_of(whole[rank].rank if rank in whole else rank)]
+        return covering(index, self.env[size_of(dimension)], extents)
 
     def phases(self) -> Iterable[PhaseSchedule]:
         document = self.design.mapping_document

@@ -43,8 +43,8 @@ def test_a_size_that_follows_from_others_is_computed(tmp_path: Path):
     derived = tmp_path / "derived.cascade"
     derived.write_text(CASCADE.read_text().replace("sequence m\n", "rank p = M+1\nsequence m\n", 1))
     one = einsim("run", "fusemax", *BERT, "--set", f"mapping.cascade={derived}", "--json").json
-    shape = "B=64,H=12,E=64,F=64,M=1K,P=1025"
-    other = einsim("run", "fusemax", "--shape", shape, "--set", f"mapping.cascade={CASCADE}", "--json").json
+    same = ["--shape", "B=64,H=12,E=64,F=64,M=1K,P=1025", "--set", f"mapping.cascade={CASCADE}"]
+    other = einsim("run", "fusemax", *same, "--json").json
     assert one["energy_pj"] == other["energy_pj"]
     assert one["latency_s"] == other["latency_s"]
 

@@ -22,6 +22,8 @@ def test_the_mapping_file_is_worth_its_value(objective, tmp_path):
     record = outcome.json
     assert record["mapping"] == path.read_text()
     assert record["fallback"] is None
+    assert record["source"] == "search"
+    assert record["lower_bound"] <= record["cycle_value"] * (1 + 1e-9)
     assert record["lower_bound"] <= record["value"] * (1 + 1e-9)
     again = einsim("run", str(path), "--model", "BERT", "--seq-len", "1K", "--json").json
     assert again[{"latency": "latency_s", "traffic": "traffic_bytes"}[objective]] == record["value"]
@@ -37,14 +39,30 @@ def test_people_read_the_mapping_and_the_proof():
 
 
 def test_what_no_mapping_file_can_say_is_said():
-    outcome = einsim("map", "na2d-3pass", "--arch", "fusemax", "--objective", "latency", "--json", "--sizes",
-                     "E=64,F=64,U=3,V=3,Y=8,X=8")  # fmt: skip
+    outcome = einsim("map", "decode-append", "--arch", "fusemax", "--objective", "latency", "--json", "--sizes",
+                     "E=64,F=64,C=64,P=1")  # fmt: skip
     assert outcome.code == 0, outcome.err
     record = outcome.json
     assert record["mapping"] is None
     assert "mappings cannot place" in record["fallback"]
     assert record["proved"] is False
     assert record["latency_s"] > 0
+
+
+def test_windows_are_mapped():
+    outcome = einsim("map", "na2d-3pass", "--arch", "fusemax", "--json", "--time-limit", "3", "--shape",
+                     "E=64,F=64,U=3,V=3,Y=32,X=32")  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert "cascade: na2d-3pass" in outcome.json["mapping"]
+
+
+def test_the_closed_form_alone_is_a_choice():
+    words = ("map", *ATTENTION, "--time-limit", "4", "--json")
+    record, other = einsim(*words, "--time-model", "closed-form").json, einsim(*words).json
+    assert record["time_model"] == "closed-form"
+    assert record["value"] <= other["value"]
+    assert other["cycle_model"]["reason"] is None
+    assert other["closed_form_best"] is None or other["closed_form_best"] < other["value"]
 
 
 def test_sizes_alone_search_nothing():

@@ -68,7 +68,10 @@ def test_a_search_equals_enumeration(name, sizes, parts):
         assert result.best.value == pytest.approx(least[objective], rel=1e-12)
 
 
-WIDER = ["chain", "normed", "tiled", "vector", "product", "attention-3pass", "attention-1pass", "gqa-divmod", "softmax"]
+WIDER = [
+    "chain", "normed", "tiled", "vector", "product", "attention-3pass", "attention-1pass", "gqa-divmod", "softmax",
+    "na2d-3pass", "rcmha-3pass", "swa_sink-merge", "tap-3pass",
+]  # fmt: skip
 
 
 @examples(25)
