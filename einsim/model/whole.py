@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from einsim.cascade import Cascade, bind_sizes, operands, reduced_ranks, size_parameters
 from einsim.errors import InfeasibleError, Location, SpecError
@@ -30,6 +31,9 @@ from einsim.spec.modelrun import LAYERS, Layers, ModelRun, PlannedKernel
 from einsim.spec.overrides import Override
 from einsim.spec.workload import Workload
 
+_SAME: Final = 1e-9
+"""Latencies that differ by less, relatively, are the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -49,13 +53,17 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class KernelCost:
-    """One kernel on its machine, with the mapping that was found best; `why_not` where none fits."""
+    """One kernel on its machine, with the mapping that was found best; `why_not` where none fits.
+
+    `alike` are the designs that the closed form holds to be as fast as the best, that one first.
+    """
 
     kernel: PlannedKernel
     design: Design | None
     evaluation: Evaluation | None
     why_not: str | None
     macs: int
+    alike: tuple[Design, ...] = ()
 
     @property
     def feasible(self) -> bool:
@@ -205,7 +213,14 @@ def designs(kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str) 
 
 def _mapped(kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str) -> KernelCost:
     """The fastest design of those tried, the one of least energy among equals."""
-    return min((_judged(kernel, each, evaluate(each)) for each in designs(kernel, run, setting, place)), key=_rank)
+    costs = sorted((_judged(kernel, each, evaluate(each)) for each in designs(kernel, run, setting, place)), key=_rank)
+    best = costs[0]
+    if best.evaluation is None:
+        return best
+    slowest = float(best.evaluation.latency_s) * (1 + _SAME)
+    alike = [each.design for each in costs if each.design and each.evaluation
+             and float(each.evaluation.latency_s) <= slowest]  # fmt: skip
+    return replace(best, alike=tuple(alike))
 
 
 def _rank(cost: KernelCost) -> tuple[bool, float, float]:

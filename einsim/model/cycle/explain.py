@@ -56,7 +56,7 @@ def whole_simulation_fields(simulated: SimulatedRun) -> Fields:
 
 
 def _alike(simulation: Simulation) -> list[tuple[Run, int]]:
-    """The runs of a simulation, and how often each of them is there (instances of a kernel, blocks of a part of one)."""
+    """The runs of a simulation, and how often each is there: instances of a kernel, blocks of a part of one."""
     times = Counter(map(id, simulation.runs))
     return [(run, run.program.times * times[id(run)]) for run in {id(run): run for run in simulation.runs}.values()]
 

@@ -1,4 +1,8 @@
-"""Whole models in the cycle model: each kernel by itself, with the mapping that the closed form found best."""
+"""Whole models in the cycle model: each kernel by itself.
+
+A kernel has the mapping that the closed form found best; of several that it holds to be equally fast, the one that
+takes the fewest cycles.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +60,8 @@ def _simulation(cost: KernelCost, whole: WholeRun, timing: Timing, skip: bool, m
     if cost.design is None or not cost.feasible:
         return None
     if kernel.cascade is None:
-        return simulate_design(cost.design, timing, skip=skip, most=most)
+        found = [simulate_design(each, timing, skip=skip, most=most) for each in cost.alike]
+        return min(found, key=lambda own: (not own.feasible, own.cycles))
     cascade, sizes = kernel_cascade(kernel, whole.run)
     return simulate_auto(cascade, whole.machine, sizes, kernel.instances, timing)
 
