@@ -15,7 +15,7 @@ from einsim.cascade import bind_sizes, size_of, size_parameters
 from einsim.model.closed_form import Evaluation
 from einsim.schedule.environment import environment
 from einsim.schedule.flow import flow_of
-from einsim.schedule.pipeline.build import groups_of
+from einsim.schedule.pipeline.sections import Section, groups_of
 from einsim.spec.configuration import Design
 
 
@@ -93,7 +93,7 @@ def roofline(design: Design, evaluation: Evaluation) -> Roofline:
             work[costs[each].array] += int(evaluation.counts.einsums[each].points) * int(costs[each].cycles_per_point)
         return Load(name, einsums, work, sum(traffic.get(each, 0.0) for each in einsums), seconds)
 
-    groups = [(name, tuple(names)) for name, names in groups_of(evaluation.schedule, flow_of(design))]
+    groups = [(Section(names, {}).name, names) for names in groups_of(evaluation.schedule, flow_of(design))]
     latency = float(evaluation.latency_s)
     roofs = tuple(_roofs(design))
 

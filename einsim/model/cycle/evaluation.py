@@ -22,7 +22,7 @@ from einsim.spec.expressions import Number
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """A design run cycle by cycle: `runs` follow one another.
+    """A design run cycle by cycle: `runs` follow one another, each as often as its program says.
 
     `closed_form` is the arithmetic of the same schedule; `shortfalls` say why the design does not fit; `stuck` why a
     run could not go on. Of an infeasible design there are no runs.
@@ -43,7 +43,7 @@ class Simulation:
     @property
     def cycles(self) -> int:
         """Cycles from the first to the last."""
-        return sum(run.cycles for run in self.runs)
+        return sum(run.program.times * run.cycles for run in self.runs)
 
     @property
     def latency_s(self) -> float:
@@ -58,7 +58,8 @@ class Simulation:
     @property
     def traffic_bytes(self) -> Number:
         """Bytes to and from the outermost memory."""
-        words = sum((run.moved(n) for run in self.runs for n in range(len(run.program.strands))), start=0)
+        words = sum((run.program.times * run.moved(n) for run in self.runs
+                     for n in range(len(run.program.strands))), start=0)  # fmt: skip
         total = words * self.design.architecture.word_bytes
         return int(total) if total == int(total) else total
 
@@ -66,7 +67,7 @@ class Simulation:
         """Busy processing-element cycles of an array over all of them; points that exist, not whole tiles."""
         elements = prod(self.design.architecture.arrays[array].axes.values())
         costs = {einsum.name: int(einsum.cycles_per_point) for einsum in self.closed_form.schedule.einsums}
-        busy = sum(run.points(n) * costs[strand.einsum] for run in self.runs
+        busy = sum(run.program.times * run.points(n) * costs[strand.einsum] for run in self.runs
                    for n, strand in enumerate(run.program.strands) if strand.resource == array)  # fmt: skip
         return busy / (elements * self.cycles) if self.cycles else 0.0
 
@@ -76,7 +77,7 @@ class Simulation:
         for run in self.runs:
             for array, causes in run.stalls.items():
                 for cause, cycles in causes.items():
-                    found[array][cause.name.lower()] += cycles
+                    found[array][cause.name.lower()] += run.program.times * cycles
         return {array: dict(causes.most_common()) for array, causes in found.items()}
 
     def high_water_bytes(self) -> dict[str, int]:

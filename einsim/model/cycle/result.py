@@ -67,6 +67,7 @@ def _program(run: Run) -> Record:
     program = run.program
     return {
         "name": program.name,
+        "times": program.times,
         "epochs": run.epochs,
         "loops": {loop.name: trips for loop, trips in zip(program.epochs.loops, program.epochs.trips, strict=True)},
         "cycles": run.cycles,

@@ -18,6 +18,7 @@ from einsim.schedule.pipeline.order import Ordering
 from einsim.schedule.pipeline.program import LOAD, STORE, Program, Strand
 from einsim.schedule.pipeline.rooms import Rooms
 from einsim.schedule.pipeline.routes import reduced_along
+from einsim.schedule.pipeline.sections import Section, sections_of
 from einsim.schedule.pipeline.strands import Group, Paths, cut_into_epochs, strand_of
 from einsim.schedule.pipeline.timing import Timing, parts
 from einsim.schedule.pipeline.transfers import Transfer, transfers_of, with_ports
@@ -75,11 +76,10 @@ def reduced_timing(design: Design, schedule: Schedule, timing: Timing) -> Timing
 def assemble(design: Design, schedule: Schedule, timing: Timing, *, mapped: bool = True) -> Iterator[Assembly]:
     """The programs of `build`, each with its parts."""
     flow = flow_of(design) if mapped else NO_FLOW
-    einsums = {einsum.name: einsum for einsum in schedule.einsums}
-    live = Liveness(design, einsums, environment(design, {})) if mapped else None
+    live = _liveness(design, schedule) if mapped else None
     sources = _Sources(design, schedule, flow, live, reduced_timing(design, schedule, timing))
-    for name, names in groups_of(schedule, flow):
-        yield _assembly(sources, name, [einsums[each] for each in names])
+    for section in sections_of(schedule, flow, live):
+        yield _assembly(sources, section)
 
 
 def _reducing(design: Design, schedule: Schedule, timing: Timing) -> dict[str, int]:
@@ -94,34 +94,25 @@ def _reducing(design: Design, schedule: Schedule, timing: Timing) -> dict[str, i
     return found
 
 
-def groups_of(schedule: Schedule, flow: Flow) -> list[tuple[str, list[str]]]:
-    """Einsums that run together: phases that are kernels, or else fusion groups; named for what is in them."""
-    if schedule.per_phase_memory:
-        lists = [[name for _, names in phase.run for name in names] for phase in schedule.phases]
-    else:
-        by_group: dict[int, list[str]] = {}
-        for einsum in schedule.einsums:
-            by_group.setdefault(flow.groups[einsum.name], []).append(einsum.name)
-        lists = list(by_group.values())
-    return [(names[0] if len(names) == 1 else f"{names[0]}..{names[-1]}", names) for names in lists if names]
-
-
 def orderings(design: Design, schedule: Schedule, timing: Timing) -> Iterator[Ordering]:
     """What the plan of each program of a mapped design is made from, before there is one."""
     flow = flow_of(design)
-    einsums = {einsum.name: einsum for einsum in schedule.einsums}
-    live = Liveness(design, einsums, environment(design, {}))
+    live = _liveness(design, schedule)
     sources = _Sources(design, schedule, flow, live, reduced_timing(design, schedule, timing))
-    for _, names in groups_of(schedule, flow):
-        yield _ordering(sources, [einsums[each] for each in names])
+    for section in sections_of(schedule, flow, live):
+        yield _ordering(sources, section)
 
 
-def _ordering(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Ordering:
-    """The strands and links of a group, and the room that it has."""
+def _liveness(design: Design, schedule: Schedule) -> Liveness:
+    return Liveness(design, {einsum.name: einsum for einsum in schedule.einsums}, environment(design, {}))
+
+
+def _ordering(sources: _Sources, section: Section) -> Ordering:
+    """The strands and links of a section, and the room that it has."""
     design, schedule, timing = sources.design, sources.schedule, sources.timing
-    paths = _paths(sources, einsums)
-    sizes = {rank: int(size) for rank, size in schedule.sizes.items()}
-    group = cut_into_epochs(einsums, paths, sizes, design.architecture.outermost)
+    einsums = [einsum for einsum in schedule.einsums if einsum.name in section.names]
+    paths = _paths(sources, einsums, section)
+    group = cut_into_epochs(einsums, paths, section.sizes, design.architecture.outermost)
     computing = []
     for body in group.bodies:
         whole = design.cascade.einsum(body.einsum.name)
@@ -142,13 +133,14 @@ def _ordering(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Ordering:
     return Ordering(design, schedule, timing, linker, tuple(dict.fromkeys(links)), rooms)
 
 
-def _assembly(sources: _Sources, name: str, einsums: Sequence[EinsumSchedule]) -> Assembly:
-    ordering = _ordering(sources, einsums)
+def _assembly(sources: _Sources, section: Section) -> Assembly:
+    ordering = _ordering(sources, section)
     linker, rooms = ordering.linker, ordering.rooms
     group, strands = linker.group, linker.strands
     order = ordering.make()
     program = Program(
-        name=name,
+        name=section.name,
+        times=section.times,
         epochs=group.epochs,
         strands=strands,
         links=(*ordering.links, *order.links),
@@ -186,8 +178,8 @@ def _transfers(sources: _Sources, group: Group, computing: Sequence[Strand]) -> 
     return found
 
 
-def _paths(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Paths:
-    """Where Einsums stand among the loops of their group."""
+def _paths(sources: _Sources, einsums: Sequence[EinsumSchedule], section: Section) -> Paths:
+    """Where Einsums stand among the loops of their section."""
     if sources.live is None:
         return _alone(einsums, sources.schedule)
     live = sources.live
@@ -197,8 +189,9 @@ def _paths(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Paths:
     for einsum in einsums:
         shared = [loop for loop in einsum.temporal if loop.level != einsum.registers]
         chains = live.shape.chains_of(einsum.name)
-        running[einsum.name] = tuple(loop for loop, chain in zip(shared, chains, strict=True) if chain not in single)
-    return Paths({einsum.name: turns.paths[einsum.name][1:] for einsum in einsums}, running)
+        more = [loop for loop, chain in zip(shared, chains, strict=True) if chain not in single]
+        running[einsum.name] = tuple(more[section.outside :])
+    return Paths({einsum.name: turns.paths[einsum.name][1 + section.outside :] for einsum in einsums}, running)
 
 
 def _alone(einsums: Sequence[EinsumSchedule], schedule: Schedule) -> Paths:

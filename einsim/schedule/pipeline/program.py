@@ -168,7 +168,7 @@ class Program:
 
     `fixed` are words that a memory holds all the time, `registers` those that a register file of each kind holds at
     one time by the plan. The bounds are the least intervals that the busiest array and
-    the iterations allow.
+    the iterations allow. It runs `times` times, one after another: once for each block, of a part of a fusion group.
     """
 
     name: str
@@ -185,3 +185,4 @@ class Program:
     filters: Filters
     resource_bound: int
     recurrence_bound: int
+    times: int = 1
