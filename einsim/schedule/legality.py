@@ -211,6 +211,9 @@ def _check_groups(design: Design) -> None:
             for name in itertools.chain(*group):
                 if name not in mapping.einsums:
                     raise _error(design, ("fusion", index), f"unknown Einsum {name!r}", suggest(name, mapping.einsums))
+        if mapping.memory_time == "per-phase" and any(len(group) > 1 for group in mapping.parted):
+            raise _error(design, ("memory_time",), "parts of a fusion group and phases as kernels are two orders",
+                         "leave out memory_time:, or write groups without parts")  # fmt: skip
         together = [name for group in mapping.parted for part in group for name in part]
         wrong = [name for name in mapping.einsums if together.count(name) != 1]
         if wrong:

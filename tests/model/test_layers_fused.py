@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from einsim.errors import Location, SpecError
 from einsim.model.closed_form import evaluate, evaluate_many
+from einsim.model.cycle.evaluation import simulate_design
 from einsim.model.whole import Setting, evaluate_whole
 from einsim.model.wholeresult import whole_record
 from einsim.spec.configuration import load_design
@@ -138,3 +139,17 @@ def test_choices_of_a_fused_layer_can_be_made():
     for weights in ("rows", "tiles", "streamed"):
         record = layer("BERT", Layers.FUSED, f"mapping.weights={weights}")
         assert record["kernels"][0]["choices"]["weights"] == weights
+
+
+@pytest.mark.parametrize("weights", ["rows", "tiles", "streamed"])
+def test_the_cycle_model_runs_every_point_of_every_block(weights):
+    """Also where the last block is a partial one; what waits from block to block is loaded again."""
+    sizes = Workload((("B", 2), ("M", 1300), ("N", 768), ("D", 768), ("E", 64), ("U", 3072)))
+    changes = [parse_override(f"mapping.weights={weights}"), parse_override("arch.buffer.capacity_bytes=12 MiB")]
+    found = simulate_design(load_design("layer-encoder", sizes, overrides=changes))
+    assert found.feasible, found.stuck
+    points = sum(run.program.times * run.points(n) for run in found.runs for n in range(len(run.program.strands)))
+    counts = found.closed_form.counts.einsums.values()
+    assert points == sum(int(each.points) for each in counts)
+    assert found.cycles >= 0.99 * found.cycles_closed_form
+    assert found.traffic_bytes >= found.closed_form.traffic_bytes

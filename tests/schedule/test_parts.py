@@ -100,6 +100,13 @@ def test_every_einsum_is_in_one_part(fusion):
         lower(design(fusion=fusion))
 
 
+def test_parts_and_kernels_one_after_another_are_two_orders():
+    made = design(fusion=[[["A"], ["B"], ["C"], ["D"]]])
+    object.__setattr__(made.mapping, "memory_time", "per-phase")
+    with pytest.raises(SpecError, match="two orders"):
+        lower(made)
+
+
 def test_groups_by_their_parts():
     fusion = [["A"], [["B"], ["C", "D"]]]
     assert design(fusion=fusion).mapping.parted == [[["A"]], [["B"], ["C", "D"]]]

@@ -223,7 +223,8 @@ class Rooms:
         if transfer.strand.resource == STORE:
             opens = tile.flag(When.ARRIVES)
             return Pool(name, transfer.level, owner, opens, at, always, tile.pieces, tile.pieces, words)
-        closes = tile.flag(When.LEAVES)
+        # What is outside of epoch loops brings its tiles anew each time, and so gives them back each time.
+        closes = Flag() if always.kind in {When.FIRST, When.LAST} else tile.flag(When.LEAVES)
         return Pool(name, transfer.level, at, always, owner, closes, tile.pieces, tile.pieces, words)
 
     def _extended(self, pools: list[Pool]) -> list[Pool]:
