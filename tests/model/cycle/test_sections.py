@@ -58,7 +58,7 @@ def test_a_last_block_may_be_partial():
 def test_what_stays_from_block_to_block_is_loaded_for_each():
     design = layer(64)
     closed, run = evaluate(design), simulate_design(design)
-    constants = 4 * 64 + 1  # two norms' scales and shifts, and epsilon
+    constants = 4 * 64 + 2  # scale, shift and epsilon of two norms
     assert run.traffic_bytes == closed.traffic_bytes + constants * design.architecture.word_bytes
 
 
