@@ -151,7 +151,7 @@ def _assembly(sources: _Sources, section: Section) -> Assembly:
         held=order.held,
         registers=rooms.registers(order.held),
         resources=(*sources.design.architecture.arrays, LOAD, STORE),
-        filters=_filters(sources, [b.einsum for b in group.bodies if linker.full(b.einsum.name)]),
+        filters=_filters(sources, section, [b.einsum for b in group.bodies if linker.full(b.einsum.name)]),
         resource_bound=order.resource_bound,
         recurrence_bound=order.recurrence_bound,
     )
@@ -159,8 +159,13 @@ def _assembly(sources: _Sources, section: Section) -> Assembly:
     return Assembly(program, tuple(order.shortfalls), group, linker.running, tuple(rooms.moves))
 
 
-def _filters(sources: _Sources, einsums: Sequence[EinsumSchedule]) -> Filters:
-    """What leaves out tiles: filters of Einsums that are in all loops of the epoch anyway."""
+def _filters(sources: _Sources, section: Section, einsums: Sequence[EinsumSchedule]) -> Filters:
+    """What leaves out tiles: filters of Einsums that are in all loops of the epoch anyway.
+
+    None in a section that stands for several blocks: which tiles are empty differs from block to block.
+    """
+    if section.outside:
+        return ()
     design = sources.design
     whole = [design.cascade.einsum(einsum.name) for einsum in einsums]
     if not any(einsum.when is not None for einsum in whole):

@@ -79,3 +79,13 @@ def test_of_equal_designs_the_one_of_fewest_cycles():
     least = min(each.cycles for each in every if each.feasible)
     ((_, found),) = simulate_whole(whole, Timing()).kernels
     assert found.cycles == least
+
+
+@pytest.mark.parametrize("length", [1024, 16384])
+def test_blocks_that_stand_for_others_leave_nothing_out(length):
+    """A causal layer: the first block sees few keys, the last one all; one program cannot stand for both."""
+    plan = plan_run(
+        model_facts("Llama-3-8B"), Lengths("prefill", length, ((1, 0),)), Scope.LAYER, Layers.FUSED, "fusemax"
+    )
+    ((_, found),) = simulate_whole(evaluate_whole(plan, Setting("fusemax")), Timing()).kernels
+    assert found.cycles >= found.cycles_closed_form
