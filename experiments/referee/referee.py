@@ -130,7 +130,7 @@ def claims_table() -> str:
 
 
 def layers_table(results: Path, model: str) -> str:
-    """Markdown: a layer in seconds; of BERT also as TransFusion's artifact stores it."""
+    """Markdown: a layer in seconds, closed form and cycle model; of BERT also as TransFusion's artifact stores it."""
     theirs = pl.read_csv(HERE / "claims" / "transfusion.csv").filter(model=model)
     ours = pl.read_parquet(results / "layers" / "results.parquet").filter(model=model)
     lines = ["| machine | design | " + " | ".join(LENGTHS) + " |", "|---|---|" + "---|" * len(LENGTHS)]
@@ -143,7 +143,8 @@ def layers_table(results: Path, model: str) -> str:
             )
         here = ours.filter(architecture=file)
         for (mapping, layers), part in here.group_by("configuration", "layers", maintain_order=True):
-            cells = ["-" if each is None else f"{each:.4g}" for each in part.sort("seq_len")["latency_s"]]
+            both = part.sort("seq_len").select("latency_s", "simulated/latency_s").iter_rows()
+            cells = ["-" if closed is None else f"{closed:.4g} → {cycles:.4g}" for closed, cycles in both]
             lines.append(f"| {machine} | {mapping}, {layers} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
