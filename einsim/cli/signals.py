@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SOON: Final = 0.01
+"""Seconds until a signal counts again that came where nothing can be raised, in a weak reference's callback say."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -16,6 +19,7 @@ class Stopped(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         super().__init__("interrupted" if number == signal.SIGINT else "terminated")
+        self.number = number
         self.exit_code = 128 + number
 
 
@@ -27,10 +31,20 @@ def stoppable() -> Iterator[None]:
         _handle(signal.SIG_IGN)
         raise Stopped(number)
 
-    before = _handle(stop)
+    def once_more(lost: sys.UnraisableHookArgs) -> None:
+        if isinstance(lost.exc_value, Stopped):
+            stopped = lost.exc_value
+            signal.signal(signal.SIGALRM, lambda _number, frame: stop(stopped.number, frame))
+            signal.setitimer(signal.ITIMER_REAL, _SOON)
+        else:
+            hook(lost)
+
+    before, hook = _handle(stop), sys.unraisablehook
+    sys.unraisablehook = once_more
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         _handle(before)
 
 

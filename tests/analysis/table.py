@@ -61,7 +61,7 @@ FOUND = {
         matmul modffn-gather
         """,
         1: """
-        acmil-1pass agent-1pass aggattn-online aki_mma-online alibi-online attention-1pass
+        acmil-1pass agent-1pass aggattn-online aki_mma-online alibi-online attention-1pass attention-flash
         attention-unstable attgate-1pass attn-fa1 attn-fusemax attn-naive1 attn-split1 attn_causal-fusemax
         bam-online block_gelu-online block_swiglu-online contmix-online croc-online crosslmm-online
         danet_pam-online dara-online davit_channel-1pass decode-splitkv echomimic-online eemllm-online

@@ -36,7 +36,7 @@ def tile(cascade, m0):
 
 def test_the_library_holds_what_it_should():
     kinds = [name.removeprefix("attention-") for name in ATTENTION]
-    assert kinds == ["1pass", "2pass", "3pass", "deferred", "unstable"]
+    assert kinds == ["1pass", "2pass", "3pass", "deferred", "flash", "unstable"]
     assert SOFTMAX == ["softmax", "softmax-2pass", "softmax-unstable"]
 
 

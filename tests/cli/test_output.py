@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import pytest
+
+from einsim.cli.signals import Stopped, stoppable
 
 ROOT = Path(__file__).parents[2]
 RUN = ("run", "flat", "--model", "BERT", "--seq-len", "256K")
@@ -120,3 +123,23 @@ def group_lives(group):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_signal_where_nothing_can_be_raised_comes_again():
+    """Exceptions in callbacks of weak references are lost; the signal is not."""
+
+    def callback(_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        for _each in range(1000):
+            pass
+
+    class Thing:
+        pass
+
+    with pytest.raises(Stopped) as stopped, stoppable():  # noqa: PT012
+        thing = Thing()
+        kept = weakref.ref(thing, callback)
+        del thing
+        assert kept() is None
+        time.sleep(30)
+    assert stopped.value.exit_code == 130

@@ -13,7 +13,7 @@ from einsim.spec import library
 from einsim.spec.configuration import Accounting, load_design
 from einsim.spec.library import load_models
 from einsim.spec.overrides import parse_override
-from einsim.spec.workload import attention, find_model
+from einsim.spec.workload import Workload, attention, find_model
 
 WORKLOAD = attention(find_model(load_models(), "BERT"), 1024)
 TABLES = ("paper-45nm", "paper-45nm-own-depth", "paper-45nm-shares-applied")
@@ -100,13 +100,23 @@ def leaves(step):
     return [leaf for part in step.parts for leaf in leaves(part)] if step.parts else [step]
 
 
-CONFIGURATIONS = [name for name in library.names("mapping") if name not in {"linear", "matmul-small"}]
+PRODUCT = {"G": 1, "M": 1024, "K": 64, "N": 96}
+LAYER = {"B": 2, "M": 1024, "N": 256, "D": 256, "E": 64, "U": 512}
+SIZES = {
+    "linear": PRODUCT,
+    "linear-divided": PRODUCT,
+    "matmul-small": {"M": 64, "K": 64, "N": 64},
+    "layer-encoder": LAYER,
+    "layer-decoder": {**LAYER, "R": 2},
+}
+"""Sizes of what is no attention."""
 
 
 @pytest.mark.parametrize("accounting", Accounting)
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", library.names("mapping"))
 def test_every_chain_gives_its_field_to_the_last_bit(configuration, accounting):
-    made = design(accounting=accounting, configuration=configuration)
+    workload = Workload(tuple(SIZES[configuration].items())) if configuration in SIZES else WORKLOAD
+    made = load_design(configuration, workload, accounting=accounting)
     found = evaluate(made)
     expected = {name: value for name, value in metrics(made, found).items() if value is not None}
     expected |= {f"energy_pj/{part}": value for part, value in found.energy_by_part_pj.items()}
