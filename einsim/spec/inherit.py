@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -15,34 +16,40 @@ MACHINE: Final = "architecture"
 """The kind of file that lays its fields over another's one by one."""
 
 
-def inherit(kind: str, document: Document, path: Path, seen: tuple[str, ...] = ()) -> Document:
+def ancestry(kind: str, path: Path) -> list[Path]:
+    """A file, the one that it is based on, and so on. Raises SpecError for what `inherit` refuses."""
+    paths = [path]
+    while (parent := _parent(kind, library.load_document(paths[-1]), paths)) is not None:
+        paths.append(parent)
+    return paths
+
+
+def _parent(kind: str, document: Document, seen: Sequence[Path]) -> Path | None:
+    """The file that the last of some files is based on, if any."""
+    if not isinstance(document.value, dict) or "based_on" not in document.value:
+        return None
+    at, name = document.locate(("based_on",)), document.value["based_on"]
+    if not isinstance(name, str):
+        raise SpecError(f"based_on must name another {kind}, or a file", at=at, remedy="such as based_on: fusemax")
+    path = library.find(kind, name, at=at, beside=seen[-1].parent)
+    if path.resolve() in {each.resolve() for each in seen}:
+        raise SpecError(f"{name!r} is based on itself", at=at, remedy="break the circle")
+    return path
+
+
+def inherit(kind: str, document: Document, path: Path, seen: tuple[Path, ...] = ()) -> Document:
     """The document laid over the one that it is `based_on`, if any.
 
     Top-level keys replace whole sections; of a machine, each field replaces one, and an operation all of the other's.
     Raises SpecError for a file that is based on itself, or on none.
     """
-    if not isinstance(document.value, dict) or "based_on" not in document.value:
+    parent_path = _parent(kind, document, (*seen, path))
+    if parent_path is None:
         return document
-    at = document.locate(("based_on",))
-    parent_name = str(document.value["based_on"])
-    if parent_name in seen:
-        raise SpecError(f"{parent_name!r} is based on itself", at=at, remedy="break the circle")
-    parent_path = library.find(kind, parent_name, at=at, beside=path.parent)
-    parent = inherit(kind, library.load_document(parent_path), parent_path, (*seen, parent_name))
+    parent = inherit(kind, library.load_document(parent_path), parent_path, (*seen, path))
     if not isinstance(parent.value, dict):
-        raise SpecError(f"{parent_name!r} is no {kind}", at=at)
+        raise SpecError(f"{parent_path.name!r} is no {kind}", at=document.locate(("based_on",)))
     return _lay_once(Identity(document), Identity(parent), field_by_field=kind == MACHINE)
-
-
-def ancestry(kind: str, path: Path) -> list[Path]:
-    """A file, the one that it is based on, and so on."""
-    paths = [path]
-    while True:
-        value = library.load_document(paths[-1]).value
-        parent = value.get("based_on") if isinstance(value, dict) else None
-        if parent is None:
-            return paths
-        paths.append(library.find(kind, str(parent), beside=paths[-1].parent))
 
 
 @lru_cache(maxsize=64)

@@ -60,6 +60,9 @@ def test_a_chain_of_them(tmp_path):
     [
         ("based_on: ./mine.yaml\n", ("mine.yaml:2", "based on itself")),
         ("based_on: fusemaxx\n", ("mine.yaml:2", "fusemaxx", "fusemax")),
+        ("based_on:\n", ("mine.yaml:2", "must name another architecture")),
+        ("based_on: [fusemax]\n", ("mine.yaml:2", "must name another")),
+        ("based_on: ./../{here}/mine.yaml\n", ("mine.yaml:2", "based on itself")),
         ("based_on: fusemax\narrays: {array2d: {rows: 0}}\n", ("mine.yaml:3", "rows")),
         ("based_on: fusemax\narrays: {array2d: {rowz: 8}}\n", ("mine.yaml:3", "rowz", "rows")),
         ("based_on: fusemax\narrays: [1]\n", ("mine.yaml:3", "arrays")),
@@ -68,7 +71,7 @@ def test_a_chain_of_them(tmp_path):
 )
 def test_what_is_wrong_is_said_where_it_stands(tmp_path, text, parts):
     with pytest.raises(SpecError) as error:
-        load_architecture(machine(tmp_path, text))
+        load_architecture(machine(tmp_path, text.replace("{here}", tmp_path.name)))
     assert all(part in str(error.value) for part in parts), error.value
 
 
