@@ -7,10 +7,9 @@ tile, from loop nests alone; those that promise more than what is known are boun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import ceil
 from typing import Any, Final
 
 from einsim.binder.bind import Bound, Start, bind, choices_of
@@ -85,16 +84,17 @@ def bind_divided(tiled: Tiled, seconds: float) -> Divided:
     """
     budget = Budget.of(seconds)
     whole = bind(tiled.start(), seconds / 2)
-    if ceil(whole.split) >= pace(whole):
+    if whole.split >= pace(whole):
         return Divided(whole, None, whole, (), 0)
     promises = sorted(compared(tiled, Budget.of(budget.left(0.5))), key=lambda each: each.least)
     best, chosen, tried = whole, None, 0
     for each in promises:
         if each.least >= pace(best, chosen) or tried >= BOUND or (tried and not budget.left()):
             break
+        share = Fraction(1, BOUND - tried)
         tried += 1
         try:
-            found = bind(each.start, max(budget.left(1 / 2), 1.0))
+            found = bind(each.start, max(budget.left(float(share)), 1.0))
         except SpecError:  # no assignment of these parts is legal
             continue
         if pace(found, each.cut) < pace(best, chosen):
@@ -158,10 +158,10 @@ def promise(tiled: Tiled, cut: Cut) -> Promise | None:
 
 
 def start_of(tiled: Tiled, cut: Cut) -> Start:
-    """Where the search for a divided cascade's binding starts: everything of the last part of a cut tile on the lanes."""
+    """Where the search for a divided cascade's binding starts: the last part of a cut tile is on the lanes."""
     whole, division = tiled.structure, cut.division
     structure = in_parts(whole, division)
-    stated: dict[str, Any] = {"into": {part: size for part, size in zip(division.parts, cut.into, strict=True)}}
+    stated: dict[str, Any] = {"into": dict(zip(division.parts, cut.into, strict=True))}
     sizes = dict(tiled.sizes)
     if division.groups is not None:
         stated["groups"] = division.groups
@@ -175,14 +175,3 @@ def start_of(tiled: Tiled, cut: Cut) -> Start:
     guess = guessed(structure, last)
     return replace(undivided, cascade=structure.cascade, rebinding=rebinding, assignment=guess,
                    workload=Workload(tuple(sizes.items()), at=undivided.workload.at))  # fmt: skip
-
-
-def shown(promises: Sequence[Promise]) -> list[dict[str, Any]]:
-    """Cuts as plain records, by rank the one with the least bound."""
-    best: dict[str, Promise] = {}
-    for each in promises:
-        best.setdefault(each.cut.division.rank, each)
-    return [
-        {"rank": rank, "into": list(each.cut.into), "tiles": each.cut.tiles, "bound": float(each.least)}
-        for rank, each in best.items()
-    ]

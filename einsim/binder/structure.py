@@ -89,7 +89,7 @@ class Structure:
 
     @property
     def summed(self) -> set[str]:
-        """Inner ranks that are only summed over: they stand innermost, so that a sum is whole before the next begins."""
+        """Inner ranks that are only summed over: innermost, so that a sum is whole before the next begins."""
         einsums = self.cascade.einsums
         return {r for e in einsums for r in e.reduced} - {r for e in einsums if not is_copy(e) for r in e.output.ranks}
 
@@ -192,7 +192,7 @@ def mapping_of(structure: Structure, architecture: str, cascade: str) -> dict[st
 
 
 def _partition(structure: Structure, p0: str, p1: str) -> dict[str, dict[str, str]]:
-    """Loops over the columns' rank, or over groups and the parts of each: tiles that stay in the buffer, turns in them."""
+    """Loops over the columns' rank, or over groups and their parts: tiles that stay in the buffer, turns in them."""
     found: dict[str, dict[str, str]] = {}
     if structure.groups is not None:
         groups = structure.names(structure.groups, "21")
@@ -224,13 +224,22 @@ def _nests(structure: Structure, rank: str) -> Iterator[tuple[str, dict[str, Any
         row = {"rows": structure.split.inner} if array.is_grid else {}
         walked = [] if array.is_grid else [structure.split.inner]
         space = {"columns" if array.is_grid else "lanes": loops["0"]}
-        yield f"{name}_tiles{part}", {
-            "array": name,
-            "loops": {outermost: [*around, structure.split.outer], buffer: [*beside, *kept, *turns, *walked, *summed]},
-            "spatial": {**space, **row},
-        }
-        yield f"{name}_ends{part}", {
-            "array": name,
-            "loops": {outermost: around, buffer: [*beside, *turns, *structure.inner]},
-            "spatial": space,
-        }
+        yield (
+            f"{name}_tiles{part}",
+            {
+                "array": name,
+                "loops": {
+                    outermost: [*around, structure.split.outer],
+                    buffer: [*beside, *kept, *turns, *walked, *summed],
+                },
+                "spatial": {**space, **row},
+            },
+        )
+        yield (
+            f"{name}_ends{part}",
+            {
+                "array": name,
+                "loops": {outermost: around, buffer: [*beside, *turns, *structure.inner]},
+                "spatial": space,
+            },
+        )
