@@ -7,7 +7,7 @@ tile, from loop nests alone; those that promise more than what is known are boun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
@@ -26,7 +26,7 @@ MOST_TILES: Final = 4
 STEPS: Final = 8
 """Cuts of a rank inside a tile that are compared at first; then those between the best of them and its neighbours."""
 BOUND: Final = 3
-"""Cuts that are bound at most, beside the undivided cascade."""
+"""Cuts that are bound at most, one a rank, beside the undivided cascade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,9 @@ def bind_divided(tiled: Tiled, seconds: float) -> Divided:
     whole = bind(tiled.start(), seconds / 2)
     if whole.split >= pace(whole):
         return Divided(whole, None, whole, (), 0)
-    promises = sorted(compared(tiled, Budget.of(budget.left(0.5))), key=lambda each: each.least)
+    promises = sorted(compared(tiled), key=lambda each: each.least)
     best, chosen, tried = whole, None, 0
-    for each in promises:
+    for each in foremost(promises):
         if each.least >= pace(best, chosen) or tried >= BOUND or (tried and not budget.left()):
             break
         share = Fraction(1, BOUND - tried)
@@ -102,7 +102,15 @@ def bind_divided(tiled: Tiled, seconds: float) -> Divided:
     return Divided(best, chosen, whole, tuple(promises), tried)
 
 
-def compared(tiled: Tiled, budget: Budget) -> list[Promise]:
+def foremost(promises: Iterable[Promise]) -> list[Promise]:
+    """Of each rank the cut with the least bound: where that is not reached, its neighbours seldom are."""
+    best: dict[str, Promise] = {}
+    for each in promises:
+        best.setdefault(each.cut.division.rank, each)
+    return list(best.values())
+
+
+def compared(tiled: Tiled) -> list[Promise]:
     """Cuts of every rank that may be divided, with their bounds."""
     structure = tiled.structure
     found = [each for each in (promise(tiled, cut) for cut in tile_cuts(tiled)) if each is not None]
@@ -113,7 +121,7 @@ def compared(tiled: Tiled, budget: Budget) -> list[Promise]:
         places = list(range(step, size, step))
         while places:
             for place in places:
-                each = promise(tiled, Cut(_division(structure, rank), (place, size - place))) if budget.left() else None
+                each = promise(tiled, Cut(_division(structure, rank), (place, size - place)))
                 if each is not None:
                     known[place] = each
             if not known or step == 1:

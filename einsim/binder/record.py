@@ -6,7 +6,7 @@ from typing import Any
 
 from einsim.binder.assignment import moves
 from einsim.binder.bind import Bound
-from einsim.binder.divide import Cut, Divided, pace
+from einsim.binder.divide import Cut, Divided, foremost, pace
 from einsim.binder.graph import kept
 
 
@@ -52,9 +52,7 @@ def divided_record(found: Divided) -> dict[str, Any]:
     for the work of one tile of the undivided cascade; of `cuts` each rank has the one with the least resource bound.
     """
     cut = found.cut
-    least: dict[str, dict[str, Any]] = {}
-    for each in found.promises:
-        least.setdefault(each.cut.division.rank, {**_cut_record(each.cut), "resource_bound": float(each.least)})
+    least = [{**_cut_record(e.cut), "resource_bound": float(e.least)} for e in foremost(found.promises)]
     return {
         **bound_record(found.best),
         "divided": {
@@ -64,7 +62,7 @@ def divided_record(found: Divided) -> dict[str, Any]:
             "undivided_bound": found.whole.least,
             "split_bound": float(found.whole.split),
             "gain": float(found.gain),
-            "cuts": list(least.values()),
+            "cuts": least,
             "compared": len(found.promises),
             "bound": found.tried,
         },
