@@ -58,6 +58,7 @@ def divided_record(found: Divided) -> dict[str, Any]:
         "divided": {
             **(_cut_record(cut) if cut is not None else {"rank": None, "into": None, "tiles": None}),
             "cycles_per_tile": float(pace(found.best, cut)),
+            "undivided_cycles_per_tile": float(pace(found.whole)),
             "undivided_interval": found.whole.interval,
             "undivided_bound": found.whole.least,
             "split_bound": float(found.whole.split),

@@ -51,15 +51,15 @@ def _divided(record: Record) -> list[Text]:
     for cut in divided["cuts"]:
         bound = f"{cut['resource_bound']:g} cycles a tile or more"
         lines.append(Text(f"best cut of {cut['rank']} by resource bound: {_parts(cut)}, {bound}"))
-    whole, now = divided["undivided_interval"], divided["cycles_per_tile"]
+    whole, now = divided["undivided_cycles_per_tile"], divided["cycles_per_tile"]
     looked = f"{divided['compared']} cuts compared, {divided['bound']} of them bound"
     if divided["rank"] is None:
         most = whole / divided["split_bound"] - 1
-        lines.append(Text(f"no cut is faster than the {whole} cycles a tile of the undivided cascade, of which "
+        lines.append(Text(f"no cut is faster than the {whole:g} cycles a tile of the undivided cascade, of which "
                           f"{most:.1%} is the most to gain ({looked})"))  # fmt: skip
     else:
         lines.append(Text(f"divided: {_parts(divided)}, {now:g} cycles a tile; {divided['gain']:.3f} times as fast as "
-                          f"undivided, {whole} ({looked})"))  # fmt: skip
+                          f"undivided, {whole:g} ({looked})"))  # fmt: skip
     return lines
 
 
