@@ -14,6 +14,8 @@ def binding_report(record: Record) -> RenderableType:
     sizes = ", ".join(f"{name}={show_count(size)}" for name, size in record["sizes"].items())
     interval, least = record["initiation_interval"], record["lower_bound"]
     what = "no legal assignment" if record["free"] else "no pipeline of this assignment"
+    if record.get("divided", {}).get("rank") is not None:
+        what = "no legal assignment of these parts"
     verdict = f"proved: {what} is faster" if record["proved"] else (
         f"not proved: {least} may be possible ({1 - least / interval:.1%} less)")  # fmt: skip
     lines = [
