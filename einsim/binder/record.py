@@ -6,6 +6,7 @@ from typing import Any
 
 from einsim.binder.assignment import moves
 from einsim.binder.bind import Bound
+from einsim.binder.divide import Cut, Divided, foremost, pace
 from einsim.binder.graph import kept
 
 
@@ -42,3 +43,33 @@ def bound_record(found: Bound) -> dict[str, Any]:
         "refused": [{"moved": list(each.moved), "why": each.why} for each in found.refused],
         "binding": found.text,
     }
+
+
+def divided_record(found: Divided) -> dict[str, Any]:
+    """The binding that is the faster, as `bound_record`, and under `divided` what cutting a rank gained.
+
+    `rank`, `into` and `tiles` (of the undivided cascade, in an epoch) are null where no cut is faster. Cycles are those
+    for the work of one tile of the undivided cascade; of `cuts` each rank has the one with the least resource bound.
+    """
+    cut = found.cut
+    least = [{**_cut_record(e.cut), "resource_bound": float(e.least)} for e in foremost(found.promises)]
+    return {
+        **bound_record(found.best),
+        "divided": {
+            **(_cut_record(cut) if cut is not None else {"rank": None, "into": None, "tiles": None}),
+            "cycles_per_tile": float(pace(found.best, cut)),
+            "undivided_cycles_per_tile": float(pace(found.whole)),
+            "undivided_interval": found.whole.interval,
+            "undivided_bound": found.whole.least,
+            "split_bound": float(found.whole.split),
+            "gain": float(found.gain),
+            "cuts": least,
+            "compared": len(found.promises),
+            "bound": found.tried,
+        },
+    }
+
+
+def _cut_record(cut: Cut) -> dict[str, Any]:
+    into = dict(zip(cut.division.parts, cut.into, strict=True))
+    return {"rank": cut.division.rank, "into": into, "tiles": cut.tiles}

@@ -79,8 +79,9 @@ class Rebinding:
         """The nest of an Einsum on an array: its own, one that others run in there, or its own laid on that array."""
         before = self.data["einsums"].get(einsum.name)
         if before is None:
-            inside = self.iterated in iteration_ranks(einsum)
-            return f"{array}_{'tiles' if inside else 'ends'}"
+            kind = f"{array}_{'tiles' if self.iterated in iteration_ranks(einsum) else 'ends'}"
+            parts = [f"{kind}_{rank}" for rank in iteration_ranks(einsum)]
+            return next(name for name in (*parts, *nests) if name in nests and name.startswith(kind))
         own = nests[before["nest"]]
         if own["array"] == array:
             return str(before["nest"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from einsim.binder.assignment import able
 from einsim.binder.bind import Start
 from einsim.binder.residency import Rebinding
 from einsim.binder.solver import Order
-from einsim.binder.structure import TILES, mapping_of, structure_of, views_of, whole_sizes
+from einsim.binder.structure import TILES, Structure, mapping_of, structure_of, views_of, whole_sizes
 from einsim.cascade import Cascade, iterative_rank, size_of, split_of
 from einsim.errors import Location, SpecError
 from einsim.schedule.environment import needed_sizes
@@ -26,10 +27,42 @@ Whether registers hold what is in flight is not asked then either.
 """
 
 
-def from_cascade(
+@dataclass(frozen=True, slots=True)
+class Tiled:
+    """A cascade in the tiles that follow from it and a machine (see `structure`).
+
+    `cascade` and `architecture` are the names of their files. `given` are the sizes that the user states, `sizes` all
+    of them.
+    """
+
+    cascade: str
+    architecture: str
+    structure: Structure
+    given: Mapping[str, int]
+    sizes: Mapping[str, int]
+    order: Order
+    timing: Timing
+    free: bool
+
+    @property
+    def machine(self) -> Architecture:
+        """The machine."""
+        return self.structure.machine
+
+    def start(self) -> Start:
+        """Where the search for its binding starts."""
+        structure = self.structure
+        data = mapping_of(structure, self.architecture, self.cascade)
+        rebinding = Rebinding(structure.cascade, self.machine, data, structure.split.outer)
+        workload = Workload(tuple(self.sizes.items()), at=Location("--shape"))
+        return Start(structure.cascade, self.machine, rebinding, workload, guessed(structure), self.timing, self.order,
+                     self.free)  # fmt: skip
+
+
+def in_tiles(
     cascade: str, architecture: str, sizes: Mapping[str, int], order: Order, *, ideal: bool = False, free: bool = True
-) -> Start:
-    """The tiles that follow from a cascade and a machine (see `structure`); sizes of tiled ranks may be left out."""
+) -> Tiled:
+    """The tiles that follow from a cascade and a machine; sizes of tiled ranks may be left out."""
     found = library.load_cascade(cascade, at=Location("bind"))
     machine = load_architecture(architecture)
     if order is Order.PHASES:
@@ -37,11 +70,15 @@ def from_cascade(
             "a cascade alone has no phases", at=Location("--order"), remedy="give a mapping: --mapping FILE"
         )
     structure = structure_of(found, machine, sizes)
-    sizes = whole_sizes(structure, sizes)
-    rebinding = Rebinding(found, machine, mapping_of(structure, architecture, cascade), structure.split.outer)
-    workload = Workload(tuple(sizes.items()), at=Location("--shape"))
-    guess = first_guess(found, machine, structure.split.inner)
-    return Start(found, machine, rebinding, workload, guess, IDEAL if ideal else Timing(), order, free)
+    timing = IDEAL if ideal else Timing()
+    return Tiled(cascade, architecture, structure, sizes, whole_sizes(structure, sizes), order, timing, free)
+
+
+def from_cascade(
+    cascade: str, architecture: str, sizes: Mapping[str, int], order: Order, *, ideal: bool = False, free: bool = True
+) -> Start:
+    """Where the search starts from a cascade and a machine alone."""
+    return in_tiles(cascade, architecture, sizes, order, ideal=ideal, free=free).start()
 
 
 def from_mapping(
@@ -86,8 +123,12 @@ def iterated_rank(cascade: Cascade) -> str | None:
     return next((rank for rank in walked if split_of(cascade, rank) is not None), None)
 
 
-def first_guess(cascade: Cascade, machine: Architecture, row: str) -> dict[str, str]:
-    """What walks the rank along the rows on the 2D array, the rest on the lanes, as far as they are able."""
+def guessed(structure: Structure, apart: str | None = None) -> dict[str, str]:
+    """What walks the rank along the rows on the 2D array, the rest on the lanes, as far as they are able.
+
+    What has rank `apart` is on the lanes altogether.
+    """
+    cascade, machine, row = structure.cascade, structure.machine, structure.split.inner
     found = {}
     for einsum in cascade.einsums:
         if einsum.name in views_of(cascade):
@@ -95,5 +136,6 @@ def first_guess(cascade: Cascade, machine: Architecture, row: str) -> dict[str, 
         options = able(einsum, machine)
         if not options:
             raise SpecError(f"no array of {machine.name} can run {einsum.name}", remedy="add its operations to one")
-        found[einsum.name] = options[0] if row in {*einsum.output.ranks, *einsum.reduced} else options[-1]
+        ranks = {*einsum.output.ranks, *einsum.reduced}
+        found[einsum.name] = options[0] if row in ranks and apart not in ranks else options[-1]
     return found

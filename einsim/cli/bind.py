@@ -8,9 +8,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from einsim.binder.bind import bind as find
-from einsim.binder.record import bound_record
+from einsim.binder.divide import bind_divided
+from einsim.binder.record import bound_record, divided_record
 from einsim.binder.solver import Order
-from einsim.binder.starts import from_cascade, from_mapping
+from einsim.binder.starts import from_cascade, from_mapping, in_tiles
 from einsim.cli.common import ArchOption, JsonOption
 from einsim.cli.output import print_json, show_result
 from einsim.errors import Location, SpecError
@@ -32,6 +33,9 @@ def bind(
     order: Annotated[
         Order, Parameter(help="Tiles interleaved, the mapping's phases one after another, or a single tile at a time")
     ] = Order.INTERLEAVED,
+    divide: Annotated[
+        bool, Parameter(negative="", help="Also cut a rank in two parts that are bound apart, and keep what is faster")
+    ] = False,
     fixed: Annotated[bool, Parameter(negative="", help="Einsums stay on the arrays where they start")] = False,
     ideal: Annotated[
         bool,
@@ -54,17 +58,21 @@ def bind(
     if out is not None and not out.parent.is_dir():
         raise SpecError(f"there is no folder {str(out.parent)!r}", at=Location("--out"), remedy="make it first")
     sizes = parse_shape(shape)
+    if divide:
+        _require_dividable(mapping, order, fixed=fixed)
     if mapping is not None:
         start = from_mapping(mapping, arch, sizes, order, ideal=ideal, free=not fixed)
         if cascade is not None and library.load_cascade(cascade, at=Location("bind")).name != start.cascade.name:
             raise SpecError(f"{mapping} maps {start.cascade.name}, not {cascade}", at=Location("--mapping"),
                             remedy="leave the cascade out")  # fmt: skip
+        record = bound_record(find(start, seconds))
     elif cascade is None or arch is None:
         raise SpecError("bind needs a cascade and --arch, or --mapping", at=Location("bind"),
                         remedy="einsim bind CASCADE --arch ARCHITECTURE --shape E=64,F=64")  # fmt: skip
+    elif divide:
+        record = divided_record(bind_divided(in_tiles(cascade, arch, sizes, order, ideal=ideal), seconds))
     else:
-        start = from_cascade(cascade, arch, sizes, order, ideal=ideal, free=not fixed)
-    record = bound_record(find(start, seconds))
+        record = bound_record(find(from_cascade(cascade, arch, sizes, order, ideal=ideal, free=not fixed), seconds))
     if out is not None:
         out.write_text(record["binding"])
     if json:
@@ -72,3 +80,17 @@ def bind(
     else:
         show_result(binding_report(record))
     return 0
+
+
+def _require_dividable(mapping: str | None, order: Order, *, fixed: bool) -> None:
+    """Raise SpecError for options that leave nothing to divide."""
+    at = Location("--divide")
+    if mapping is not None:
+        raise SpecError("a mapping says itself what is divided", at=at,
+                        remedy="write divide: into the mapping, or give a cascade and --arch instead")  # fmt: skip
+    if fixed:
+        raise SpecError("parts are cut to run on different arrays, and --fixed keeps Einsums where they are", at=at,
+                        remedy="leave out --fixed")  # fmt: skip
+    if order is not Order.INTERLEAVED:
+        raise SpecError(f"parts run beside each other, not in the order {str(order)!r}", at=at,
+                        remedy="leave out --order")  # fmt: skip
