@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from einsim.errors import SpecError
+from einsim.errors import SpecError, suggest
 from einsim.spec import library
 from einsim.spec.overrides import merge
 from einsim.spec.yamlfile import Document, Identity, Value
@@ -30,7 +30,7 @@ def _parent(kind: str, document: Document, seen: Sequence[Path]) -> Path | None:
         return None
     at, name = document.locate(("based_on",)), document.value["based_on"]
     if not isinstance(name, str):
-        raise SpecError(f"based_on must name another {kind}, or a file", at=at, remedy="such as based_on: fusemax")
+        raise SpecError(f"based_on must name another {kind}, or a file", at=at, remedy=suggest("", library.names(kind)))
     path = library.find(kind, name, at=at, beside=seen[-1].parent)
     if path.resolve() in {each.resolve() for each in seen}:
         raise SpecError(f"{name!r} is based on itself", at=at, remedy="break the circle")
