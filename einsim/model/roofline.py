@@ -143,6 +143,7 @@ def _least(design: Design) -> float:
     given = environment(design, {})
     own = {symbol: int(given[symbol]) for symbol in size_parameters(cascade)}
     batch = prod(int(given[size_of(rank)]) for rank in design.mapping.batch)
-    words = sum((memory.capacity_bytes or 0) // machine.word_bytes for memory in machine.memories.values())
+    chip = [memory for name, memory in machine.memories.items() if name != machine.outermost]
+    words = sum((memory.capacity_bytes or 0) // machine.word_bytes for memory in chip)
     words += sum(prod(array.axes.values()) * array.registers.depth_words for array in machine.arrays.values())
     return traffic_bound(cascade, bind_sizes(cascade, own), batch=batch).at(words) * machine.word_bytes

@@ -17,6 +17,7 @@ from einsim.errors import InfeasibleError, Location, SpecError
 from einsim.model.auto import auto_design, evaluate_auto
 from einsim.model.closed_form import Evaluation, evaluate
 from einsim.model.result import reason
+from einsim.schedule.nest import Shortfall
 from einsim.spec import library
 from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import (
@@ -27,7 +28,7 @@ from einsim.spec.configuration import (
     open_alternatives,
     stand_ins,
 )
-from einsim.spec.modelrun import LAYERS, Layers, ModelRun, PlannedKernel
+from einsim.spec.modelrun import LAYERS, Layers, ModelRun, PlannedKernel, Scope
 from einsim.spec.overrides import Override
 from einsim.spec.workload import Workload
 
@@ -87,7 +88,17 @@ class WholeRun:
     @property
     def why_not(self) -> str | None:
         """Why the run does not fit its machine."""
-        return next((f"{each.kernel.name}: {each.why_not}" for each in self.kernels if each.why_not is not None), None)
+        kernels = (f"{each.kernel.name}: {each.why_not}" for each in self.kernels if each.why_not is not None)
+        return next(kernels, None) or self._overflow()
+
+    def _overflow(self) -> str | None:
+        """Why the weights and the cache of a whole model do not fit the outermost memory, where that has a capacity."""
+        name, run = self.machine.outermost, self.run
+        capacity = self.machine.memories[name].capacity_bytes
+        needed = (run.parameters + run.cache_words) * self.machine.word_bytes
+        if run.scope is not Scope.MODEL or capacity is None or needed <= capacity:
+            return None
+        return reason((Shortfall(True, f"{name}: weights and cache", needed, capacity, "bytes"),))
 
     def of(self, group: str) -> list[tuple[int, Evaluation]]:
         """How often, and what, of a group's kernels. Only of runs that fit."""

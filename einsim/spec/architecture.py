@@ -31,7 +31,11 @@ RELATED: Final = frozenset({"word_bytes", "access_bytes"})
 class Memory(Record):
     """A memory shared by the whole chip: DRAM or an on-chip buffer."""
 
-    capacity_bytes: Bytes | None = Field(None, description="Bytes it holds; none means unlimited (DRAM)")
+    capacity_bytes: Bytes | None = Field(
+        None,
+        description="Bytes it holds; of the outermost one (DRAM), where given, what weights and cache of a whole model "
+        "must fit in",
+    )
     bandwidth_bytes_per_s: Bytes | None = Field(
         None, description="Bytes a second in and out of it, whatever the other side; none means never a limit"
     )
@@ -196,14 +200,11 @@ class Architecture(Record):
         for name, memory in self.memories.items():
             if memory.access_bytes % self.word_bytes:
                 raise ValueError(f"{name}: access_bytes must be a multiple of word_bytes")
-        outermost = next(iter(self.memories))
-        if self.memories[outermost].capacity_bytes is not None:
-            raise ValueError(f"{outermost}: the outermost memory holds everything and takes no capacity_bytes")
         for name in list(self.memories)[1:]:
             if self.memories[name].capacity_bytes is None:
                 raise ValueError(f"{name}: an on-chip memory needs capacity_bytes")
             if self.memories[name].duplex:
-                raise ValueError(f"{name}: only the outermost memory ({outermost}) may be duplex")
+                raise ValueError(f"{name}: only the outermost memory ({self.outermost}) may be duplex")
         return self
 
     @property
