@@ -62,7 +62,7 @@ FOUND = {
         """,
         1: """
         acmil-1pass agent-1pass aggattn-online aki_mma-online alibi-online attention-1pass attention-flash
-        attention-unstable attgate-1pass attn-fa1 attn-fusemax attn-naive1 attn-split1 attn_causal-fusemax
+        attention-unstable attgate-1pass gradients attn-fa1 attn-fusemax attn-naive1 attn-split1 attn_causal-fusemax
         bam-online block_gelu-online block_swiglu-online contmix-online croc-online crosslmm-online
         danet_pam-online dara-online davit_channel-1pass decode-splitkv echomimic-online eemllm-online
         gated-online gdelta-chunked gdelta-recurrent gla-chunked gla-recurrent gqa-online grid-online
