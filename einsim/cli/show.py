@@ -1,4 +1,4 @@
-"""`einsim show`: cascades, architectures, mappings, cost tables, and the formulas of a configuration."""
+"""`einsim show`: cascades, architectures, mappings, tables of costs and scaling, a configuration's formulas."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ from einsim.report.describe import (
     describe_cascade,
     describe_costs,
     describe_mapping,
+    describe_scaling,
     formula_tables,
     formulas,
 )
 from einsim.report.theory import system_report, zoo_record
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, load_architecture, load_design, load_mapping
-from einsim.spec.costtable import load_table
+from einsim.spec.costtable import load_scaling, load_table
 from einsim.spec.models import model_names
 from einsim.spec.overrides import parse_override
 from einsim.spec.workload import Workload
@@ -50,6 +51,7 @@ class Kind(StrEnum):
     MAPPING = "mapping"
     SYSTEM = "system"
     COST_TABLE = "cost table"
+    SCALING_TABLE = "scaling table"
 
 
 def show(
@@ -68,7 +70,7 @@ def show(
     accounting: AccountingOption = Accounting.FULL,
     json: JsonOption = False,
 ) -> None:
-    """Show a cascade, a system of the zoo, an architecture or a mapping; with --symbolic a configuration's formulas.
+    """Show a cascade, system, machine, mapping, or table of costs or scaling; with --symbolic a configuration's formulas.
 
     Examples: einsim show attention-1pass; einsim show fusemax --symbolic --model BERT --seq-len 256K
     """
@@ -125,7 +127,7 @@ def _find(name: str, kind: Kind | None, work: Workload | None) -> dict[str, tupl
     """Everything that a name means, as a record and as text; a mapping's choices are made for the workload."""
     readers: dict[Kind, Callable[[str], tuple[Any, RenderableType]]] = {
         Kind.CASCADE: _cascade, Kind.ARCHITECTURE: _architecture, Kind.MAPPING: lambda name: _mapping(name, work),
-        Kind.SYSTEM: _system, Kind.COST_TABLE: _cost_table,
+        Kind.SYSTEM: _system, Kind.COST_TABLE: _cost_table, Kind.SCALING_TABLE: _scaling,
     }  # fmt: skip
     if kind is not None:
         return {str(kind): readers[kind](name)}
@@ -149,6 +151,8 @@ def _guess(name: str) -> Kind:
         return Kind.MAPPING
     if value.keys() & {"memories", "arrays", "clock_hz"}:
         return Kind.ARCHITECTURE
+    if "nodes" in value:
+        return Kind.SCALING_TABLE
     return Kind.COST_TABLE if "technology_nm" in value else Kind.MAPPING
 
 
@@ -186,6 +190,11 @@ def _architecture(name: str) -> tuple[Any, RenderableType]:
 def _cost_table(name: str) -> tuple[Any, RenderableType]:
     table = load_table(name, Location("show")).table
     return table.model_dump(exclude_none=True), describe_costs(table)
+
+
+def _scaling(name: str) -> tuple[Any, RenderableType]:
+    scaling, _ = load_scaling(name, Location("show"))
+    return scaling.model_dump(exclude_none=True), describe_scaling(scaling)
 
 
 def _mapping(name: str, work: Workload | None) -> tuple[Any, RenderableType]:

@@ -13,7 +13,7 @@ from einsim.model.closed_form import Evaluation
 from einsim.report.tables import table
 from einsim.spec.architecture import Architecture, machine_fields
 from einsim.spec.configuration import Design
-from einsim.spec.costtable import CostTable
+from einsim.spec.costtable import CostTable, ScalingFactors, ScalingTable
 from einsim.spec.mapping import Fitted, Mapping
 from einsim.units import show_bytes, show_si
 
@@ -125,6 +125,33 @@ def describe_costs(costs: CostTable) -> RenderableType:
 def _units(rows: Sequence[tuple[str, ...]]) -> Iterable[RenderableType]:
     yield Text()
     yield table("Units", ("unit", "", "energy", "area", "leakage", "path"), rows, left=2)
+
+
+def describe_scaling(scaling: ScalingTable) -> RenderableType:
+    """A scaling table's factors, relative to its first node."""
+    first = next(iter(scaling.nodes.values()), None)
+
+    def factor(name: str, node: ScalingFactors) -> str:
+        ratio = scaling.ratios(first, node).get(name) if first is not None else None
+        return "unknown" if ratio is None else f"{ratio:.4g}"
+
+    rows = [
+        (f"{name} nm", "-" if node.supply_v is None else f"{node.supply_v:g} V",
+         *(factor(each, node) for each in ("energy", "area", "delay", "leakage")))
+        for name, node in scaling.nodes.items()
+    ]  # fmt: skip
+    return Group(
+        Text(f"scaling table {scaling.name}", style="bold"),
+        *([Text(scaling.description.strip())] if scaling.description else []),
+        Text(f"{scaling.date}: {scaling.source.strip()}", style="dim"),
+        Text(),
+        table(
+            f"Relative to {next(iter(scaling.nodes), '')} nm",
+            ("node", "supply", "energy", "area", "delay", "leakage"),
+            rows,
+            left=1,
+        ),
+    )
 
 
 def describe_mapping(mapping: Mapping, choices: dict[str, str | int]) -> RenderableType:

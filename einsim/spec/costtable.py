@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -120,13 +120,36 @@ class CostTable(Record):
     sram: SramCosts | None = Field(None, description="On-chip memories")
 
 
+Polynomial = Annotated[list[float], Field(min_length=1, max_length=8)]
+"""Of the supply voltage in volts, highest power first."""
+
+
 class ScalingFactors(Record):
     """One technology node relative to any fixed one; only ratios between nodes matter."""
 
-    energy: Factor = Field(description="Energy of an action")
+    supply_v: Annotated[float, Field(gt=0, le=10)] | None = Field(None, description="Supply that polynomials take, V")
+    energy: Factor | Polynomial = Field(description="Energy of an action: a factor, or a polynomial of the supply")
     area: Factor = Field(description="Area of a part")
-    delay: Factor = Field(description="Delay")
-    leakage: Factor = Field(description="Leakage")
+    delay: Factor | Polynomial = Field(description="Delay: a factor, or a polynomial of the supply")
+    leakage: Factor | Polynomial | None = Field(None, description="Leakage; none means that it is not known")
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        for name in ("energy", "delay", "leakage"):
+            given = getattr(self, name)
+            if isinstance(given, list) and self.supply_v is None:
+                raise ValueError(f"{name} is a polynomial of supply_v, which is not given")
+            value = self.factor(name)
+            if value is not None and not 0 < value <= 1e6:
+                raise ValueError(f"{name} is {value:g} at {self.supply_v:g} V; a factor is positive, and 1e6 at most")
+        return self
+
+    def factor(self, name: str) -> float | None:
+        """The factor of energy, area, delay or leakage at the node's supply; None where it is not known."""
+        given: float | list[float] | None = getattr(self, name)
+        if not isinstance(given, list):
+            return given
+        return reduce(lambda value, coefficient: value * (self.supply_v or 0.0) + coefficient, given, 0.0)
 
 
 class ScalingTable(Record):
@@ -153,6 +176,11 @@ class ScalingTable(Record):
     def factors(self, node: float) -> ScalingFactors | None:
         """The factors of a node, if it is there."""
         return next((each for name, each in self.nodes.items() if float(name) == node), None)
+
+    def ratios(self, before: ScalingFactors, after: ScalingFactors) -> dict[str, float]:
+        """What energy, area, delay and leakage are multiplied with; without what is not known of both nodes."""
+        pairs = {name: (before.factor(name), after.factor(name)) for name in ("energy", "area", "delay", "leakage")}
+        return {name: new / old for name, (old, new) in pairs.items() if old is not None and new is not None}
 
 
 @dataclass(frozen=True, slots=True)

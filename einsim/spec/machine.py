@@ -8,9 +8,10 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from einsim.errors import Location, SpecError, suggest
+from einsim.spec import library
 from einsim.spec.architecture import Architecture, machine_fields
 from einsim.spec.components import Component, Dram, Flat, RegisterFile, Sram
-from einsim.spec.costtable import CostTable, Loaded, ScalingFactors, load_rows, load_scaling, load_table
+from einsim.spec.costtable import CostTable, Loaded, load_rows, load_scaling, load_table
 from einsim.spec.expressions import Number
 from einsim.spec.fields import validate
 from einsim.spec.hwcomponents import from_hwcomponents
@@ -150,6 +151,10 @@ class _Desk:
                                 remedy=f"state {quantity} there, or name another table")  # fmt: skip
         fields = tuple((quantity, self._name(part.path, quantity)) for quantity in quantities if quantity in known)
         factors, scaled = ((), "") if isinstance(component, Dram) else self._scaling(used, table, at)
+        if factors and known.get("leak_mw", 0.0) != 0.0 and "leak_mw" not in dict(factors):
+            self._note(
+                f"leakage is that of {table.name}, {table.technology_nm:g} nm: {used.scaling} has no factor of it"
+            )
         self.parts.append(Priced(
             component, parameters, fields, table.name, table.technology_nm,
             getattr(section, "source", "") or table.source, getattr(section, "date", None) or table.date,
@@ -238,7 +243,8 @@ class _Desk:
             return (), ""
         if used.scaled_to_nm is None or used.scaling is None:
             raise SpecError("costs: scaled_to_nm and scaling (a file of factors) belong together", at=at,
-                            remedy="einsim ships no factors; docs/costs.md shows such a file")  # fmt: skip
+                            remedy="einsim ships {}; docs/costs.md shows such a file".format(
+                                ", ".join(library.names("scaling table"))))  # fmt: skip
         scaling, document = load_scaling(used.scaling, at, FilePath(at.source).parent)
         self.files[document.source] = None
         ends = [scaling.factors(node) for node in (table.technology_nm, used.scaled_to_nm)]
@@ -246,10 +252,15 @@ class _Desk:
             if each is None:
                 raise SpecError(f"{scaling.name} has no factors of {node:g} nm", at=document.locate(("nodes",)),
                                 remedy=f"it has {', '.join(scaling.nodes)}")  # fmt: skip
-        ratios = {name: getattr(ends[1], name) / getattr(ends[0], name) for name in ScalingFactors.model_fields}
+        ratios = scaling.ratios(*(each for each in ends if each is not None))
         way = f"from {table.technology_nm:g} to {used.scaled_to_nm:g} nm"
-        words = f"; scaled {way} by {scaling.name} ({scaling.source})"
-        return tuple((quantity, ratios[kind]) for quantity, kind in _FACTOR.items()), words
+        words = f"; scaled {way} by {scaling.name} ({document.locate(('nodes',))})"
+        return tuple((quantity, ratios[kind]) for quantity, kind in _FACTOR.items() if kind in ratios), words
+
+    def _note(self, text: str) -> None:
+        """Adds what is to be known of all parts, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def _note_cycle(self, part: _Part, sram: Sram, slower: float) -> None:
         """Notes where a memory's banks cannot be accessed as often as the clock ticks."""

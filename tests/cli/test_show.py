@@ -14,7 +14,7 @@ def test_lists_what_ships():
     assert einsim("show", "--json").json["mapping"] == sorted(path.stem for path in Path("mappings").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("kind", ["cascade", "architecture", "mapping", "cost table"])
+@pytest.mark.parametrize("kind", ["cascade", "architecture", "mapping", "cost table", "scaling table"])
 def test_everything_shipped_can_be_shown(kind):
     for name in library.names(kind):
         outcome = einsim("show", name, "--kind", kind.replace(" ", "-"))

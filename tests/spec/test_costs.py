@@ -5,6 +5,7 @@ generators, and how each published Pareto area is made.
 """
 
 import csv
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from einsim.model.costs import Costs, cost_fields
 from einsim.spec import library
 from einsim.spec.components import RegisterFile, Sram, address_bits
 from einsim.spec.configuration import load_architecture, load_design
-from einsim.spec.costtable import load_rows, load_table
+from einsim.spec.costtable import load_rows, load_scaling, load_table
 from einsim.spec.library import load_models
 from einsim.spec.machine import load_machine
 from einsim.spec.overrides import apply, parse_override
@@ -383,3 +384,65 @@ def test_scaling_is_asked_for_and_explicit(tmp_path):
     assert "7.346 ns" in scaled.pricing.notes[0]
     with pytest.raises(SpecError, match="no factors of 5 nm; it has 45, 7"):
         machine(used.replace("scaled_to_nm: 7", "scaled_to_nm: 5"))
+
+
+STILLMAKER = Path(__file__).parents[2] / "arch/costs/scaling/stillmaker-baas.yaml"
+
+
+def test_shipped_scaling_is_the_published_one():
+    """Against what is known otherwise: areas as published between other pairs of nodes, the erratum's example.
+
+    The paper's table of areas has two digits a pair, and other pairs than those with 45 nm are no ratios of these to
+    more than that. Its erratum: 32 nm at 0.9 V over 65 nm at 1.3 V is 0.4571 / 2.604.
+    """
+    table, _ = load_scaling("stillmaker-baas", AT)
+    areas = {("130", "65"): 0.23, ("90", "32"): 0.16, ("65", "7"): 0.039, ("32", "14"): 0.38, ("20", "7"): 0.28,
+             ("180", "90"): 0.15, ("16", "10"): 0.54, ("10", "7"): 0.58}  # fmt: skip
+    for (before, after), published in areas.items():
+        ratio = table.ratios(table.nodes[before], table.nodes[after])["area"]
+        assert ratio == pytest.approx(published, rel=0.03), (before, after)
+    hot = table.nodes["65"].model_copy(update={"supply_v": 1.3})
+    assert hot.factor("energy") == pytest.approx(2.604, abs=5e-4)
+    assert table.nodes["32"].factor("energy") == pytest.approx(0.4571, abs=5e-4)
+    assert table.ratios(hot, table.nodes["32"])["energy"] == pytest.approx(0.1755, abs=1e-4)
+    for name in ("energy", "delay", "area"):
+        order = [each.factor(name) for each in table.nodes.values()]
+        kept = [value for node, value in zip(table.nodes, order, strict=True) if node != "20"]
+        assert kept == sorted(kept, reverse=True), name  # 20 nm is slower than 32, as published
+    assert "leakage" not in table.ratios(table.nodes["45"], table.nodes["7"])
+
+
+def test_a_machine_at_another_node():
+    plain = machine()
+    scaled = machine("costs={table: paper-45nm, scaled_to_nm: 7, scaling: stillmaker-baas}")
+    energy = (0.1776 * 0.49 - 0.09097 * 0.7 + 0.02447) / (1.018 - 0.3107 + 0.1539)
+    before, after = cost_fields(plain), cost_fields(scaled)
+    for name in before:
+        factor = {"pj": energy, "um2": 0.059}.get(name.rpartition("_")[2], 1.0)
+        assert after[name] == pytest.approx(before[name] * (1.0 if name.startswith("dram.") else factor), rel=1e-12), (
+            name
+        )
+    notes = [note for note in scaled.pricing.notes if "leakage" in note]
+    assert notes == ["leakage is that of paper-45nm, 45 nm: stillmaker-baas has no factor of it"]
+    with pytest.raises(SpecError, match="belong together") as error:
+        machine("costs={table: paper-45nm, scaled_to_nm: 7}")
+    assert "stillmaker-baas" in str(error.value)
+    with pytest.raises(SpecError, match="no factors of 22 nm"):
+        machine("costs={table: paper-45nm, scaled_to_nm: 22, scaling: stillmaker-baas}")
+
+
+@pytest.mark.parametrize(
+    ("node", "part"),
+    [
+        ("{area: 1, energy: [1, 2], delay: 1}", "polynomial of supply_v"),
+        ("{area: 1, supply_v: 0.5, energy: [1, -2], delay: 1}", "energy is -1.5 at 0.5 V"),
+        ("{area: 1, energy: [], delay: 1}", "energy"),
+        ("{area: 1, energy: .nan, delay: 1}", "energy"),
+    ],
+)
+def test_bad_scaling(tmp_path, node, part):
+    path = tmp_path / "bad.yaml"
+    path.write_text(f"name: bad\nsource: a test\ndate: 2026\nnodes:\n  '45': {node}\n")
+    with pytest.raises(SpecError, match=re.escape(part)) as error:
+        load_scaling(str(path), AT)
+    assert f"{path}:" in str(error.value)
