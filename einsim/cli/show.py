@@ -70,7 +70,7 @@ def show(
     accounting: AccountingOption = Accounting.FULL,
     json: JsonOption = False,
 ) -> None:
-    """Show a cascade, system, machine, mapping, or table of costs or scaling; with --symbolic a configuration's formulas.
+    """Show a cascade, system, machine, mapping, or table of costs or scaling; with --symbolic, formulas of a mapping.
 
     Examples: einsim show attention-1pass; einsim show fusemax --symbolic --model BERT --seq-len 256K
     """
