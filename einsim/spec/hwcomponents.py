@@ -18,8 +18,10 @@ from einsim.errors import Location, SpecError
 from einsim.spec.components import SRAM_QUANTITIES, Component, Misfit, Quantities
 from einsim.spec.expressions import Number
 
-_LEAST_ROWS: Final = 32
-"""Rows of a bank that CACTI needs."""
+_LEAST_ROWS: Final = 64
+"""Rows of a bank below which hwcomponents asks CACTI for another memory and scales the answer, without a word."""
+_LEAST_WIDTH: Final = 32
+"""Bits of a row, likewise."""
 _NODES: Final = (22.0, 90.0)
 """Technology nodes that CACTI knows, nm; outside of them hwcomponents extrapolates without a word."""
 
@@ -57,6 +59,8 @@ class HwMemory:
         return [
             Misfit(capacity < row * _LEAST_ROWS, f"{what} needs {_LEAST_ROWS} rows a bank", row * _LEAST_ROWS, capacity,
                    "bytes"),
+            Misfit((width < _LEAST_WIDTH) | (width % 8 != 0), f"{what} needs rows of whole bytes, at least",
+                   _LEAST_WIDTH, width, "bits"),
             Misfit(capacity % row != 0, f"{what} needs whole rows in {self.banks} banks", row, capacity % row, "bytes"),
         ]  # fmt: skip
 
@@ -101,12 +105,12 @@ def _answer(memory: HwMemory, capacity: int, width: int) -> tuple[float, ...]:
     """Read and write energy in pJ, area in um^2, leakage in mW; raises SpecError for an answer that makes no sense."""
     package = _package(memory.at)
     attributes = {
-        "tech_node": memory.node * 1e-9, "size": capacity * 8, "width": width, "depth": capacity * 8 // width,
+        "tech_node": _metres(memory.node), "size": capacity * 8, "width": width, "depth": capacity * 8 // width,
         "n_rw_ports": memory.ports, "n_banks": memory.banks,
     }  # fmt: skip
     try:
         model = package.get_model(memory.component, attributes, required_actions=["read", "write"])
-        found = [_first(model.read()) * 1e12, _first(model.write()) * 1e12, float(model.area) * 1e12,
+        found = [_energy(model.read()) * 1e12, _energy(model.write()) * 1e12, float(model.area) * 1e12,
                  float(model.leak_power) * 1e3]  # fmt: skip
     except Exception as error:  # whatever it raises: a missing binary, a wrong name, an assertion
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -125,6 +129,15 @@ def _answer(memory: HwMemory, capacity: int, width: int) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _first(answer: Any) -> float:
-    """An energy alone, or with its latency (newer versions)."""
-    return float(answer[0] if isinstance(answer, tuple) else answer)
+def _metres(node: float) -> float:
+    """A node in metres that is the same number of nanometres again after a product with 1e9.
+
+    hwcomponents multiplies so, and takes 90.00000000000001 nm for a node beyond those of CACTI: it then scales 22 nm.
+    """
+    near = node * 1e-9
+    return next((each for each in (near, math.nextafter(near, 0), math.nextafter(near, 1)) if each * 1e9 == node), near)
+
+
+def _energy(answer: Any) -> float:
+    """Energy in joules of an answer: an ActionCost; older versions answer with a number, or a pair with the latency."""
+    return float(answer[0] if isinstance(answer, tuple) else getattr(answer, "energy", answer))
