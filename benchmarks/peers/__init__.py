@@ -1,0 +1,1 @@
+"""Peers run side by side with einsim, where they are installed."""
