@@ -80,7 +80,7 @@ class Query:
             "segments": len(paths),
             "damaged": [str(damage.path) for damage in self.store.damaged],
             "bytes": sum(path.stat().st_size for path in paths),
-            "code": self.store.identities.code,
+            "code": self.store.code,
             "codes": dict(codes),
             "configurations": [list(row) for row in each.fetchall()],
             "columns": self._columns(),

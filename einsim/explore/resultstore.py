@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from einsim.errors import Location, SpecError
 from einsim.explore.batches import Listed
-from einsim.explore.identity import Identities, Keys, first_of_each
+from einsim.explore.identity import Identities, Keys, code_digest, first_of_each
 from einsim.explore.point import Point
 from einsim.explore.segments import Claim, Folder
 from einsim.explore.work import Source
@@ -87,10 +87,13 @@ class _Index:
 class ResultStore:
     """The results in a folder, which any number of processes may use at once."""
 
-    def __init__(self, path: Path, *, create: bool = True, identities: Identities | None = None) -> None:
-        """Opens a store, and makes it where there is none. Raises SpecError where there can be none."""
+    def __init__(self, path: Path, *, create: bool = True, code: str | None = None) -> None:
+        """Opens a store, and makes it where there is none. Raises SpecError where there can be none.
+
+        `code` is the digest of what evaluates: einsim's own, unless it is said.
+        """
         self.folder = Folder(path)
-        self.identities = identities or Identities()
+        self.code = code_digest() if code is None else code
         if create:
             self.folder.create()
             self.folder.tidy()
@@ -176,7 +179,10 @@ class ResultStore:
         return self._frames[number]
 
     def lookup(self, points: Sequence[Point]) -> pl.DataFrame | None:
-        """Rows of those of some points that are known, as a sweep has them (`index` says which); None for none."""
+        """Rows of those of some points that are known, as a sweep has them (`index` says which); None for none.
+
+        The points are what their files say now.
+        """
         import polars as pl  # noqa: PLC0415
 
         self.refresh()
@@ -184,7 +190,7 @@ class ResultStore:
             return None
         whole = (slice(0, len(points)),)
         source = Listed(tuple(points))
-        tables = self.known(source, whole, self.find_own(source.keys(whole, self.identities)))
+        tables = self.known(source, whole, self.find_own(source.keys(whole, Identities(self.code))))
         return pl.concat(tables, how="diagonal_relaxed").sort("index") if tables else None
 
     def known(self, source: Source, box: Box, places: NDArray[np.int64]) -> list[pl.DataFrame]:
@@ -204,12 +210,13 @@ class ResultStore:
     def add(self, points: Sequence[Point], rows: pl.DataFrame) -> None:
         """Keeps the rows of some points, as a sweep makes them; when this returns, they survive a crash.
 
+        The rows are of the points' files as they are now: `run_points` with this store is right whatever files do.
         Raises SpecError on a disk error; then none of the rows is in the store, or all are.
         """
         by_index = {point.index: point for point in points}
         chosen = Listed(tuple(by_index[index] for index in rows["index"]))
         whole = (slice(0, len(chosen.listed)),)
-        keys = chosen.keys(whole, self.identities)
+        keys = chosen.keys(whole, Identities(self.code))
         self.append(keys, self.stored(keys, chosen, whole, rows))
 
     def stored(self, keys: Keys, source: Source, box: Box, rows: pl.DataFrame) -> pl.DataFrame:
@@ -218,7 +225,7 @@ class ResultStore:
 
         results = rows.get_columns()[rows.columns.index(FIRST_RESULT) :]
         about = [each for each in source.context(box) if each.null_count() < len(each)]
-        code = pl.repeat(self.identities.code, len(keys), eager=True).alias("code")
+        code = pl.repeat(self.code, len(keys), eager=True).alias("code")
         kept = [each for each in results if each.name != "command"]
         return pl.DataFrame([*(pl.Series(name, keys[:, lane]) for lane, name in enumerate(KEY_COLUMNS)),
                              code, *about, source.command(box), *kept])  # fmt: skip

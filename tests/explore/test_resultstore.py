@@ -17,7 +17,6 @@ from polars.testing import assert_frame_equal
 
 from einsim.errors import SpecError
 from einsim.explore import segments, work, workers
-from einsim.explore.identity import Identities
 from einsim.explore.resultstore import ResultStore
 from einsim.explore.rows import finish
 from einsim.explore.space import load_space
@@ -131,7 +130,7 @@ def test_other_code_or_another_spec_is_evaluated_anew(tmp_path, space, what):
     Counted().table(space, ResultStore(tmp_path / "store"))
     counted = Counted()
     if what == "code":
-        counted.table(space, ResultStore(tmp_path / "store", identities=Identities("other code")))
+        counted.table(space, ResultStore(tmp_path / "store", code="other code"))
     else:
         counted.table(space_of(tmp_path, FILE + "accounting: published\n"), ResultStore(tmp_path / "store"))
     assert counted.evaluated.total() == TOTAL
