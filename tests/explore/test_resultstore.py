@@ -272,7 +272,7 @@ def test_a_full_disk_at_each_step(tmp_path, space, step):
     broken = {
         "write": patch.object(Path, "write_bytes", full),
         "move": patch.object(Path, "replace", full),
-        "claim": patch.object(segments.Folder, "claim", lambda self, _: self._refuse("cannot claim points", "x")),
+        "claim": patch.object(segments.Folder, "claim", lambda self, _: self.refuse("cannot claim points", "x")),
     }.get(step, patch.object(segments, "_sync", sync))
     with broken, pytest.raises(SpecError) as caught:
         Counted().table(space, store)
