@@ -14,10 +14,12 @@ from cyclopts import Parameter
 
 from einsim.cli.output import complain
 from einsim.errors import Location, SpecError
+from einsim.explore.identity import code_digest
 from einsim.explore.point import make_workload
 from einsim.explore.resultstore import ResultStore
 from einsim.explore.sweep import Means
 from einsim.spec.configuration import Accounting, Design, load_design
+from einsim.spec.files import Files, held
 from einsim.spec.overrides import parse_override
 from einsim.spec.workload import Workload, parse_shape
 from einsim.units import parse_count
@@ -95,6 +97,14 @@ class Asked:
         sets = [word for text in self.sets for word in ("--set", text)]
         words = ["einsim", name, self.configuration, *options, *sets, "--accounting", str(self.accounting), *flags]
         return shlex.join(words)
+
+
+@contextmanager
+def unchanging() -> Iterator[None]:
+    """Inside, einsim's files and the user's are what they are when they are first read, and its code what it is now."""
+    code_digest()
+    with held(Files()):
+        yield
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -10,10 +12,14 @@ from rich.console import Group
 
 from einsim.cli.common import JsonOption
 from einsim.cli.output import complain, print_json, show_result
+from einsim.cli.signals import deferred
 from einsim.errors import Location, SpecError
+from einsim.explore.compaction import compact as merge
 from einsim.explore.query import FORMATS, Query
 from einsim.explore.resultstore import ResultStore
+from einsim.explore.segments import Folder
 from einsim.report.stored import answer_table, columns_table, summary_lines
+from einsim.units import show_bytes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,20 +55,28 @@ def results(
     export: Annotated[
         str | None, Parameter(name="--export", help=f"Write the rows to a file: {', '.join(FORMATS)}")
     ] = None,
+    compact: Annotated[
+        bool, Parameter(name="--compact", negative="", help="Merge its many small files into a few; no answer changes")
+    ] = False,
     json: JsonOption = False,
 ) -> int:
-    """Ask a result store, in SQL or with options; alone, it says what is there. Nothing is changed.
+    """Ask a result store, in SQL or with options; alone, it says what is there. No result is ever changed.
 
     Example: einsim results results/store "SELECT configuration, min(latency_s) FROM results GROUP BY ALL"
     """  # fmt: skip
     options = {"--where": where, "--columns": columns, "--sort": sort, "--limit": limit}
     given = [name for name, value in options.items() if value]
+    if compact and (sql is not None or given or export is not None):
+        raise SpecError("is given beside a question", at=Location("--compact"), remedy="compact first, then ask")
     if sql is not None and given:
         raise SpecError("is given beside SQL", at=Location(given[0]), remedy="say it in the SQL")
     if limit is not None and limit < 0:
         raise SpecError(f"{limit} is no number of rows", at=Location("--limit"))
     if store == "":
         raise SpecError("no store is named", at=Location("results"), remedy="name the folder given to --store")
+    if compact:
+        _compact(Path(store), json=json)
+        return 0
     opened = ResultStore(Path(store), create=False)
     for damage in opened.damaged:
         complain(str(damage))
@@ -85,6 +99,23 @@ def results(
     else:
         show_result(answer_table(answer, _SHOWN))
     return 0
+
+
+def _compact(path: Path, *, json: bool) -> None:
+    """Merges a store's small segments."""
+    started = time.perf_counter()
+    with deferred() as check:
+        done = merge(Folder(path), check)
+    for damage in done.damaged:
+        complain(f"{damage.path}: {damage.reason}; it is left alone")
+    sizes = {"before": asdict(done.before), "after": asdict(done.after)}
+    if json:
+        print_json({"store": str(path), **sizes})
+        return
+    before, after = (f"{size.segments:,} segments ({show_bytes(size.bytes)})" for size in (done.before, done.after))
+    seconds = time.perf_counter() - started
+    show_result(f"{done.after.rows:,} rows: {before} are now {after}, {seconds:.1f} s" if before != after else
+                f"{done.after.rows:,} rows in {before}: nothing to merge")  # fmt: skip
 
 
 def _summarise(query: Query, *, json: bool) -> None:

@@ -16,13 +16,14 @@ from cyclopts import Parameter
 from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from einsim.cli.common import ExecutorName, ExecutorOption, JsonOption, SchedulerOption, StoreOption, means
+from einsim.cli.common import ExecutorName, ExecutorOption, JsonOption, SchedulerOption, StoreOption, means, unchanging
 from einsim.cli.output import complain, print_json, show_result
 from einsim.cli.signals import Stopped, deferred
 from einsim.errors import Location, SpecError
 from einsim.explore import store as outputs
 from einsim.explore.designs import Designs, load_designs, numbers_of
 from einsim.explore.front import front, hypervolume
+from einsim.explore.grids import of_each_kind
 from einsim.explore.point import Point
 from einsim.explore.search import confirm, search
 from einsim.explore.searchfile import Method
@@ -51,29 +52,30 @@ def search_(
     otherwise than the closed form is shown. Ctrl-C ends the search; what is there then is the result.
     Example: einsim search experiments/iso_area/own_depth.yaml --out results/iso_area
     """
-    designs = load_designs(library.find("experiment", file, at=Location("search")))
-    name = designs.file.name
-    if out == "":
-        raise SpecError("names no folder", at=Location("--out"), remedy=f"write --out results/{name}")
-    folder = Path(out) if out is not None else Path("results") / name
-    rivals = [designs.rival(each).points([0]) for each in designs.file.compare]
-    for point in itertools.chain(designs.points([0, len(designs) - 1]), *rivals):
-        point.design()
-    outputs.check_output(folder)
-    with means(store, executor, scheduler) as where, outputs.output(folder) as stage:
-        found = _Search(designs, where)
-        found.run()
-        if not found.numbers:
-            raise found.stopped or Stopped(signal.SIGINT)
-        files = found.write(stage, figures=figures)
-    if json:
-        print_json(found.summary() | {"folder": str(folder), "files": [str(folder / each) for each in files]})
-    else:
-        found.print(folder)
-    if found.stopped is not None:
-        complain(f"{found.stopped}: {len(found.table):,} of {len(designs):,} designs are in {folder}")
-        return found.stopped.exit_code
-    return 0
+    with unchanging():
+        designs = load_designs(library.find("experiment", file, at=Location("search")))
+        name = designs.file.name
+        if out == "":
+            raise SpecError("names no folder", at=Location("--out"), remedy=f"write --out results/{name}")
+        folder = Path(out) if out is not None else Path("results") / name
+        rivals = [designs.rival(each).points([0]) for each in designs.file.compare]
+        for point in itertools.chain(designs.points([0, len(designs) - 1]), *rivals):
+            point.design()
+        outputs.check_output(folder)
+        with means(store, executor, scheduler) as where, outputs.output(folder) as stage:
+            found = _Search(designs, where)
+            found.run()
+            if not found.numbers:
+                raise found.stopped or Stopped(signal.SIGINT)
+            files = found.write(stage, figures=figures)
+        if json:
+            print_json(found.summary() | {"folder": str(folder), "files": [str(folder / each) for each in files]})
+        else:
+            found.print(folder)
+        if found.stopped is not None:
+            complain(f"{found.stopped}: {len(found.table):,} of {len(designs):,} designs are in {folder}")
+            return found.stopped.exit_code
+        return 0
 
 
 @dataclass
@@ -93,6 +95,7 @@ class _Search:
         """Searches, confirms the front and evaluates what is compared; a signal ends it where it is."""
         started = time.perf_counter()
         file, designs = self.designs.file, self.designs
+        self.means.identities.take(of_each_kind(designs.space))
         total = len(designs) if file.method is Method.EXHAUSTIVE else min(file.evaluations, len(designs))
         bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from einsim.cli.common import ExecutorName, ExecutorOption, JsonOption, SchedulerOption, StoreOption, means
+from einsim.cli.common import ExecutorName, ExecutorOption, JsonOption, SchedulerOption, StoreOption, means, unchanging
 from einsim.cli.output import complain, print_json, show_result, text_width
 from einsim.cli.signals import Stopped, deferred
 from einsim.errors import Location, SpecError
@@ -51,31 +51,32 @@ def sweep(
 
     Example: einsim sweep experiments/fusemax/attention.yaml --out results/attention
     """
-    space = load_space(library.find("experiment", file, at=Location("sweep")))
-    if out == "":
-        raise SpecError("names no folder", at=Location("--out"), remedy=f"write --out results/{space.file.name}")
-    folder = Path(out) if out is not None else Path("results") / space.file.name
-    published = _published(space)
-    check_points(space)
-    outputs.check_output(folder)
-    with means(store, executor, scheduler) as where, outputs.output(folder) as stage:
-        started = time.perf_counter()
-        tables, stopped = _evaluate(space, engine, where)
-        seconds = time.perf_counter() - started
-        if not tables:
-            raise stopped or Stopped(signal.SIGINT)
-        frame = finish(space, (tables.pop(0) for _ in range(len(tables))))  # which nobody else holds
-        report = _Report(space, frame, published)
-        stopped = _write(space, report, stage, figures=figures, seconds=seconds, stopped=stopped)
-    if json:
-        files = [str(folder / name) for name in report.files]
-        print_json({"folder": str(folder), "rows": len(frame), "files": files, "summary": report.summary()})
-    else:
-        report.print(folder, seconds)
-    if stopped is not None:
-        complain(f"{stopped}: {len(frame)} of {len(space)} points are in {folder}")
-        return stopped.exit_code
-    return 0
+    with unchanging():
+        space = load_space(library.find("experiment", file, at=Location("sweep")))
+        if out == "":
+            raise SpecError("names no folder", at=Location("--out"), remedy=f"write --out results/{space.file.name}")
+        folder = Path(out) if out is not None else Path("results") / space.file.name
+        published = _published(space)
+        check_points(space)
+        outputs.check_output(folder)
+        with means(store, executor, scheduler) as where, outputs.output(folder) as stage:
+            started = time.perf_counter()
+            tables, stopped = _evaluate(space, engine, where)
+            seconds = time.perf_counter() - started
+            if not tables:
+                raise stopped or Stopped(signal.SIGINT)
+            frame = finish(space, (tables.pop(0) for _ in range(len(tables))))  # which nobody else holds
+            report = _Report(space, frame, published)
+            stopped = _write(space, report, stage, figures=figures, seconds=seconds, stopped=stopped)
+        if json:
+            files = [str(folder / name) for name in report.files]
+            print_json({"folder": str(folder), "rows": len(frame), "files": files, "summary": report.summary()})
+        else:
+            report.print(folder, seconds)
+        if stopped is not None:
+            complain(f"{stopped}: {len(frame)} of {len(space)} points are in {folder}")
+            return stopped.exit_code
+        return 0
 
 
 def _evaluate(space: Space[SweepFile], engine: Engine, where: Means) -> tuple[list[pl.DataFrame], Stopped | None]:

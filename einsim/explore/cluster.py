@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from einsim import __version__
 from einsim.errors import Location, SpecError
-from einsim.explore.identity import Identities, code_digest
+from einsim.explore.identity import code_digest
 from einsim.explore.work import Picked, Rows, Work, evaluate_work
 from einsim.explore.workers import Progress
 from einsim.extras import load
-from einsim.spec import library
+from einsim.spec.files import Files, held, held_files
 
 CONNECT_S: Final = 5.0
 """How long to wait for an answer of the scheduler."""
@@ -62,7 +62,7 @@ class Dask:
         except BaseException:
             self.close()
             raise
-        self._identities = Identities()
+        self._none = Files()
         self._shared: dict[int, tuple[Any, Any]] = {}
 
     def close(self) -> None:
@@ -141,24 +141,10 @@ class Dask:
 
     def _submit(self, work: Work) -> Any:
         """Hands work over; what many parts have in common goes once."""
-        with library.recorded() as files:
-            points = work.source.points(work.box if work.loaded is None else tuple(slice(0, 1) for _ in work.box))
-            for point in points:
-                self._identities.spec(point)
-        self._files = self._merged(files)
         common = None if work.loaded is None or isinstance(work.source, Picked) else self._share(work.loaded)
         own = work if common is None else work.box
-        return self.client.submit(
-            evaluate_there, code_digest(), self._share(self._files), common, pickle.dumps(own), pure=False
-        )
-
-    _files: library.Files = library.Files({}, {})
-
-    def _merged(self, files: library.Files) -> library.Files:
-        """The files so far and some more; the same object where there is no other."""
-        if not files.found:
-            return self._files
-        return library.Files(self._files.found | files.found, self._files.contents | files.contents)
+        files = self._share(held_files() or self._none)
+        return self.client.submit(evaluate_there, code_digest(), files, common, pickle.dumps(own), pure=False)
 
     def _share(self, value: Any) -> Any:
         """A value on the cluster, which can be made again there if a worker is lost."""
@@ -186,7 +172,7 @@ def compare_about(about: dict[str, str], worker: str) -> None:
                             remedy=remedy)  # fmt: skip
 
 
-def evaluate_there(code: str, files: library.Files, common: Any, own: bytes) -> Rows:
+def evaluate_there(code: str, files: Files, common: Any, own: bytes) -> Rows:
     """Evaluates work on a worker. Raises SpecError where its code is not `code`: it may have come later."""
     if code_digest() != code:
         worker = load("distributed", "cluster", "a worker").get_worker().address
@@ -195,5 +181,5 @@ def evaluate_there(code: str, files: library.Files, common: Any, own: bytes) -> 
     work = pickle.loads(own)
     if common is not None:
         work = Work(common.source, work, common)
-    with library.given(files):
+    with held(files):
         return evaluate_work(work)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from einsim.explore.batches import column_name, is_related, numbers_of
 from einsim.explore.context import changes_of, context_of
-from einsim.explore.identity import Identities, Keys, as_keys, total
+from einsim.explore.identity import Identities, Keys, as_keys, names_files, total
 from einsim.explore.point import Point, changed
 from einsim.explore.space import Space
 from einsim.model.blocks import Box
@@ -101,6 +101,21 @@ def grids(space: Space[Any]) -> list[Grid]:
             )
             found += [Grid(space, steps, columns) for steps in _by_choices(Grid(space, part, columns))]
     return found
+
+
+def of_each_kind(space: Space[Any]) -> Iterator[Point]:
+    """A point for each combination of what decides which files a point is of."""
+    never = () if space.whole else _WORKLOAD
+
+    def kind(axis: int, step: int) -> Hashable:
+        return tuple(
+            each.value if each.change is None else each.change.text
+            for each in space.axes[axis][step]
+            if (names_files(each.change) if each.change is not None else each.field not in never)
+        )
+
+    for steps in _parted(tuple(tuple(range(len(axis))) for axis in space.axes), kind):
+        yield space.point(sum(own[0] * stride for own, stride in zip(steps, space.strides, strict=True)))
 
 
 def _parted(steps: Steps, key: Callable[[int, int], Hashable]) -> Iterator[Steps]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einsim.explore.batches import Listed
-from einsim.explore.identity import Keys, first_of_each
+from einsim.explore.identity import Identities, Keys, first_of_each
 from einsim.explore.point import Point
 from einsim.explore.resultstore import ResultStore
 from einsim.explore.rows import table_of_rows
@@ -50,6 +50,7 @@ class Keeper:
     """Runs work with a store. `progress(n)` is called when n more rows are safe, and now and then with 0."""
 
     store: ResultStore
+    identities: Identities
     progress: Callable[[int], None]
     evaluated: int = 0
     """Points that were evaluated here."""
@@ -67,7 +68,7 @@ class Keeper:
         self.store.take_up()
         left: list[tuple[Work, Keys]] = []
         for work in works:
-            keys = work.keys(self.store.identities)
+            keys = work.keys(self.identities)
             places = self.store.find(keys)
             yield from self._known(work, places)
             unknown = np.flatnonzero(places < 0)

@@ -11,7 +11,8 @@ from einsim.errors import Location, SpecError
 from einsim.explore.axes import Setting
 from einsim.explore.sweepfile import TimeModel
 from einsim.model.whole import Setting as WholeSetting
-from einsim.model.whole import WholeRun, evaluate_whole, first_design, refuse_workload_changes
+from einsim.model.whole import WholeRun, evaluate_whole, first_design, load_kernels, refuse_workload_changes
+from einsim.spec import library
 from einsim.spec.configuration import Accounting, Design, load_design
 from einsim.spec.family import Phase
 from einsim.spec.modelrun import Layers, Lengths, ModelRun, Scope, plan_run
@@ -80,6 +81,13 @@ class Point:
             self.plan()
         self.design()
 
+    def load(self) -> None:
+        """Reads every file that the point is of; raises SpecError for what is wrong."""
+        if self.lengths is None:
+            self.design()
+        else:
+            load_kernels(self.plan(), self._setting())
+
     @property
     def command(self) -> str:
         """The command line that evaluates this point alone."""
@@ -91,7 +99,7 @@ class Point:
         command = "simulate" if self.time_model is TimeModel.CYCLE else "run"
         words = ["einsim", command, self.configuration.value]
         machine = [] if self.architecture.value is None else ["--arch", self.architecture.value]
-        return shlex.join([*words, *_sizes(self.workload, self.lengths), *machine])
+        return shlex.join([*words, *_sizes(self.workload, self.lengths, library.model_files()), *machine])
 
     @property
     def end(self) -> str:
@@ -107,8 +115,9 @@ def changed(change: Override) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _sizes(workload: Workload, lengths: Lengths | None) -> tuple[str, ...]:
-    """Options that say what is run."""
+def _sizes(workload: Workload, lengths: Lengths | None, files: tuple[bytes, ...]) -> tuple[str, ...]:
+    """Options that say what is run, for as long as the models that ship stay the same."""
+    del files
     sizes, words = dict(workload.sizes), []
     if workload.model is not None and lengths is not None:
         batch = ["--model", workload.model, "--batch", str(sizes["B"])]
@@ -124,7 +133,6 @@ def _sizes(workload: Workload, lengths: Lengths | None) -> tuple[str, ...]:
     return tuple(words)
 
 
-@lru_cache(maxsize=4096)
 def make_workload(
     model: str | None,
     seq_len: int | None,
@@ -136,6 +144,20 @@ def make_workload(
 
     Raises SpecError where neither says enough, or both say the batch.
     """
+    return _workload_once(model, seq_len, batch, shape, at, library.model_files())
+
+
+@lru_cache(maxsize=4096)
+def _workload_once(
+    model: str | None,
+    seq_len: int | None,
+    batch: int | None,
+    shape: tuple[tuple[str, int], ...],
+    at: Location,
+    files: tuple[bytes, ...],
+) -> Workload:
+    """The same, for as long as the models that ship stay the same."""
+    del files
     sizes = dict(shape)
     option = at == WORKLOAD
     if batch is not None and "B" in sizes:
@@ -170,7 +192,6 @@ class Extent:
         return self == Extent(Scope.ATTENTION, None, None, None)
 
 
-@lru_cache(maxsize=4096)
 def make_lengths(
     model: str | None, seq_len: int | None, batch: int | None, extent: Extent, at: Location
 ) -> tuple[Workload, Lengths]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from einsim.errors import Location, SpecError, suggest
-from einsim.explore.resultstore import FIRST_RESULT, KEY_COLUMNS, ResultStore
+from einsim.explore.resultstore import FIRST_RESULT, ResultStore
+from einsim.explore.segments import KEY_COLUMNS
 from einsim.explore.store import remove
 from einsim.extras import load
 
 if TYPE_CHECKING:
     import polars as pl
+
+Answer = TypeVar("Answer")
 
 TABLE: Final = "results"
 """What the rows are called in SQL."""
@@ -37,23 +40,41 @@ class Query:
         """Raises SpecError where the store has no rows, and ToolError where DuckDB is not installed."""
         self.duckdb = load("duckdb", "search", "einsim results")
         self.store = store
-        if not store.names:
-            what = "all of its segments are damaged" if store.damaged else "it is empty"
-            raise SpecError(f"nothing can be read: {what}", at=Location(str(store.folder.path)),
-                            remedy="einsim sweep FILE --store PATH fills it")  # fmt: skip
         self.connection = self.duckdb.connect(config={"autoinstall_known_extensions": "false"})
-        paths = [str(store.folder.place(name)) for name in store.names]
-        rows = self.connection.read_parquet(paths, union_by_name=True)
+        self._steadily(self._open)
+
+    def _open(self) -> None:
+        """Makes the table of what there is now."""
+        if not self.store.names:
+            what = "all of its segments are damaged" if self.store.damaged else "it is empty"
+            raise SpecError(f"nothing can be read: {what}", at=Location(str(self.store.folder.path)),
+                            remedy="einsim sweep FILE --store PATH fills it")  # fmt: skip
+        rows = self.connection.read_parquet(list(map(str, self._paths())), union_by_name=True)
         self.rows = int(rows.aggregate("count(*)").fetchall()[0][0])
         kept = ", ".join(quoted(name) for name in rows.columns if name not in _HIDDEN)
-        known = len(store)
+        known = len(self.store)
         once = "" if known == self.rows else f"DISTINCT ON ({', '.join(map(quoted, KEY_COLUMNS))}) "
         self.rows = known
         rows.create_view("segments")
-        self.connection.execute(f"CREATE VIEW {TABLE} AS SELECT {once}{kept} FROM segments")
+        self.connection.execute(f"CREATE OR REPLACE VIEW {TABLE} AS SELECT {once}{kept} FROM segments")
         self.types: dict[str, str] = {
             name: str(kind) for name, kind in zip(rows.columns, rows.types, strict=True) if name not in _HIDDEN
         }
+
+    def _paths(self) -> list[Path]:
+        return [self.store.folder.place(name) for name in self.store.names]
+
+    def _steadily(self, look: Callable[[], Answer]) -> Answer:
+        """What somebody sees who looks at all segments; where some were merged meanwhile, who looks again."""
+        while True:
+            try:
+                return look()
+            except (self.duckdb.IOException, FileNotFoundError):
+                if all(path.exists() for path in self._paths()):
+                    raise
+            self.store.refresh()
+            if look != self._open:
+                self._open()
 
     @property
     def results(self) -> list[str]:
@@ -61,18 +82,21 @@ class Query:
         import polars as pl  # noqa: PLC0415 - half of the command line's commands need no tables
 
         found: dict[str, None] = {}
-        for name in self.store.names:
-            columns = list(pl.read_parquet_schema(self.store.folder.place(name)))
+        for path in self._paths():
+            columns = list(pl.read_parquet_schema(path))
             found |= dict.fromkeys(columns[columns.index(FIRST_RESULT) :])
         return list(found)
 
     def overview(self) -> dict[str, Any]:
         """How much is there, of what, and what each column holds. Ends of ranges are plain values."""
+        return self._steadily(self._overview)
+
+    def _overview(self) -> dict[str, Any]:
         ask = self.connection.execute
         feasible = ask(f"SELECT count(*) FILTER (feasible) FROM {TABLE}").fetchone()
         codes = ask(f"SELECT code, count(*) FROM {TABLE} GROUP BY code ORDER BY 2 DESC").fetchall()
         each = ask(f"SELECT configuration, count(*), count(*) FILTER (feasible) FROM {TABLE} GROUP BY ALL ORDER BY ALL")
-        paths = [self.store.folder.place(name) for name in self.store.names]
+        paths = self._paths()
         return {
             "store": str(self.store.folder.path),
             "points": self.rows,
@@ -80,7 +104,7 @@ class Query:
             "segments": len(paths),
             "damaged": [str(damage.path) for damage in self.store.damaged],
             "bytes": sum(path.stat().st_size for path in paths),
-            "code": self.store.identities.code,
+            "code": self.store.code,
             "codes": dict(codes),
             "configurations": [list(row) for row in each.fetchall()],
             "columns": self._columns(),
@@ -149,8 +173,7 @@ class Query:
 
         sql = self.checked(sql, option)
         try:
-            answer = self.connection.sql(sql)
-            return pl.DataFrame(answer)
+            return self._steadily(lambda: pl.DataFrame(self.connection.sql(sql)))
         except self.duckdb.Error as error:
             raise _wrong(error, option, self.types) from None
 
@@ -166,7 +189,8 @@ class Query:
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         name = str(part).replace("'", "''")
         try:
-            rows = self.connection.execute(f"COPY ({sql}) TO '{name}' ({FORMATS[path.suffix]})").fetchall()
+            copy = f"COPY ({sql}) TO '{name}' ({FORMATS[path.suffix]})"
+            rows = self._steadily(lambda: self.connection.execute(copy).fetchall())
             part.replace(path)
         except (self.duckdb.IOException, OSError) as error:
             reason = str(getattr(error, "strerror", None) or error).splitlines()[0].rpartition(": ")[2]

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from einsim.errors import Location, SpecError
 from einsim.explore.batches import Listed
-from einsim.explore.identity import Identities, Keys, first_of_each
+from einsim.explore.identity import Identities, Keys, code_digest, first_of_each
 from einsim.explore.point import Point
-from einsim.explore.segments import Claim, Folder
+from einsim.explore.segments import KEY_COLUMNS, Claim, Damage, Folder
 from einsim.explore.work import Source
 
 if TYPE_CHECKING:
@@ -28,19 +28,7 @@ if TYPE_CHECKING:
 
 FIRST_RESULT: Final = "feasible"
 """The column at which results start; what a point is stands before it."""
-KEY_COLUMNS: Final = ("key_low", "key_high")
 _SHOWN: Final = 1 << 22  # rows of segments that stay in memory
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A segment that cannot be used, and why."""
-
-    path: Path
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}; its points are evaluated again (remove the file to silence this)"
 
 
 class _Index:
@@ -63,6 +51,11 @@ class _Index:
         rows = np.concatenate([self.rows, *(np.arange(len(own), dtype=np.int32) for _, own in parts)])
         order = np.argsort(keys[:, 0], kind="stable")
         self.keys, self.segments, self.rows = keys[order], segments[order], rows[order]
+
+    def drop(self, segments: Sequence[int]) -> None:
+        """Forgets the rows of some segments."""
+        kept = ~np.isin(self.segments, segments)
+        self.keys, self.segments, self.rows = self.keys[kept], self.segments[kept], self.rows[kept]
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """The place of each key, or -1."""
@@ -87,22 +80,31 @@ class _Index:
 class ResultStore:
     """The results in a folder, which any number of processes may use at once."""
 
-    def __init__(self, path: Path, *, create: bool = True, identities: Identities | None = None) -> None:
-        """Opens a store, and makes it where there is none. Raises SpecError where there can be none."""
+    def __init__(self, path: Path, *, create: bool = True, code: str | None = None) -> None:
+        """Opens a store, and makes it where there is none. Raises SpecError where there can be none.
+
+        `code` is the digest of what evaluates: einsim's own, unless it is said.
+        """
         self.folder = Folder(path)
-        self.identities = identities or Identities()
+        self.code = code_digest() if code is None else code
         if create:
             self.folder.create()
             self.folder.tidy()
         else:
             self.folder.check()
         self.damaged: list[Damage] = []
-        self.names: list[str] = []
+        self._segments: dict[int, str] = {}
+        self._next = 0
         self.unread: list[tuple[str, Keys]] = []  # written here, not yet in the index
         self._index = _Index()
         self._seen: set[str] = set()
         self._frames: OrderedDict[int, pl.DataFrame] = OrderedDict()
         self.refresh()
+
+    @property
+    def names(self) -> list[str]:
+        """Segments that are known, oldest first."""
+        return sorted(self._segments.values())
 
     def __len__(self) -> int:
         """How many different points are known."""
@@ -110,34 +112,53 @@ class ResultStore:
         return int(first_of_each(self._index.keys).sum())
 
     def refresh(self) -> None:
-        """Takes up segments that were written since, here or elsewhere."""
+        """Takes up segments that were written since, here or elsewhere, and forgets those that are gone."""
+        found: dict[str, Keys] = {}
+        while True:
+            names = self.folder.names()
+            new = [name for name in names if name not in self._seen]
+            looked = {name: self._keys(name) for name in new if name not in found}
+            found |= {name: keys for name, keys in looked.items() if keys is not None}
+            if found.keys() >= set(new):
+                break
+        self._seen.update(new)
+        self.take_up([(name, found[name]) for name in new if len(found[name])])
+        here = set(names)
+        self.unread = [(name, keys) for name, keys in self.unread if name in here]
+        gone = [number for number, name in self._segments.items() if name not in here]
+        if gone:
+            self._index.drop(gone)
+            for number in gone:
+                del self._segments[number]
+                self._frames.pop(number, None)
+
+    def _keys(self, name: str) -> Keys | None:
+        """The keys of a segment, none of a damaged one; None where it has just been merged into another."""
         import polars as pl  # noqa: PLC0415 - half of the command line's commands need no tables
 
-        new = []
-        for name in self.folder.names():
-            if name in self._seen:
-                continue
-            self._seen.add(name)
-            reason = self.folder.damage(name)
-            if reason is None:
-                try:
-                    frame = pl.read_parquet(self.folder.place(name), columns=list(KEY_COLUMNS))
-                    new.append((name, np.ascontiguousarray(frame.to_numpy())))
-                    continue
-                except (pl.exceptions.PolarsError, OSError) as error:
-                    reason = f"cannot be read: {str(error).splitlines()[0]}"
-            self.damaged.append(Damage(self.folder.place(name), reason))
-        if new:
-            self.take_up(new)
+        nothing: Keys = np.empty((0, 2), np.uint64)
+        try:
+            content = self.folder.content(name)
+        except FileNotFoundError:
+            return None
+        if isinstance(content, Damage):
+            self.damaged.append(content)
+            return nothing
+        try:
+            return np.ascontiguousarray(pl.read_parquet(BytesIO(content), columns=list(KEY_COLUMNS)).to_numpy())
+        except pl.exceptions.PolarsError as error:
+            self.damaged.append(Damage(self.folder.place(name), f"cannot be read: {str(error).splitlines()[0]}"))
+            return nothing
 
     def take_up(self, more: Sequence[tuple[str, Keys]] = ()) -> None:
         """Takes what was written here, and more, into the index: sorting it again takes a while."""
         new = [*self.unread, *more]
         self.unread = []
         if new:
-            start = len(self.names)
-            self.names += [name for name, _ in new]
-            self._index.add_all((start + number, keys) for number, (_, keys) in enumerate(new))
+            numbers = range(self._next, self._next + len(new))
+            self._next += len(new)
+            self._segments |= dict(zip(numbers, (name for name, _ in new), strict=True))
+            self._index.add_all(zip(numbers, (keys for _, keys in new), strict=True))
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """Where the row of each key is, or -1; for `rows`."""
@@ -149,7 +170,21 @@ class ResultStore:
         return self._index.find(keys)
 
     def rows(self, places: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], pl.DataFrame]]:
-        """Results at some places that `find` gave, segment by segment: which of them, and their results."""
+        """Results at some places that `find` gave, segment by segment: which of them, and their results.
+
+        Raises SpecError where a segment cannot be read any more.
+        """
+        keys = self._index.keys[places]
+        while True:
+            try:
+                return self._rows(places)
+            except FileNotFoundError:  # merged into another one since
+                self.refresh()
+                places = self.find(keys)
+                if (places < 0).any():
+                    self._unreadable(self.folder.path, "segments are gone")
+
+    def _rows(self, places: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], pl.DataFrame]]:
         parts = []
         segments = self._index.segments[places]
         for number in np.unique(segments):
@@ -158,25 +193,32 @@ class ResultStore:
         return parts
 
     def _frame(self, number: int) -> pl.DataFrame:
-        """The results of a segment."""
+        """The results of a segment. Raises FileNotFoundError where it is gone."""
         import polars as pl  # noqa: PLC0415
 
         if number not in self._frames:
-            path = self.folder.place(self.names[number])
+            path = self.folder.place(self._segments[number])
             try:
                 names = list(pl.read_parquet_schema(path))
-                columns = names[names.index(FIRST_RESULT) :]
-                self._frames[number] = pl.read_parquet(path, columns=columns)
+                self._frames[number] = pl.read_parquet(path, columns=names[names.index(FIRST_RESULT) :])
+            except FileNotFoundError:
+                raise
             except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-                raise SpecError(f"cannot be read: {str(error).splitlines()[0]}", at=Location(str(path)),
-                                remedy="run it again: what is missing is evaluated") from None  # fmt: skip
+                self._unreadable(path, str(error).splitlines()[0])
             while len(self._frames) > 1 and sum(map(len, self._frames.values())) > _SHOWN:
                 self._frames.popitem(last=False)
         self._frames.move_to_end(number)
         return self._frames[number]
 
+    def _unreadable(self, path: Path, reason: str) -> NoReturn:
+        raise SpecError(f"cannot be read: {reason}", at=Location(str(path)),
+                        remedy="run it again: what is missing is evaluated") from None  # fmt: skip
+
     def lookup(self, points: Sequence[Point]) -> pl.DataFrame | None:
-        """Rows of those of some points that are known, as a sweep has them (`index` says which); None for none."""
+        """Rows of those of some points that are known, as a sweep has them (`index` says which); None for none.
+
+        The points are what their files say now.
+        """
         import polars as pl  # noqa: PLC0415
 
         self.refresh()
@@ -184,7 +226,7 @@ class ResultStore:
             return None
         whole = (slice(0, len(points)),)
         source = Listed(tuple(points))
-        tables = self.known(source, whole, self.find_own(source.keys(whole, self.identities)))
+        tables = self.known(source, whole, self.find_own(source.keys(whole, Identities(self.code))))
         return pl.concat(tables, how="diagonal_relaxed").sort("index") if tables else None
 
     def known(self, source: Source, box: Box, places: NDArray[np.int64]) -> list[pl.DataFrame]:
@@ -204,12 +246,13 @@ class ResultStore:
     def add(self, points: Sequence[Point], rows: pl.DataFrame) -> None:
         """Keeps the rows of some points, as a sweep makes them; when this returns, they survive a crash.
 
+        The rows are of the points' files as they are now: `run_points` with this store is right whatever files do.
         Raises SpecError on a disk error; then none of the rows is in the store, or all are.
         """
         by_index = {point.index: point for point in points}
         chosen = Listed(tuple(by_index[index] for index in rows["index"]))
         whole = (slice(0, len(chosen.listed)),)
-        keys = chosen.keys(whole, self.identities)
+        keys = chosen.keys(whole, Identities(self.code))
         self.append(keys, self.stored(keys, chosen, whole, rows))
 
     def stored(self, keys: Keys, source: Source, box: Box, rows: pl.DataFrame) -> pl.DataFrame:
@@ -218,7 +261,7 @@ class ResultStore:
 
         results = rows.get_columns()[rows.columns.index(FIRST_RESULT) :]
         about = [each for each in source.context(box) if each.null_count() < len(each)]
-        code = pl.repeat(self.identities.code, len(keys), eager=True).alias("code")
+        code = pl.repeat(self.code, len(keys), eager=True).alias("code")
         kept = [each for each in results if each.name != "command"]
         return pl.DataFrame([*(pl.Series(name, keys[:, lane]) for lane, name in enumerate(KEY_COLUMNS)),
                              code, *about, source.command(box), *kept])  # fmt: skip

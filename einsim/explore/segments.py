@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -34,6 +34,21 @@ if TYPE_CHECKING:
 _FORMAT: Final = 1
 _MARK: Final = "einsim-store.json"
 _STALE_S: Final = 3600.0  # age from which a temporary file is nobody's
+
+
+KEY_COLUMNS: Final = ("key_low", "key_high")
+"""The columns of a segment with its rows' keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A segment that cannot be used, and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}; its points are evaluated again (remove the file to silence this)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +72,7 @@ class Folder:
     def create(self) -> None:
         """Makes the store where there is none; raises SpecError where that is impossible, or something else is."""
         if self.path.is_dir() and not self._mark.exists() and self._foreign():
-            self._refuse("this folder is not empty and no result store", "name a new folder, or a store")
+            self.refuse("this folder is not empty and no result store", "name a new folder, or a store")
         with self._errors("make the store here"):
             for folder in (self._segments, self._claims):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -74,19 +89,29 @@ class Folder:
     def check(self) -> None:
         """Raises SpecError where there is no store that this version of einsim reads."""
         if not self.path.exists():
-            self._refuse("there is no result store", "einsim sweep FILE --store PATH makes one")
+            self.refuse("there is no result store", "einsim sweep FILE --store PATH makes one")
         try:
             mark = json.loads(self._mark.read_text())
         except (OSError, ValueError):
             mark = None
         if not isinstance(mark, dict) or "format" not in mark:
-            self._refuse(f"is no result store: there is no readable {_MARK} in it",
+            self.refuse(f"is no result store: there is no readable {_MARK} in it",
                          "name the folder that was given to --store")  # fmt: skip
         if mark["format"] != _FORMAT:
-            self._refuse(f"has format {mark['format']}, and this version of einsim reads {_FORMAT}", "update einsim")
+            self.refuse(f"has format {mark['format']}, and this version of einsim reads {_FORMAT}", "update einsim")
 
     def names(self) -> list[str]:
-        """Names of all segments, oldest first."""
+        """Names of all segments, oldest first.
+
+        Looked for until they are the same twice: while a folder is listed, its files may be merged into one that is
+        not in the list yet.
+        """
+        found = self._names()
+        while (again := self._names()) != found:
+            found = again
+        return found
+
+    def _names(self) -> list[str]:
         try:
             return sorted(each.name for each in self._segments.iterdir() if each.suffix == ".parquet")
         except FileNotFoundError:
@@ -98,24 +123,43 @@ class Folder:
         """Where a segment is."""
         return self._segments / name
 
-    def damage(self, name: str) -> str | None:
-        """What is wrong with a segment, or None: its content is what was written."""
-        try:
-            with self.place(name).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            return f"cannot be read: {error.strerror or error}"
-        return None if name.rpartition("-")[2] == f"{found[:32]}.parquet" else "is torn or was changed"
+    def content(self, name: str) -> bytes | Damage:
+        """What was written of a segment, or what is wrong with it.
 
-    def append(self, frame: pl.DataFrame) -> str:
-        """Writes a segment; when this returns, it survives a crash. Raises SpecError on a disk error."""
+        Raises FileNotFoundError where it is gone: its rows are in another one by then.
+        """
+        path = self.place(name)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            return Damage(path, f"cannot be read: {error.strerror or error}")
+        whole = name.rpartition("-")[2] == f"{hashlib.sha256(content).hexdigest()[:32]}.parquet"
+        return content if whole else Damage(path, "is torn or was changed")
+
+    def append(self, frame: pl.DataFrame, like: str | None = None) -> str:
+        """Writes a segment, at the place in time of another one if that is named; returns its name.
+
+        When this returns, the segment survives a crash. Raises SpecError on a disk error.
+        """
         buffer = BytesIO()  # what polars makes of a full disk says little
         frame.write_parquet(buffer, compression="zstd", compression_level=1)
         content = buffer.getbuffer()
-        name = f"{time.time_ns():020d}-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
+        stamp = f"{time.time_ns():020d}" if like is None else like.partition("-")[0]
+        name = f"{stamp}-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
         with self._errors("write results"):
             self._write(self._segments / name, content)
         return name
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Removes segments whose rows are in others, while nobody claims points. Raises SpecError on a disk error."""
+        if not names:
+            return
+        with self.alone(), self._errors("remove segments"):
+            for name in names:
+                self.place(name).unlink(missing_ok=True)
+            _sync(self._segments)
 
     def _write(self, target: Path, content: bytes | memoryview) -> None:
         part = target.with_name(f".{uuid4().hex}.part")
@@ -143,6 +187,22 @@ class Folder:
         try:
             with suppress(OSError):  # a file system without locks: two sweeps at once may evaluate a point twice
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def compacting(self) -> Iterator[None]:
+        """Inside, nobody else compacts. Raises SpecError where somebody does."""
+        with self._errors("lock the store"):
+            descriptor = os.open(self._claims / "compacting", os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.refuse("is being compacted by somebody else", "wait for that to end")
+            except OSError:  # a file system without locks: two at once write the same, and remove the same
+                pass
             yield
         finally:
             os.close(descriptor)
@@ -184,9 +244,10 @@ class Folder:
             yield
         except OSError as error:
             reason = error.strerror or str(error).splitlines()[0]
-            self._refuse(f"cannot {what}: {reason}", "make room, or choose another --store")
+            self.refuse(f"cannot {what}: {reason}", "make room, or choose another --store")
 
-    def _refuse(self, message: str, remedy: str) -> NoReturn:
+    def refuse(self, message: str, remedy: str) -> NoReturn:
+        """Raises SpecError that says what is wrong with the store."""
         raise SpecError(message, at=Location(str(self.path)), remedy=remedy) from None
 
 

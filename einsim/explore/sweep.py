@@ -15,7 +15,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from einsim.explore.batches import Listed, group, load_columns
-from einsim.explore.grids import Labels, grids, load_grid
+from einsim.explore.grids import Labels, grids, load_grid, of_each_kind
+from einsim.explore.identity import Identities
 from einsim.explore.keeping import Keeper
 from einsim.explore.point import Point
 from einsim.explore.resultstore import ResultStore
@@ -25,6 +26,7 @@ from einsim.explore.sweepfile import TimeModel
 from einsim.explore.work import Loaded, Rows, Work, blocks, pieces
 from einsim.explore.workers import Local, Progress
 from einsim.model.result import Record
+from einsim.spec.files import steps_held
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,14 +72,22 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """Where points are evaluated, and where their rows are kept, if anywhere."""
+    """Where points are evaluated, where their rows are kept, if anywhere, and the files that they are of.
+
+    All that is evaluated by the same means is of the same files, as they were when `identities` first read them.
+    """
 
     executor: Executor = field(default_factory=Local)
     store: ResultStore | None = None
+    identities: Identities = None  # type: ignore[assignment]  # by default, with the store's code
+
+    def __post_init__(self) -> None:
+        if self.identities is None:
+            object.__setattr__(self, "identities", Identities(None if self.store is None else self.store.code))
 
     def keeper(self, progress: Progress) -> Keeper | None:
         """Who keeps the rows."""
-        return None if self.store is None else Keeper(self.store, progress)
+        return None if self.store is None else Keeper(self.store, self.identities, progress)
 
 
 def run_sweep(
@@ -85,10 +95,16 @@ def run_sweep(
 ) -> Iterator[pl.DataFrame]:
     """Evaluates a space; yields tables of finished points (column `index` says which).
 
-    With a store, what it knows is read, and a row is reported (yielded, counted by `progress`) when it is safe there.
+    All files are read at the start: what becomes of them meanwhile is not seen. With a store, what it knows is read,
+    and a row is reported (yielded, counted by `progress`) when it is safe there.
     Raises SpecError for a point that is wrong (one that does not fit is a row with its reason).
     """
     means = means or Means()
+    return steps_held(means.identities.files, _run_sweep(space, progress, engine, means))
+
+
+def _run_sweep(space: Space[Any], progress: Progress, engine: Engine, means: Means) -> Iterator[pl.DataFrame]:
+    means.identities.take(of_each_kind(space))
     total = len(space)
     simulated = space.time_model is not TimeModel.CLOSED_FORM  # one by one
     many = engine is Engine.COMPILED or (engine is Engine.AUTO and total >= _TOGETHER)
@@ -119,9 +135,14 @@ def run_points(points: Sequence[Point], progress: Progress, means: Means | None 
     Stores and raises as `run_sweep` does.
     """
     means = means or Means()
+    return steps_held(means.identities.files, _run_points(points, progress, means))
+
+
+def _run_points(points: Sequence[Point], progress: Progress, means: Means) -> Iterator[pl.DataFrame]:
+    means.identities.take(points)
     if means.store is not None:
         source, whole = Listed(tuple(points)), (slice(0, len(points)),)
-        places = means.store.find_own(source.keys(whole, means.store.identities))
+        places = means.store.find_own(source.keys(whole, means.identities))
         yield from means.store.known(source, whole, places)
         points = [point for point, place in zip(points, places, strict=True) if place < 0]
     simulated = any(point.time_model is not TimeModel.CLOSED_FORM for point in points)

@@ -12,9 +12,11 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, get_context, resource_tracker
 from typing import Final
 
-from einsim.errors import SpecError
+from einsim.errors import Location, SpecError
+from einsim.explore.identity import code_digest
 from einsim.explore.work import Rows, Work, evaluate_work
 from einsim.model.blocks import on_all_cores
+from einsim.spec.files import held_files, hold
 
 Progress = Callable[[int], None]
 """Called with the number of points just finished; may raise to end the sweep."""
@@ -57,12 +59,13 @@ def _pays(total: int) -> bool:
 def _in_processes(works: Iterator[Work], progress: Progress) -> Iterator[tuple[Work, Rows]]:
     cores = os.cpu_count() or 1
     _start_deaf()
-    with ProcessPoolExecutor(cores, mp_context=get_context("forkserver")) as pool:
+    context, files = get_context("forkserver"), held_files()
+    with ProcessPoolExecutor(cores, context, initializer=hold, initargs=(files,)) as pool:
         running: deque[tuple[Work, Future[Rows]]] = deque()
         try:
             while True:
                 for work in works:
-                    running.append((work, pool.submit(evaluate_work, work)))
+                    running.append((work, pool.submit(_evaluate_there, code_digest(), work)))
                     if len(running) >= _AHEAD * cores:
                         break
                 if not running:
@@ -74,6 +77,14 @@ def _in_processes(works: Iterator[Work], progress: Progress) -> Iterator[tuple[W
             raise SpecError("a worker process was ended from outside", remedy="is there enough memory?") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _evaluate_there(code: str, work: Work) -> Rows:
+    """Evaluates work in a worker process. Raises SpecError where that has loaded other code than `code`."""
+    if code_digest() != code:
+        raise SpecError("the code of einsim has been changed since this began", at=Location("worker process"),
+                        remedy="run it again: what is in the store stays")  # fmt: skip
+    return evaluate_work(work)
 
 
 def _wait(future: Future[Rows], progress: Progress) -> Rows:

@@ -12,6 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -53,14 +54,14 @@ def part(values: NDArray[Any], box: Box) -> NDArray[Any]:
 
 
 def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """`work` of every item, in order, a few ahead, in threads: NumPy and polars release the interpreter's lock."""
+    """`work` of every item, in order, a few ahead, in threads with our context: NumPy and polars release the lock."""
     _keep_memory()
     cores = os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as pool:
         ahead: deque[Future[Result]] = deque()
         try:
             for item in items:
-                ahead.append(pool.submit(work, item))
+                ahead.append(pool.submit(copy_context().run, work, item))
                 if len(ahead) > cores:
                     yield ahead.popleft().result()
             while ahead:

@@ -129,9 +129,7 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
         if run.layers is Layers.FUSED:
             raise SpecError("a fused layer brings its own attention", at=LAYERS, remedy="leave --attention out")
         run = replace(run, kernels=tuple(_in_form(each, setting.attention, machine) for each in run.kernels))
-    instead = stand_ins(setting.configuration, at=setting.at)
-    run = replace(run, kernels=tuple(replace(each, mapping=instead.get(each.mapping or "", each.mapping))
-                                     for each in run.kernels))  # fmt: skip
+    run = _with_stand_ins(run, setting)
     known: dict[tuple[object, ...], KernelCost] = {}
     costs = []
     for kernel in run.kernels:
@@ -140,6 +138,23 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
             known[key] = _cost(kernel, run, setting, place, machine)
         costs.append(replace(known[key], kernel=kernel))
     return WholeRun(run, setting, machine, tuple(costs))
+
+
+def load_kernels(run: ModelRun, setting: Setting) -> None:
+    """Loads each file that kernels of a run are of. Raises SpecError for what is wrong in one."""
+    place, _ = _machine(setting)
+    for kernel in {(each.mapping, each.cascade): each for each in _with_stand_ins(run, setting).kernels}.values():
+        if kernel.cascade is not None:
+            library.load_cascade(kernel.cascade, at=run.at)
+        else:
+            next(iter(designs(kernel, run, setting, place)))
+
+
+def _with_stand_ins(run: ModelRun, setting: Setting) -> ModelRun:
+    """The run with the mappings that the configuration brings for other kernels."""
+    instead = stand_ins(setting.configuration, at=setting.at)
+    return replace(run, kernels=tuple(replace(each, mapping=instead.get(each.mapping or "", each.mapping))
+                                      for each in run.kernels))  # fmt: skip
 
 
 def _machine(setting: Setting) -> tuple[str, Architecture]:

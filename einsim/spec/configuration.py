@@ -13,9 +13,10 @@ from einsim.errors import Location, SpecError
 from einsim.spec import library
 from einsim.spec.architecture import Architecture
 from einsim.spec.choices import ABOUT, Choices, alternatives, as_integer, decide, offered, resolve, split_decisions
+from einsim.spec.costtable import SramRows
 from einsim.spec.fields import validate
 from einsim.spec.inherit import MACHINE, inherit
-from einsim.spec.machine import load_machine
+from einsim.spec.machine import cost_sources, load_machine
 from einsim.spec.mapping import Mapping
 from einsim.spec.overrides import Override, apply, make_override
 from einsim.spec.workload import Workload
@@ -77,7 +78,7 @@ def load_design(
     whole = library.load_cascade(mapping.cascade, at=resolved.locate(("cascade",)), beside=path.parent)
     cascade = _divided_once(_Parts(whole, mapping, resolved)) if mapping.divide else whole
     sized = _workload(workload, [o for o in overrides if o.target == "workload"])
-    machine = _machine_once(Identity(arch_document))
+    machine = _machine(arch_document)
     return Design(cascade, machine, mapping, sized, accounting, choices, resolved, arch_document)
 
 
@@ -97,7 +98,7 @@ def find_machine(
         arch_at = document.locate(("architecture",))
     arch_file, arch_path = load_machine_file(architecture, at=arch_at, beside=path.parent)
     found = apply(arch_file, [each for each in overrides if each.target == "arch"])
-    return str(arch_path), _machine_once(Identity(found))
+    return str(arch_path), _machine(found)
 
 
 def open_alternatives(
@@ -153,8 +154,14 @@ def _divided_once(parts: _Parts) -> Cascade:
     return found
 
 
+def _machine(document: Document) -> Architecture:
+    return _machine_once(Identity(document), cost_sources(document))
+
+
 @lru_cache(maxsize=256)
-def _machine_once(key: Identity) -> Architecture:
+def _machine_once(key: Identity, sources: tuple[Identity | SramRows, ...]) -> Architecture:
+    """The machine of a document, for as long as what its costs come from stays the same."""
+    del sources
     return load_machine(key.document)
 
 

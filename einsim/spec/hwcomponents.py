@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 import numpy as np
@@ -87,6 +88,14 @@ def from_hwcomponents(part: str, component: str, node: float, banks: int, ports:
         if value & (value - 1):
             raise SpecError(f"{part}: hwcomponents needs a power of two of {name}, not {value}", at=at)
     return HwMemory(part, component, node, banks, ports, at)
+
+
+def package_version() -> str:
+    """The version of hwcomponents, on which its answers may depend."""
+    try:
+        return version("hwcomponents")
+    except PackageNotFoundError:
+        return "none"
 
 
 def _package(at: Location) -> Any:

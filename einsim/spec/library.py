@@ -1,16 +1,14 @@
 """Where the files are: shipped architectures, mappings, cascades and models, and the user's own.
 
-This is the only module below the store that reads files, or writes arrays.
+This is the only module below the store that reads files, or writes arrays; `files` may hold what they said.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path, PurePath
@@ -24,50 +22,19 @@ from einsim.cascade import Cascade, parse
 from einsim.errors import Location, SpecError, suggest
 from einsim.spec.family import Family, Published, PublishedModels
 from einsim.spec.fields import Record, validate
+from einsim.spec.files import ask, home, kind_of
 from einsim.spec.workload import ModelLibrary
 from einsim.spec.yamlfile import MAX_BYTES, Document, parse_yaml
 from einsim.spec.zoo import System
 from einsim.units import shorten
 
 _PACKAGE: Final = Path(str(resources.files("einsim")))
+_MODELS: Final = ("models.yaml", "published.yaml", "config-fields.yaml")
 _SUFFIX: Final = {"cascade": ".cascade"}
 _FOLDER: Final = {
     "architecture": "arch", "mapping": "mappings", "experiment": "experiments",
     "cost table": "arch/costs", "scaling table": "arch/costs/scaling",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """Files that were looked for and read: what was found by which name, and what is in them."""
-
-    found: dict[tuple[str, str, Path | None], Path]
-    contents: dict[Path, bytes]
-
-
-_GIVEN: ContextVar[Files | None] = ContextVar("_GIVEN", default=None)
-_RECORDED: ContextVar[Files | None] = ContextVar("_RECORDED", default=None)
-
-
-@contextmanager
-def recorded() -> Iterator[Files]:
-    """Inside, every file that is found and read is noted."""
-    files = Files({}, {})
-    token = _RECORDED.set(files)
-    try:
-        yield files
-    finally:
-        _RECORDED.reset(token)
-
-
-@contextmanager
-def given(files: Files) -> Iterator[None]:
-    """Inside, these files are there, as they were recorded, perhaps on another machine; others are read as ever."""
-    token = _GIVEN.set(files)
-    try:
-        yield
-    finally:
-        _GIVEN.reset(token)
 
 
 def folder(kind: str) -> Path:
@@ -83,9 +50,13 @@ def names(kind: str) -> list[str]:
     return sorted(_shipped(kind))
 
 
-@lru_cache(maxsize=8)
 def _shipped(kind: str) -> dict[str, Path]:
     """Shipped name -> file. The cascades of the zoo's systems are called SYSTEM-VARIANT."""
+    return ask(("shipped", kind), lambda: _listed(kind))
+
+
+@lru_cache(maxsize=8)
+def _listed(kind: str) -> dict[str, Path]:
     suffix = _SUFFIX.get(kind, ".yaml")
     found = {path.stem: path for path in folder(kind).glob(f"*{suffix}")}
     if kind == "cascade":
@@ -98,12 +69,8 @@ def find(kind: str, name: str, *, at: Location | None = None, beside: Path | Non
 
     Raises SpecError with the nearest shipped name where there is no such file.
     """
-    if (files := _GIVEN.get()) is not None and (kind, name, beside) in files.found:
-        return files.found[kind, name, beside]
-    path = _find(kind, name, at or Location(kind), beside)
-    if (noted := _RECORDED.get()) is not None:
-        noted.found[kind, name, beside] = path
-    return path
+    place = None if beside is None else home() / beside
+    return ask(("find", kind, name, place), lambda: _find(kind, name, at or Location(kind), beside))
 
 
 def _find(kind: str, name: str, at: Location, beside: Path | None) -> Path:
@@ -121,16 +88,12 @@ def _find(kind: str, name: str, at: Location, beside: Path | None) -> Path:
         candidates.append(beside / name)
     if kind in _FOLDER:
         candidates.append(folder(kind).parent / name)
-    odd = None
-    for candidate in candidates:
-        try:
-            if candidate.is_file():
-                return candidate
-            if candidate.exists():
-                odd = "a folder" if candidate.is_dir() else "neither a file nor a folder"
-        except OSError:  # a name that no file can have
-            continue
-    if odd is not None:
+    kinds = list(map(kind_of, candidates))
+    for candidate, found in zip(candidates, kinds, strict=True):
+        if found == "file":
+            return candidate
+    if any(kinds):
+        odd = "a folder" if "folder" in kinds else "neither a file nor a folder"
         raise SpecError(f"{name!r} is {odd}", at=at, remedy=f"name a file that holds the {kind}")
     shipped = names(kind)
     raise SpecError(
@@ -140,16 +103,20 @@ def _find(kind: str, name: str, at: Location, beside: Path | None) -> Path:
 
 def read(path: Path, most: int = MAX_BYTES) -> bytes:
     """The bytes of a file; raises SpecError where it cannot be read or is absurdly large."""
-    if (files := _GIVEN.get()) is not None and path in files.contents:
-        return files.contents[path]
-    try:
-        if path.stat().st_size > most:
-            raise SpecError(f"larger than {most} bytes", at=Location(str(path)), remedy="is this the right file?")
-        content = path.read_bytes()
-    except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(str(path))) from None
-    if (noted := _RECORDED.get()) is not None:
-        noted.contents[path] = content
+    place = home() / path
+
+    def get() -> bytes | str:
+        try:
+            if place.stat().st_size > most:
+                return f"larger than {most} bytes"
+            return place.read_bytes()
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+
+    content = ask(("read", place), get)
+    if isinstance(content, str):
+        remedy = "is this the right file?" if content.startswith("larger") else None
+        raise SpecError(content, at=Location(str(path)), remedy=remedy)
     return content
 
 
@@ -165,17 +132,6 @@ def package_digest(without: Iterable[str]) -> str:
     return digest.hexdigest()[:32]
 
 
-@lru_cache(maxsize=1)
-def data_digest() -> str:
-    """Digest of all files that ship: cascades, families of models, architectures, costs, mappings; 32 digits."""
-    digest = hashlib.sha256()
-    for kind in ("cascade", "architecture", "mapping"):
-        for path in sorted(each for each in folder(kind).rglob("*") if each.is_file()):
-            digest.update(f"{kind} {path.relative_to(folder(kind)).as_posix()}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:32]
-
-
 def load_document(path: Path) -> Document:
     """A YAML file with the lines of its values; parsed once per content."""
     return _parse_once(read(path), show(path))
@@ -187,10 +143,25 @@ def load_cascade(name: str, *, at: Location | None = None, beside: Path | None =
     return _parse_cascade_once(read(path), show(path))
 
 
-@lru_cache(maxsize=1)
 def load_models() -> ModelLibrary:
     """The shipped model shapes."""
-    return validate(ModelLibrary, load_document(_PACKAGE / "zoo" / "models.yaml"))
+    path = _data("models.yaml")
+    return _models_once(read(path), show(path))
+
+
+def model_files() -> tuple[bytes, ...]:
+    """All that the shipped files say of models: equal for as long as none of them changes."""
+    return ask(("models",), lambda: tuple(map(read, (*map(_data, _MODELS), *_families()))))
+
+
+def _data(name: str) -> Path:
+    """A shipped file of models."""
+    return ask(("data", name), lambda: folder("cascade") / name)
+
+
+def _families() -> list[Path]:
+    """The files of the families of models."""
+    return ask(("families",), lambda: sorted((folder("cascade") / "families").glob("*.yaml")))
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -237,19 +208,28 @@ class _Ignored(Record):
 
 def load_families() -> list[Family]:
     """The families of models, sorted by name."""
-    paths = sorted((folder("cascade") / "families").glob("*.yaml"))
-    return [_family_once(read(path), show(path)) for path in paths]
+    return [_family_once(read(path), show(path)) for path in _families()]
 
 
 def load_ignored_fields() -> list[str]:
     """Fields of config files that change no count, whatever the family."""
-    return validate(_Ignored, load_document(folder("cascade") / "config-fields.yaml")).ignored
+    return validate(_Ignored, load_document(_data("config-fields.yaml"))).ignored
+
+
+def load_onnx_rules() -> Document:
+    """What nodes of ONNX graphs are."""
+    return load_document(_data("onnx.yaml"))
 
 
 def load_published() -> list[tuple[Published, Document]]:
     """The published models, each with its config as a document of its own."""
-    path = folder("cascade") / "published.yaml"
+    path = _data("published.yaml")
     return _published_once(read(path), show(path))
+
+
+@lru_cache(maxsize=4)
+def _models_once(content: bytes, source: str) -> ModelLibrary:
+    return validate(ModelLibrary, _parse_once(content, source))
 
 
 @lru_cache(maxsize=64)
@@ -286,6 +266,6 @@ def _parse_cascade_once(content: bytes, source: str) -> Cascade:
 def show(path: Path) -> str:
     """A path as messages show it: relative where that is shorter."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        return str(path.relative_to(home()))
     except ValueError:
         return str(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -11,12 +12,12 @@ from einsim.errors import Location, SpecError, suggest
 from einsim.spec import library
 from einsim.spec.architecture import Architecture, machine_fields
 from einsim.spec.components import Component, Dram, Flat, RegisterFile, Sram
-from einsim.spec.costtable import CostTable, Loaded, load_rows, load_scaling, load_table
+from einsim.spec.costtable import CostTable, Loaded, SramRows, load_rows, load_scaling, load_table
 from einsim.spec.expressions import Number
 from einsim.spec.fields import validate
 from einsim.spec.hwcomponents import from_hwcomponents
 from einsim.spec.pricing import CostsUsed, Priced, Pricing, bits_of
-from einsim.spec.yamlfile import Document, Path, Value
+from einsim.spec.yamlfile import Document, Identity, Path, Value
 from einsim.units import show_bytes
 
 _AREA: Final = ("area_um2",)
@@ -37,6 +38,40 @@ def load_machine(document: Document) -> Architecture:
         if part.costs is not None:
             desk.price(part)
     return desk.machine()
+
+
+def cost_sources(document: Document) -> tuple[Identity | SramRows, ...]:
+    """All that a machine's costs may be taken from: tables, their rows, and factors, as its document names them.
+
+    What cannot be loaded is left out: it is an error of the machine, if that asks for it.
+    """
+    found: dict[Identity | SramRows, None] = {}
+    for path in dict.fromkeys(part.costs for part in _parts(document.value) if part.costs is not None):
+        at = document.locate(path)
+        named = _named(document.value, path)
+        for field_name in ("table", "energy", "area", "scaling"):
+            if isinstance(name := named.get(field_name), str):
+                with suppress(SpecError):
+                    found |= dict.fromkeys(_sources(name, at, scaling=field_name == "scaling"))
+    return tuple(found)
+
+
+def _named(value: Any, path: Path) -> dict[str, Any]:
+    """The `costs` at a path, with the table by its field."""
+    for key in path:
+        value = value[key]
+    return value if isinstance(value, dict) else {"table": value}
+
+
+def _sources(name: str, at: Location, *, scaling: bool) -> Iterator[Identity | SramRows]:
+    beside = FilePath(at.source).parent
+    if scaling:
+        yield Identity(load_scaling(name, at, beside)[1])
+        return
+    loaded = load_table(name, at, beside)
+    yield Identity(loaded.document)
+    if loaded.table.sram is not None and loaded.table.sram.rows is not None:
+        yield load_rows(loaded)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from einsim.errors import Location, SpecError, suggest
 from einsim.spec import library
 from einsim.spec.family import Phase
+from einsim.spec.files import home, kind_of
 from einsim.spec.modelconfig import Facts, evaluate_size, parse_json, read_facts
 from einsim.spec.modelrun import MAX_STEPS, Lengths, Scope, parse_contexts, plan_run
 from einsim.spec.workload import DEFAULT_BATCH, Workload, attention, find_model
@@ -17,7 +19,7 @@ _OPTION = Location("--model")
 
 def is_file(model: str) -> bool:
     """Whether a model is given as a file (or a folder with a config.json in it), not by name."""
-    return "/" in model or PurePath(model).suffix in {".json", ".onnx"} or Path(model).is_dir()
+    return "/" in model or PurePath(model).suffix in {".json", ".onnx"} or kind_of(Path(model)) == "folder"
 
 
 def model_names() -> list[str]:
@@ -30,21 +32,27 @@ def model_facts(model: str, at: Location = _OPTION) -> Facts:
 
     Raises SpecError for an unknown name, a file that is none, or a field that is missing or wrong.
     """
-    families, ignored = library.load_families(), library.load_ignored_fields()
     if is_file(model):
         path = Path(model)
-        if path.is_dir():
+        if kind_of(path) == "folder":
             path = path / "config.json"
-        if not path.is_file():
+        if kind_of(path) != "file":
             raise SpecError(f"there is no file {shorten(str(path))!r}", at=at,
                             remedy="give a config.json, an .onnx file or a name")  # fmt: skip
-        return read_facts(parse_json(library.read(path), str(path)), families, ignored, _title(path))
+        return _facts_once(library.read(path), str(path), _title(path), library.model_files())
     for published, document in library.load_published():
         for name in (published.name, *published.also):
             if name.lower() == model.lower():
-                return read_facts(document, families, ignored, name)
+                return read_facts(document, library.load_families(), library.load_ignored_fields(), name)
     raise SpecError(f"unknown model {shorten(model)!r}", at=at,
                     remedy=f"{suggest(model, model_names())} or give a config.json or an .onnx file")  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _facts_once(content: bytes, source: str, title: str, files: tuple[bytes, ...]) -> Facts:
+    """What a config file says, for as long as what ships of models stays the same."""
+    del files
+    return read_facts(parse_json(content, source), library.load_families(), library.load_ignored_fields(), title)
 
 
 def model_name(model: str, at: Location = _OPTION) -> str:
@@ -78,7 +86,7 @@ def model_attention(model: str, seq_len: int, batch: int, at: Location = _OPTION
 
 def _title(path: Path) -> str:
     """A config.json goes by its folder's name."""
-    return path.resolve().parent.name if path.stem == "config" else path.stem
+    return (home() / path).resolve().parent.name if path.stem == "config" else path.stem
 
 
 def batch_lengths(

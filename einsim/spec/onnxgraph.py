@@ -18,6 +18,7 @@ from einsim.extras import load
 from einsim.spec import library
 from einsim.spec.family import Part
 from einsim.spec.fields import Record, validate
+from einsim.spec.files import kind_of
 from einsim.spec.modelrun import Layers, Lengths, ModelRun, PlannedKernel, Scope
 from einsim.spec.workload import DEFAULT_BATCH
 from einsim.units import shorten
@@ -56,7 +57,7 @@ def read_onnx(
     `allow_skip`); ToolError where the library is missing.
     """
     path, at = Path(model), Location(model)
-    if not path.is_file():
+    if kind_of(path) != "file":
         raise SpecError(f"there is no file {shorten(model)!r}", at=Location("--model"), remedy="give an .onnx file")
     if scope is Scope.LAYER:
         raise SpecError(
@@ -70,7 +71,7 @@ def read_onnx(
         proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
     except Exception as error:  # the library raises its own kinds, and ValueError for large graphs
         raise SpecError(f"shapes cannot be inferred: {shorten(str(error).strip(), 200)}", at=at) from None
-    rules = validate(OnnxFile, library.load_document(library.folder("cascade") / "onnx.yaml"))
+    rules = validate(OnnxFile, library.load_onnx_rules())
     reader = _Reader(onnx, proto.graph, rules, at, allow_skip)
     kernels = reader.kernels(scope)
     if not kernels:

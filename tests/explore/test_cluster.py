@@ -23,6 +23,7 @@ from einsim.explore.rows import finish
 from einsim.explore.space import load_space
 from einsim.explore.sweep import Engine, Means, run_sweep
 from tests.cli.commands import einsim, refused
+from tests.explore import ownfiles
 
 ROOT = Path(__file__).parents[2]
 GRID = """
@@ -134,6 +135,32 @@ def test_workers_need_no_files_of_ours(tmp_path, address, engine, monkeypatch):
     space = space_of(tmp_path, GRID.replace("[flat, fusemax]", "[./mine.yaml, fusemax]").replace(": flat", ": fusemax"))
     with closing(Dask(address)) as there:
         assert_frame_equal(table(space, Means(there), engine), table(space, engine=engine))
+
+
+@pytest.mark.parametrize(
+    ("scope", "engine"), [("", Engine.EXACT), ("", Engine.COMPILED), ("scope: layer", Engine.EXACT)]
+)
+def test_files_are_edited_in_the_middle(tmp_path, address, scope, engine, monkeypatch):
+    """Workers have no files, and get them as they were when the sweep began."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cluster, "_AHEAD", 1)
+    monkeypatch.setattr(cluster, "_CHUNK", 1)
+    ownfiles.make(tmp_path)
+    text = f"name: s\nmodel: T5\n{scope}\naxes:\n  - configuration: [fusemax, child.yaml]\n"
+    space = space_of(tmp_path, text + "  - seq_len: [1K, 2K, 4K, 5K, 6K, 7K, 8K, 9K]\n")
+    before = table(space, engine=engine)
+
+    def edit(done):
+        for name in ownfiles.EDITS if done and not (tmp_path / "edited").exists() else ():
+            ownfiles.edit(tmp_path, name)
+        if done:
+            (tmp_path / "edited").touch()
+
+    with closing(Dask(address)) as there:
+        assert_frame_equal(table(space, Means(there), engine, progress=edit), before)
+        after = table(space, Means(there), engine)
+    assert_frame_equal(after, table(space, engine=engine))
+    assert (after["energy_pj"] != before["energy_pj"]).to_list() == [False] * 8 + [True] * 8
 
 
 def test_a_worker_is_killed_in_the_middle(tmp_path):

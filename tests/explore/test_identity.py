@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from einsim.explore.identity import Identities, code_digest, total
 from einsim.explore.space import load_space
 from einsim.model.blocks import boxes
 from einsim.spec import library
+from einsim.spec.modelrun import Scope
+from tests.explore import ownfiles
 from tests.explore.test_sweep import sweep_files
 
 ROOT = Path(__file__).parents[2]
@@ -258,6 +261,145 @@ def test_what_cost_tables_say_matters(tmp_path):
     table.write_text(shipped.replace("17.1645", "17.1646"))
     after = Identities("code").keys(list(space_of(tmp_path, file).points()))
     assert (before != after).any(axis=1).tolist() == [True, False] * 4
+
+
+POINTS = {
+    "shipped": {"configuration": "fusemax"},
+    "own": {"configuration": "./child.yaml"},
+    "parent": {"configuration": "./mapping.yaml"},
+    "elsewhere": {"configuration": "./child.yaml", "architecture": "fusemax"},
+    "published": {"configuration": "./child.yaml", "accounting": "published"},
+    "other table": {"configuration": "./child.yaml", "set": {"arch.costs": "./other.yaml"}},
+    "inside": {"configuration": "fusemax", "set": {"arch.buffer": {"capacity_bytes": 1 << 24, "access_bytes": 512,
+               "latency_cycles": 2, "read_ports": 3, "write_ports": 1, "costs": "./other.yaml"}}},
+    "layer": {"configuration": "./child.yaml", "scope": "layer"},
+    "layer, shipped": {"configuration": "fusemax", "scope": "layer"},
+    "model": {"configuration": "./child.yaml", "scope": "model"},
+    "fused": {"configuration": "fusemax", "model": "BERT", "scope": "layer", "layers": "fused"},
+    "decoder": {"configuration": "fusemax", "model": "Llama-3-8B", "scope": "layer"},
+    "attention of it": {"configuration": "fusemax", "model": "Llama-3-8B"},
+}  # fmt: skip
+"""Points by a name: what they differ in from T5's attention at 1K."""
+MINE = {"own", "parent", "elsewhere", "published", "other table", "layer", "model"}
+ON_MY_MACHINE = MINE - {"elsewhere"}
+DEPENDS = {
+    "child.yaml": MINE - {"parent"},
+    "mapping.yaml": MINE,
+    "machine.yaml": ON_MY_MACHINE,
+    "base.yaml": ON_MY_MACHINE,
+    "attention.cascade": MINE,
+    "table.yaml": ON_MY_MACHINE - {"other table"},
+    "rows.csv": ON_MY_MACHINE | {"inside"},  # the other table names them as well
+    "linear.yaml": {"layer", "model"},
+    "matmul.cascade": {"layer", "model"},
+}
+
+
+@pytest.fixture
+def every(tmp_path, monkeypatch):
+    """All files: the test's own, and a copy of those that ship."""
+    for name in ("arch", "mappings", "einsim/zoo"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    monkeypatch.setattr(library, "_PACKAGE", tmp_path / "einsim")
+    library._listed.cache_clear()
+    monkeypatch.chdir(tmp_path)
+    ownfiles.make(tmp_path)
+    (tmp_path / "other.yaml").write_text((tmp_path / "table.yaml").read_text())
+    yield tmp_path
+    library._listed.cache_clear()
+
+
+def keys_by_name(folder):
+    found = {}
+    for name, fields in POINTS.items():
+        file = {"name": "s", "model": "T5", "axes": [{"seq_len": ["1K"]}], **fields}
+        (found[name],) = keys_of(folder, file)
+    return found
+
+
+def changed_by(folder, name, edit):
+    """Which keys an edit changes; undone, it changes none."""
+    before, text = keys_by_name(folder), (folder / name).read_text()
+    assert len(set(before.values())) == len(before)
+    edit()
+    after = keys_by_name(folder)
+    (folder / name).write_text(text)
+    assert keys_by_name(folder) == before
+    return {each for each in POINTS if before[each] != after[each]}
+
+
+@pytest.mark.parametrize("name", DEPENDS)
+def test_an_edit_changes_the_keys_of_what_depends_on_it_and_no_others(every, name):
+    assert changed_by(every, name, lambda: ownfiles.edit(every, name)) == DEPENDS[name]
+
+
+BESIDE = "beside: {linear: ./linear.yaml}"
+FIRST = "{name: residual 1, cascade: layer-add, sizes: {D: width, P: tokens}}"
+EDITS = {
+    "a table of an axis, and of a part": ("other.yaml", "17.1645", "27.1645", {"other table", "inside"}),
+    "another stand-in": ("mapping.yaml", BESIDE, BESIDE.replace("./linear.yaml", "linear-divided"), {"layer", "model"}),
+    "what is published": ("mapping.yaml", "accumulate: [m1]", "accumulate: []", {"published"}),
+    "a division": ("mapping.yaml", BESIDE, "divide: {p: {into: {pa: 1, pb: P - 1}}}\n" + BESIDE, MINE),
+    "a family": ("einsim/zoo/families/t5.yaml", FIRST, FIRST.replace("tokens", "2 * tokens"),
+                 {"layer", "layer, shipped", "model"}),
+    "another family": ("einsim/zoo/families/decoder.yaml", "rmsnorm, sizes: {D: width, P: tokens}",
+                       "rmsnorm, sizes: {D: width, P: 2 * tokens}", {"decoder"}),
+    "a comment in a family": ("einsim/zoo/families/t5.yaml", "fields:", "fields:   # a comment", set()),
+    "a shape": ("einsim/zoo/models.yaml", "2020\", heads: 8", "2020\", heads: 16",
+                {"shipped", "own", "parent", "elsewhere", "published", "other table", "inside"}),
+    "a kernel's cascade": ("einsim/zoo/layer/add.cascade", "= X[d,p] + R", "= X[d,p] * R",
+                           {"layer", "layer, shipped", "model", "decoder"}),
+    "a linear layer that ships": ("mappings/linear.yaml", "M0: array2d.rows ", "M0: array2d.rows // 2 ",
+                                  {"layer, shipped", "decoder"}),
+    "a machine that ships": ("arch/fusemax.yaml", "word_bytes: 2", "word_bytes: 4",
+                             {"shipped", "elsewhere", "inside", "layer, shipped", "fused", "decoder",
+                              "attention of it"}),
+    "a table that nobody asks": ("arch/costs/cacti-22nm.yaml", "technology_nm: 22", "technology_nm: 23", set()),
+    "a comment in a table": ("table.yaml", "operations:", "operations:   # a comment", set()),
+    "a comment in a cascade": ("attention.cascade", "input Q", "# a comment\ninput Q", set()),
+    "a space in the rows": ("rows.csv", "45,16777216", "45, 16777216", set()),
+    "a description": ("base.yaml", "FuseMax's cloud", "My", set()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_other_edits(every, what):
+    name, old, new, expected = EDITS[what]
+    path = every / name
+    assert old in path.read_text()
+    assert changed_by(every, name, lambda: path.write_text(path.read_text().replace(old, new, 1))) == expected
+
+
+def test_files_of_models_count_by_what_they_say(tmp_path):
+    """A config.json has no name of its own: what it says of the model does."""
+    path = tmp_path / "T5" / "config.json"
+    path.parent.mkdir()
+    config = {"model_type": "t5", "d_model": 512, "d_kv": 64, "num_heads": 8, "d_ff": 2048, "num_layers": 6,
+              "vocab_size": 32128}  # fmt: skip
+    file = {"name": "s", "model": "T5", "scope": "layer", "configuration": "fusemax", "axes": [{"seq_len": ["1K"]}]}
+    (named,) = space_of(tmp_path, file).points()
+    given = replace(named, workload=replace(named.workload, model=str(path)))
+
+    def key(point, **changes):
+        path.write_text(json.dumps(config | changes))
+        return Identities("code").keys([point]).tolist()
+
+    assert key(given) == key(given, num_layers=7) == key(given, transformers_version="5") == key(named)
+    assert key(given, d_ff=2056) != key(given)
+    whole = replace(given, scope=Scope.MODEL)
+    assert key(whole, num_layers=7) != key(whole)
+
+
+def test_the_cases_of_what_is_chosen_count(tmp_path):
+    """Which machine is chosen when is a matter of the cases' names."""
+    text = "name: c\nbased_on: fusemax\nchoices: {which: {options: [one, two], default: one}}\narchitecture: {%s}\n"
+    keys = []
+    for cases in ("select: which, one: fusemax, two: flat", "select: which, two: fusemax, one: flat",
+                  "select: which, one: flat, two: fusemax"):  # fmt: skip
+        (tmp_path / "c.yaml").write_text(text % cases)
+        keys.append(keys_of(tmp_path, {**FILE, "configuration": str(tmp_path / "c.yaml")}))
+    assert keys[0] != keys[1]
+    assert keys[0] != keys[2]
 
 
 def test_scopes_are_different_points(tmp_path):

@@ -17,7 +17,6 @@ from polars.testing import assert_frame_equal
 
 from einsim.errors import SpecError
 from einsim.explore import segments, work, workers
-from einsim.explore.identity import Identities
 from einsim.explore.resultstore import ResultStore
 from einsim.explore.rows import finish
 from einsim.explore.space import load_space
@@ -131,7 +130,7 @@ def test_other_code_or_another_spec_is_evaluated_anew(tmp_path, space, what):
     Counted().table(space, ResultStore(tmp_path / "store"))
     counted = Counted()
     if what == "code":
-        counted.table(space, ResultStore(tmp_path / "store", identities=Identities("other code")))
+        counted.table(space, ResultStore(tmp_path / "store", code="other code"))
     else:
         counted.table(space_of(tmp_path, FILE + "accounting: published\n"), ResultStore(tmp_path / "store"))
     assert counted.evaluated.total() == TOTAL
@@ -273,7 +272,7 @@ def test_a_full_disk_at_each_step(tmp_path, space, step):
     broken = {
         "write": patch.object(Path, "write_bytes", full),
         "move": patch.object(Path, "replace", full),
-        "claim": patch.object(segments.Folder, "claim", lambda self, _: self._refuse("cannot claim points", "x")),
+        "claim": patch.object(segments.Folder, "claim", lambda self, _: self.refuse("cannot claim points", "x")),
     }.get(step, patch.object(segments, "_sync", sync))
     with broken, pytest.raises(SpecError) as caught:
         Counted().table(space, store)
