@@ -39,12 +39,12 @@ def test_people_read_the_mapping_and_the_proof():
 
 
 def test_what_no_mapping_file_can_say_is_said():
-    outcome = einsim("map", "decode-append", "--arch", "fusemax", "--objective", "latency", "--json", "--sizes",
-                     "E=64,F=64,C=64,P=1")  # fmt: skip
+    outcome = einsim("map", "gdelta-solve", "--arch", "fusemax", "--objective", "latency", "--json", "--sizes",
+                     "E=64,F=64,M=64")  # fmt: skip
     assert outcome.code == 0, outcome.err
     record = outcome.json
     assert record["mapping"] is None
-    assert "mappings cannot place" in record["fallback"]
+    assert "PU stands above U, which it reads" in record["fallback"]
     assert record["proved"] is False
     assert record["latency_s"] > 0
 
