@@ -19,7 +19,7 @@ from einsim.cascade import (
     iteration_ranks,
     iterative_rank,
     operands,
-    split_of,
+    tiled_split,
 )
 from einsim.spec.architecture import Architecture
 
@@ -101,7 +101,7 @@ class Rebinding:
         found = set()
         for loop in loops:
             rank = next((rank for rank, parts in self.data.get("partition", {}).items() if loop in parts), loop)
-            split = split_of(self.cascade, rank) if rank not in self.data.get("batch", ()) else None
+            split = tiled_split(self.cascade, rank) if rank not in self.data.get("batch", ()) else None
             found |= {rank, split.rank} if split is not None else {rank}
         return found
 

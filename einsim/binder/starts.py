@@ -10,7 +10,7 @@ from einsim.binder.bind import Start
 from einsim.binder.residency import Rebinding
 from einsim.binder.solver import Order
 from einsim.binder.structure import TILES, Structure, mapping_of, structure_of, views_of, whole_sizes
-from einsim.cascade import Cascade, iterative_rank, size_of, split_of
+from einsim.cascade import Cascade, iterative_rank, size_of, tiled_split
 from einsim.errors import Location, SpecError
 from einsim.schedule.environment import needed_sizes
 from einsim.schedule.pipeline.timing import Timing
@@ -120,7 +120,7 @@ def _with_lengths(design: Design, sizes: Mapping[str, int]) -> dict[str, int]:
 def iterated_rank(cascade: Cascade) -> str | None:
     """The outer rank of a split that a cascade iterates over."""
     walked = {rank for einsum in cascade.einsums if (rank := iterative_rank(einsum)) is not None}
-    return next((rank for rank in walked if split_of(cascade, rank) is not None), None)
+    return next((rank for rank in walked if tiled_split(cascade, rank) is not None), None)
 
 
 def guessed(structure: Structure, apart: str | None = None) -> dict[str, str]:

@@ -28,7 +28,8 @@ from einsim.cascade import (
     known_sizes,
     size_of,
     size_parameters,
-    split_of,
+    tiled_split,
+    tiled_splits,
 )
 from einsim.errors import Location, SpecError
 from einsim.spec.architecture import Architecture
@@ -112,7 +113,7 @@ def structure_of(cascade: Cascade, machine: Architecture, sizes: Table[str, int]
     if parts := [einsum.name for einsum in cascade.einsums if einsum.part]:
         raise SpecError(f"{parts[0]} is a part of an assembled tensor, which mappings cannot place yet", at=at)
     walked = {rank for einsum in cascade.einsums if (rank := iterative_rank(einsum)) is not None}
-    split = next((each for each in cascade.splits if each.outer in walked), None)
+    split = next((each for each in tiled_splits(cascade) if each.outer in walked), None)
     if split is None:
         raise SpecError("no Einsum iterates over tiles of a rank, so that nothing says what a tile is", at=at,
                         remedy="give a mapping with the tiles: --mapping FILE")  # fmt: skip
@@ -122,7 +123,7 @@ def structure_of(cascade: Cascade, machine: Architecture, sizes: Table[str, int]
     common = set.intersection(*inside) - {split.outer, split.inner}
     ranks = [rank for einsum in mapped for rank in iteration_ranks(einsum)]
     ranks = [rank for rank in dict.fromkeys(ranks) if rank not in {split.outer, split.inner, split.rank}]
-    along = [rank for rank in ranks if rank in common and split_of(cascade, rank) is None]
+    along = [rank for rank in ranks if rank in common and tiled_split(cascade, rank) is None]
     if not along:
         raise SpecError("its iterated Einsums have no rank in common for the columns of an array", at=at,
                         remedy="give a mapping with the tiles: --mapping FILE")  # fmt: skip

@@ -70,6 +70,7 @@ from einsim.cascade.ranks import (
     tile_bounds,
     walks,
 )
+from einsim.cascade.tiles import merge_tiles, tiled_rank, tiled_split, tiled_splits
 
 __all__ = [
     "FUNCTIONS",
@@ -126,6 +127,7 @@ __all__ = [
     "known_ranks",
     "known_sizes",
     "merge_splits",
+    "merge_tiles",
     "negated",
     "operands",
     "operations",
@@ -139,6 +141,9 @@ __all__ = [
     "steps",
     "tensor_ranks",
     "tile_bounds",
+    "tiled_rank",
+    "tiled_split",
+    "tiled_splits",
     "value_of",
     "walk",
     "walks",

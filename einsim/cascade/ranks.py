@@ -147,12 +147,12 @@ def written_rank(cascade: Cascade, index: Index) -> str:
     return shift[0]
 
 
-def merge_splits(cascade: Cascade, index: Index) -> Index:
-    """The index with both parts of a split put back together: `m1*M0+m0` becomes `m`.
+def merge_splits(cascade: Cascade, index: Index, splits: tuple[Split, ...] | None = None) -> Index:
+    """The index with both parts of a split (of all, or of some) put back together: `m1*M0+m0` becomes `m`.
 
     A rank like a part stands for it: with `rank p0 like m0`, `m1*M0+p0` becomes `m` too.
     """
-    for split in reversed(cascade.splits):
+    for split in reversed(cascade.splits if splits is None else splits):
         for term in index.terms:
             if term.rank is None or alike(cascade, term.rank) != alike(cascade, split.inner):
                 continue

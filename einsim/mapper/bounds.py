@@ -132,6 +132,10 @@ class Bounds:
 
     def _least_words(self, tensor: str) -> int:
         ranks = [rank for rank in tensor_ranks(self.task.cascade, tensor) if rank not in self.task.iterative]
+        if tensor in self.task.assembled:
+            makers = self.task.cascade.makers(tensor)
+            return min(sum(prod(sizes[size_of(rank)] for rank in maker.output.ranks) for maker in makers)
+                       for sizes in self.sizes)  # fmt: skip
         return min(prod(sizes[size_of(rank)] for rank in ranks) for sizes in self.sizes)
 
     # With no choice made.

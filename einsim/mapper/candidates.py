@@ -1,4 +1,4 @@
-"""Candidates: what was found, the shipped mappings of the same cascade and machine, and einsim's simple mapping.
+"""Candidates: what was found, the shipped mappings of the same cascade, and einsim's simple mapping.
 
 The answer is the best of them, so that a search never does worse than what was there before it.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Final
+from typing import Any, Final
 
-from einsim.errors import SpecError
+from einsim.errors import EinsimError, SpecError
 from einsim.mapper.objective import Objective
 from einsim.mapper.search import Result
 from einsim.mapper.task import Task
@@ -22,6 +22,7 @@ from einsim.model.cycle.evaluation import Simulation, simulate_auto, simulate_de
 from einsim.model.result import reason
 from einsim.spec import library
 from einsim.spec.configuration import Design, load_design
+from einsim.spec.mappingfile import data_of, design_of, text_of
 
 MOST_ISSUES: Final = 20_000_000
 """Slots that the cycle model may run one by one to look at a mapping: a second or so."""
@@ -82,9 +83,10 @@ def candidates(task: Task, objective: Objective, result: Result, *, cycles: bool
         written = Written(task, best.plan)
         about = _about(objective, result, best, cycles=cycles)
         found.append(_candidate(FOUND, written.design(best.numbers), written.text(best.numbers, about)))
-    found += shipped(task)
-    known = min((each.worth(objective, cycles=cycles) for each in found), default=(inf, inf))
-    found.append(simple(task, objective, known[0], cycles=cycles))
+    known = min((each.worth(objective, cycles=cycles)[0] for each in found), default=inf)
+    found += shipped(task, objective, known)
+    known = min((each.worth(objective, cycles=cycles)[0] for each in found), default=inf)
+    found.append(simple(task, objective, known, cycles=cycles))
     return sorted(found, key=lambda each: each.worth(objective, cycles=cycles))
 
 
@@ -94,15 +96,34 @@ def _about(objective: Objective, result: Result, best: Found, *, cycles: bool) -
             f"no mapping is below {result.bound:.6g}.")  # fmt: skip
 
 
-def shipped(task: Task) -> Iterator[Candidate]:
-    """The shipped mappings of the same cascade and machine that can be decided for the workload."""
+def shipped(task: Task, objective: Objective, known: float) -> Iterator[Candidate]:
+    """The shipped mappings of the same cascade that can be decided for the workload, on the task's machine.
+
+    Those of another machine are looked at where their closed form is better than what is `known`. Mappings that divide ranks are of another cascade, which bounds of this one do not bound.
+    """
     for name in library.names("mapping"):
         try:
             design = load_design(name, task.workload)
-            if (design.cascade, design.architecture) == (task.cascade, task.machine):
+            if design.cascade != task.cascade:
+                continue
+            if design.architecture == task.machine:
                 yield _candidate(name, design, library.read(library.find("mapping", name)).decode())
-        except SpecError:
-            continue  # for other sizes, or with a choice that nobody has made
+                continue
+            data = _elsewhere(design, task)
+            there = design_of(data, task.cascade, task.machine, task.workload)
+            evaluation = evaluate(there)
+            if evaluation.feasible and float(objective.of(evaluation)) < known:
+                yield _candidate(name, there, text_of(data))
+        except EinsimError:
+            continue  # for other sizes or another machine, or with a choice that nobody has made
+
+
+def _elsewhere(design: Design, task: Task) -> dict[str, Any]:
+    """The data of a mapping file on the machine of a task, with the sizes that were chosen as tiles."""
+    head = {"name": design.mapping.name, "cascade": task.cascade_name, "architecture": task.machine_name}
+    data = head | data_of(design.mapping) | head
+    chosen = {name: str(value) for name, value in design.choices if isinstance(value, int)}
+    return data | ({"tiles": {**chosen, **data.get("tiles", {})}} if chosen else {})
 
 
 def _candidate(name: str, design: Design, text: str) -> Candidate:

@@ -126,6 +126,7 @@ class _Search:
         self.bounds = Bounds(self.task, {size: self.trials.sizes_of(size) for size in self.task.unsized})
         self.bound = self.bounds.of(self.objective)
         self.trail: list[Found] = []
+        self.known: dict[object, Found | None] = {}
         self.until = self.seconds * (CLOSED if self.cycles else 1.0)
 
     def run(self) -> Result:
@@ -143,11 +144,12 @@ class _Search:
 
     def everything(self) -> bool:
         """All steps of the search in the closed form; whether the space is exhausted."""
-        if self.task.refused is not None:
-            self.trials.refused = self.task.refused
-            return False
         descent = self.descent(self.trials, self.note)
-        plans = [*self.starts, *(plan for _, plan in self.beginnings())]
+        plans = self.plans()
+        for plan in plans:  # something at once, before any has all of its sizes looked at
+            if self.over():
+                return False
+            self.note(self.trials.glance(plan))
         for plan in plans:
             if self.over():
                 return False
@@ -196,10 +198,16 @@ class _Search:
     def tried(self, plan: Plan) -> Found | None:
         """A plan with its best tile sizes."""
         found, _ = self.trials.best(plan)
+        if not self.over():
+            self.known[plan.key()] = found
         self.note(found)
         return found
 
     # Beginnings and improvements.
+
+    def plans(self) -> list[Plan]:
+        """Plans to begin with, those that were given first."""
+        return [*self.starts, *(plan for _, plan in self.beginnings())]
 
     def beginnings(self) -> Iterator[tuple[bool, Plan]]:
         """Everything fused and every Einsum alone, with the least busy arrays and with each Einsum's fastest.
@@ -283,7 +291,7 @@ class _Search:
 
     def run_first(self) -> Found | None:
         """The best of what there is to begin with, each with the tiles that run best."""
-        ran: Found | None = None
+        ran = self.run_one()
         for found in self.firsts():
             if ran is not None and (self.over() or found.score >= ran.score):
                 continue
@@ -292,11 +300,28 @@ class _Search:
             ran = now if ran is None or now.score < ran.score else ran
         return ran
 
+    def run_one(self) -> Found | None:
+        """A beginning that runs, as it is; None where none does."""
+        glances = [each for plan in self.plans() if (each := self.trials.glance(plan)) is not None]
+        for found in sorted(glances, key=lambda each: each.score):
+            now = self.running.run(found)
+            if now.value < inf:
+                self.note_run(now)
+                return now
+            if self.over():
+                break
+        return None
+
     def firsts(self) -> list[Found]:
         """Designs to run first: the beginnings, the best by the closed form first, and the best that it found."""
-        plans = [*self.starts, *(plan for _, plan in self.beginnings())]
-        found = [each for plan in plans if (each := self.trials.best(plan)[0]) is not None]
+        found = [each for plan in self.plans() if (each := self.first(plan)) is not None]
         return [*sorted(found, key=lambda each: each.score), *self.trail[-1:]]
+
+    def first(self, plan: Plan) -> Found | None:
+        """A beginning with its best tile sizes, as far as there is time to look for them."""
+        if plan.key() not in self.known:
+            self.known[plan.key()] = self.trials.glance(plan) if self.over() else self.trials.best(plan)[0]
+        return self.known[plan.key()]
 
     def note_run(self, found: Found | None) -> None:
         """Remembers the best that runs, and tells about it."""

@@ -20,7 +20,8 @@ from einsim.cascade import (
     operations,
     size_of,
     size_parameters,
-    split_of,
+    tiled_split,
+    tiled_splits,
 )
 from einsim.errors import InfeasibleError, Location, SpecError, suggest
 from einsim.schedule.auto import unmappable
@@ -92,14 +93,13 @@ class Task:
 
     @cached_property
     def _longest(self) -> dict[str, int]:
-        """Sizes with tiles of one element."""
-        return self.sizes(dict.fromkeys(self.unsized, 1))
+        """Every size at most, over all that are open: of outer parts with tiles of one element, of inner ones whole."""
+        single = self.sizes(dict.fromkeys(self.unsized, 1))
+        whole = {split.size: single[size_of(split.rank)] for split in self.cascade.splits if split.size in self.unsized}
+        return {name: max(size, single[name]) for name, size in self.sizes(whole).items()}
 
     def length(self, rank: str) -> int:
         """The size of a rank at most: of parts of a split whose size is open, the whole rank's."""
-        split = split_of(self.cascade, rank)
-        if split is not None and split.size in self.unsized and rank == split.inner:
-            return self.length(split.rank)
         return self._longest[size_of(rank)]
 
     # Einsums and tensors.
@@ -131,23 +131,23 @@ class Task:
     def spreadable(self, name: str) -> tuple[str, ...]:
         """The ranks of an Einsum that may lie along an axis: of a split, the inner part where both are there."""
         free = self.free(name)
-        outer = {split.outer for split in self.cascade.splits if split.inner in self.space(name)}
+        outer = {split.outer for split in tiled_splits(self.cascade) if split.inner in self.space(name)}
         return tuple(rank for rank in free if rank not in outer)
 
     def nested(self, order: tuple[str, ...]) -> bool:
         """Whether an order of loops has the inner part of each split inside the outer one."""
-        pairs = [(s.outer, s.inner) for s in self.cascade.splits if {s.outer, s.inner} <= set(order)]
+        pairs = [(s.outer, s.inner) for s in tiled_splits(self.cascade) if {s.outer, s.inner} <= set(order)]
         return all(order.index(outer) < order.index(inner) for outer, inner in pairs)
 
     def blocked(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The ranks of some Einsums that loops over blocks may walk; the inner part of a split goes with the outer."""
         ranks = list(dict.fromkeys(rank for name in names for rank in self.space(name)))
-        inner = {s.inner for s in self.cascade.splits if s.outer in ranks}
+        inner = {s.inner for s in tiled_splits(self.cascade) if s.outer in ranks}
         return tuple(rank for rank in ranks if rank not in inner)
 
     def follows(self, rank: str) -> bool:
         """Whether a rank is the inner part of a split whose outer part each Einsum walks by itself."""
-        split = split_of(self.cascade, rank)
+        split = tiled_split(self.cascade, rank)
         return split is not None and rank == split.inner and split.outer not in self.iterative
 
     @cached_property
@@ -187,11 +187,13 @@ class Task:
 
     @cached_property
     def whole(self) -> frozenset[str]:
-        """Tensors all of whose elements every reader needs: read at their own ranks, and no filter anywhere."""
+        """Tensors all of whose elements every Einsum that touches them needs: no parts, at own ranks, no filter."""
         if any(einsum.when is not None for einsum in self.einsums.values()):
             return frozenset()
         found = set()
         for tensor, names in self.touching.items():
+            if tensor in self.assembled:
+                continue
             reads = [access for name in names for access in operands(self.einsums[name])]
             own = [resolve(self.cascade, list(self.views), access) for access in reads]
             seen = [indices for stored, indices in own if stored == tensor]
@@ -202,15 +204,12 @@ class Task:
     @cached_property
     def kept(self) -> frozenset[str]:
         """Stored tensors that are outputs of the cascade."""
-        return frozenset(name for name in self.cascade.outputs if name in self.einsums)
+        return frozenset(name for name in self.cascade.outputs if name in self.touching)
 
-    @property
-    def refused(self) -> str | None:
-        """Why no mapping file can be written for the cascade, as far as that can be seen before any is."""
-        for name in self.cascade.outputs:
-            if name not in self.einsums:
-                return f"output {name} is no Einsum's own: mappings cannot place tensors that are made in parts"
-        return None
+    @cached_property
+    def assembled(self) -> frozenset[str]:
+        """Tensors that several Einsums make, each a part."""
+        return frozenset(tensor.name for tensor in self.cascade.assembled)
 
     # Arrays.
 
@@ -251,5 +250,5 @@ class Task:
 
     def coarse(self, name: str, rank: str) -> bool:
         """Whether an Einsum has the outer part of a split only."""
-        split = split_of(self.cascade, rank)
+        split = tiled_split(self.cascade, rank)
         return split is not None and rank == split.outer and split.inner not in self.space(name)

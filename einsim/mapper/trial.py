@@ -135,6 +135,15 @@ class Trials:
                 break
         return found, False
 
+    def glance(self, plan: Plan) -> Found | None:
+        """A plan at the sizes where a search of them begins; None where it is not legal, or these do not fit."""
+        written = Written(self.task, plan)
+        try:
+            every = self.all_sizes(_filled(written))
+        except SpecError:
+            return None
+        return self.at(plan, {name: self.small(values) for name, values in every.items()})
+
     def small(self, values: NDArray[np.int64]) -> int:
         """A tile that surely fills every axis, or the whole rank: where a search begins."""
         return int(values[min(int(values.searchsorted(max(self.steps))), len(values) - 1)])

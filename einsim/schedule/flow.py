@@ -17,7 +17,7 @@ from einsim.cascade import (
     iterative_rank,
     operands,
     reduced_ranks,
-    split_of,
+    tiled_split,
 )
 from einsim.errors import SpecError
 from einsim.schedule.views import resolve
@@ -229,8 +229,11 @@ class _Finder:
             else:
                 rank = iterative_rank(maker)
                 if rank is None:
-                    message = f"{touch.einsum} stands above {maker.name}, which it reads; mappings cannot place it yet"
-                    raise SpecError(message, at=maker.at, remedy="write each Einsum below those that it reads")
+                    raise SpecError(
+                        f"{touch.einsum} stands above {maker.name}, which it reads: they take turns element by element,"
+                        " and no loop of a mapping hands on what one element needs of all before it",
+                        at=maker.at, remedy="write each Einsum below those that it reads, or as an iteration (U[i+1])",
+                    )  # fmt: skip
                 self.carried.append(Carried(maker.name, touch.einsum, self.bar(rank)))
         for part in self.parts(touch.stored):
             if self.position[part.name] < touch.position:
@@ -317,7 +320,7 @@ class _Finder:
             return None
         rank = iterative_rank(self.made[touch.stored])
         assert rank is not None
-        split = split_of(self.cascade, rank)
+        split = tiled_split(self.cascade, rank)
         grain = split.size if split is not None and rank == split.outer else None
         over = self.bar(rank)
         fixed = touch.indices is not None and touch.indices[along].is_constant and not over[1]
@@ -343,5 +346,5 @@ class _Finder:
         return frozenset(self.bar(rank) for rank in ranks)
 
     def bar(self, rank: str) -> Bar:
-        split = split_of(self.cascade, rank)
+        split = tiled_split(self.cascade, rank)
         return (rank, False) if split is None else (split.rank, rank == split.inner)

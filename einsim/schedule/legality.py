@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from einsim.cascade import Einsum, is_copy, known_ranks, operands, operations
+from einsim.cascade import Einsum, is_copy, known_ranks, operands, operations, tiled_splits
 from einsim.errors import SpecError, suggest
 from einsim.schedule.nest import EinsumSchedule, Loop
 from einsim.spec.architecture import Array
@@ -264,7 +264,7 @@ def _check_chain(design: Design, at: Path, einsum: EinsumSchedule, chain: list[L
     if sum(loop.axis is not None for loop in chain) > 1:
         raise _error(design, at, f"{einsum.name}: rank {chain[0].rank!r} lies along two axes of the array",
                      "lay one loop of each rank along an axis")  # fmt: skip
-    split = next((s for s in design.cascade.splits if s.rank == chain[0].rank), None)
+    split = next((s for s in tiled_splits(design.cascade) if s.rank == chain[0].rank), None)
     inner = [loop.inner for loop in chain]
     if inner != sorted(inner) or (split is not None and inner[0]):
         outer, part = (split.outer, split.inner) if split else ("", "")
@@ -280,7 +280,7 @@ def _check_grains(
 ) -> None:
     """Where tiles of a split rank matter, the loops outside take whole tiles, the last of them one by one."""
     rank = chain[0].rank
-    split = next((s for s in design.cascade.splits if s.rank == rank), None)
+    split = next((s for s in tiled_splits(design.cascade) if s.rank == rank), None)
     seen = [*einsum.dimensions, *(dimension for access in einsum.accesses for dimension in access.dimensions)]
     coarse = any(dimension.coarse for dimension in seen if dimension.rank == rank)
     if split is None or not (coarse or any(loop.inner for loop in chain)):

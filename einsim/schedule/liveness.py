@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
-from itertools import takewhile
+from itertools import compress, takewhile
 from operator import gt, le, or_
 from typing import Final
 
@@ -28,6 +28,7 @@ from einsim.schedule.nest import AccessPlan, Dimension, EinsumSchedule, Shortfal
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, ceil_div, is_formula, maximum, minimum, product, total
 
+_BITS: Final = 30  # loops that are told apart before their codes are numbered anew
 _FEW: Final = 16  # loops that run once at some points of which all combinations are counted
 
 Computed = dict[tuple[object, int, int], tuple[Number, Number, Number]]
@@ -75,12 +76,20 @@ class Liveness:
         if not mixed:
             yield True, frozenset(always)
             return
-        assert len(mixed) < 63, "more loops than a mapping has"
-        code = sum(once.astype(np.int64) << number for number, once in enumerate(mixed.values()))
-        there = np.flatnonzero(np.bincount(np.ravel(code))) if len(mixed) < _FEW else np.unique(code)
-        for value in there.tolist():
-            once_here = (chain for number, chain in enumerate(mixed) if value >> number & 1)
-            yield code == value, frozenset(always.union(once_here))
+        code = np.zeros((), dtype=np.int64)
+        for number, once in enumerate(mixed.values()):
+            if number and number % _BITS == 0:  # as many codes as there are, and no more bits than these need
+                code = np.unique(code, return_inverse=True)[1].reshape(code.shape)
+            code = code << 1 | once
+        if len(mixed) < _FEW:
+            there = np.flatnonzero(np.bincount(np.ravel(code))).tolist()
+            singles = [[value >> (len(mixed) - 1 - number) & 1 for number in range(len(mixed))] for value in there]
+        else:
+            values, first = np.unique(code, return_index=True)
+            there = values.tolist()
+            singles = [[np.broadcast_to(once, code.shape).flat[at] for once in mixed.values()] for at in first]
+        for value, single in zip(there, singles, strict=True):
+            yield code == value, frozenset(always).union(compress(mixed, single))
 
     def runs_once(self, name: str, positions: tuple[int, ...]) -> Number:
         """Whether the last of some loops of an Einsum over one rank has one iteration; for formulas, never."""

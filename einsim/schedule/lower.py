@@ -13,14 +13,15 @@ from einsim.cascade import (
     Access,
     Einsum,
     Index,
-    Split,
+    alike,
     iteration_ranks,
     known_ranks,
     operands,
     operations,
     size_of,
-    split_of,
     tensor_ranks,
+    tiled_rank,
+    tiled_split,
 )
 from einsim.errors import Location, SpecError, suggest
 from einsim.schedule.covering import covering
@@ -111,7 +112,7 @@ class _Lowering:
 
     def base_ranks(self) -> list[str]:
         cascade = self.design.cascade
-        own = [rank for rank in known_ranks(cascade) if split_of(cascade, rank) is None]
+        own = [rank for rank in known_ranks(cascade) if tiled_split(cascade, rank) is None]
         return [*self.design.mapping.batch, *own]
 
     def make_tiles(self) -> None:
@@ -178,41 +179,26 @@ class _Lowering:
             array=array_name,
             registers=array.registers.name,
             loops=(),
-            dimensions=self.dimensions(iteration_ranks(einsum), einsum.name),
+            dimensions=self.dimensions(iteration_ranks(einsum)),
             accesses=tuple(self.accesses(einsum)),
             operations=tuple(unit_operations(work, array).items()),
             charged=tuple(unit_operations(charged, array).items()),
             cycles_per_point=cycles_of(work, array, pipelined=plan.pipelined),
         )
 
-    def dimensions(self, ranks: Iterable[str], what: str) -> tuple[Dimension, ...]:
+    def dimensions(self, ranks: Iterable[str]) -> tuple[Dimension, ...]:
         """Batch ranks, then the base ranks of `ranks` in order, coarse where only a split's outer rank is there."""
         present = list(ranks)
         found = {rank: Dimension(rank) for rank in self.design.mapping.batch}
         for rank in present:
-            split = split_of(self.design.cascade, rank)
+            split = tiled_split(self.design.cascade, rank)
             if split is None:
                 found[rank] = Dimension(rank)
-                continue
-            self.refuse_unmappable(split, rank, present, what)
-            if split.inner not in present:
+            elif split.inner not in present:
                 found[split.rank] = Dimension(split.rank, self.env[split.size], coarse=True)
             else:
                 found[split.rank] = Dimension(split.rank)
         return tuple(found.values())
-
-    def refuse_unmappable(self, split: Split, rank: str, present: list[str], what: str) -> None:
-        if split_of(self.design.cascade, split.rank) is not None:
-            raise SpecError(f"{what}: rank {rank!r} is split twice; mappings take one split of a rank", at=split.at)
-        if rank == split.inner and split.outer not in present:
-            raise SpecError(
-                f"{what} has rank {rank!r} without {split.outer!r}; mappings cannot place it yet", at=split.at
-            )
-        if split.rank in present:
-            raise SpecError(
-                f"{what} has rank {split.rank!r} beside its part {rank!r}; mappings cannot place it yet",
-                at=split.at,
-            )
 
     def loops(self, nest_name: str, dimensions: tuple[Dimension, ...]) -> Iterable[Loop]:
         nest = self.design.mapping.nests[nest_name]
@@ -243,7 +229,7 @@ class _Lowering:
         return self.over(name, name, 1, level, axis)
 
     def over(self, rank: str, name: str, tile: Number, level: str | None, axis: str | None) -> Loop:
-        split = split_of(self.design.cascade, rank) if rank not in self.design.mapping.batch else None
+        split = tiled_split(self.design.cascade, rank) if rank not in self.design.mapping.batch else None
         if split is None:
             return Loop(name, rank, tile, level, axis)
         if rank == split.outer:
@@ -255,7 +241,7 @@ class _Lowering:
         for access in operands(einsum):
             yield self.access(einsum.name, access, is_output=False)
         made = self.access(einsum.name, einsum.output, is_output=True)
-        summed = {(split.rank if (split := split_of(self.design.cascade, r)) else r) for r in plan.accumulate}
+        summed = {tiled_rank(self.design.cascade, rank) for rank in plan.accumulate}
         kept = tuple(dimension for dimension in made.dimensions if dimension.rank not in summed)
         yield replace(made, dimensions=kept)
 
@@ -274,21 +260,26 @@ class _Lowering:
         for rank, index in zip(tensor_ranks(self.design.cascade, access.tensor), access.indices, strict=True):
             ranks.extend(self.walking(rank, index))
         free = frozenset(plan.uncharged_levels.get(access.tensor, ()))
-        dimensions = self.dimensions(ranks, label)
+        dimensions = self.dimensions(ranks)
         return AccessPlan(access.tensor, label, is_output, dimensions, tuple(path), free, stored=dimensions)
 
     def walking(self, dimension: str, index: Index) -> Iterable[str]:
         """The ranks along which the elements of a dimension change."""
-        bases = {split.rank if (split := split_of(self.design.cascade, r)) else r for r in index.ranks}
+        bases = {tiled_rank(self.design.cascade, rank) for rank in index.ranks}
         if len(bases) < 2 and not index.gathers:
             return index.ranks
-        whole = {s.outer: s for s in self.design.cascade.splits if {s.outer, s.inner} <= {*index.ranks}}
-        inner = {split.inner for split in whole.values()}
         extents: dict[tuple[str, ...], Number] = {}
-        for rank in (each for each in index.ranks if each not in inner):
-            together = (rank, whole[rank].inner) if rank in whole else (rank,)
-            extents[together] = self.env[size_of(whole[rank].rank if rank in whole else rank)]
+        left = list(index.ranks)
+        for split in self.design.cascade.splits:  # both parts, or ranks like them, walk the whole rank
+            pair = tuple(next((r for r in left if self.like(r, part)), "") for part in (split.outer, split.inner))
+            if all(pair):
+                extents[pair] = self.env[size_of(split.rank)]
+                left = [rank for rank in left if rank not in pair]
+        extents |= {(rank,): self.env[size_of(rank)] for rank in left}
         return covering(index, self.env[size_of(dimension)], extents)
+
+    def like(self, rank: str, part: str) -> bool:
+        return alike(self.design.cascade, rank) == alike(self.design.cascade, part)
 
     def phases(self) -> Iterable[PhaseSchedule]:
         document = self.design.mapping_document

@@ -39,13 +39,15 @@ def _lost(design: Design, lost: Lost) -> SpecError:
 def _check_outputs(design: Design, flow: Flow) -> None:
     outermost = design.architecture.outermost
     homes = {touch.einsum: touch.path[:1] for touch in flow.touches if touch.is_output}
-    for name in design.cascade.outputs:
-        stored, _ = resolve(design.cascade, design.mapping.views, design.cascade.einsum(name).output)
+    assembled = [tensor.name for tensor in design.cascade.assembled]  # whose readers take it from there
+    for maker in (each for name in (*design.cascade.outputs, *assembled) for each in design.cascade.makers(name)):
+        name = maker.name
+        stored = name if maker.part else resolve(design.cascade, design.mapping.views, maker.output)[0]
         if homes.get(stored, (outermost,)) not in {(outermost,), ()}:
             seen = f" (seen as {name})" if stored != name else ""
             raise SpecError(
                 f"output {stored}{seen} never reaches {outermost}",
-                at=design.mapping_document.locate(("einsums", stored, "keep", stored)),
+                at=design.mapping_document.locate(("einsums", stored, "keep", maker.tensor if maker.part else stored)),
                 remedy=f"start with {outermost}",
             )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from einsim.cascade import Access, Cascade, Einsum, Index, is_copy, merge_splits, operands
+from einsim.cascade import Access, Cascade, Einsum, Index, is_copy, merge_tiles, operands
 
 
 def resolve(cascade: Cascade, views: Iterable[str], access: Access) -> tuple[str, tuple[Index, ...] | None]:
@@ -19,20 +19,20 @@ def resolve(cascade: Cascade, views: Iterable[str], access: Access) -> tuple[str
         if indices is not None:
             indices = _compose(cascade, view, inside, indices)
         tensor = inside.tensor
-    return tensor, None if indices is None else tuple(merge_splits(cascade, index) for index in indices)
+    return tensor, None if indices is None else tuple(merge_tiles(cascade, index) for index in indices)
 
 
 def _compose(cascade: Cascade, view: Einsum, inside: Access, indices: tuple[Index, ...]) -> tuple[Index, ...] | None:
     """Where a view's tensor is read when the view is read at some indices."""
     table: dict[str, Index] = {}
     for written, read in zip(view.output.indices, indices, strict=True):
-        rank = merge_splits(cascade, written).rank
+        rank = merge_tiles(cascade, written).rank
         if rank is None:
             return None
         table[rank] = read
     found = []
     for index in inside.indices:
-        chosen = next((i for i in (index, merge_splits(cascade, index)) if set(i.ranks) <= table.keys()), None)
+        chosen = next((i for i in (index, merge_tiles(cascade, index)) if set(i.ranks) <= table.keys()), None)
         if chosen is None:
             return None
         place = Index()

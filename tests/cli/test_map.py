@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from einsim.spec import library
 from tests.cli.commands import einsim, refused
 
 ATTENTION = ("attention-3pass", "--arch", "fusemax", "--model", "BERT", "--seq-len", "1K")
@@ -39,12 +40,12 @@ def test_people_read_the_mapping_and_the_proof():
 
 
 def test_what_no_mapping_file_can_say_is_said():
-    outcome = einsim("map", "decode-append", "--arch", "fusemax", "--objective", "latency", "--json", "--sizes",
-                     "E=64,F=64,C=64,P=1")  # fmt: skip
+    outcome = einsim("map", "gdelta-solve", "--arch", "fusemax", "--objective", "latency", "--json", "--sizes",
+                     "E=64,F=64,M=64")  # fmt: skip
     assert outcome.code == 0, outcome.err
     record = outcome.json
     assert record["mapping"] is None
-    assert "mappings cannot place" in record["fallback"]
+    assert "PU stands above U, which it reads" in record["fallback"]
     assert record["proved"] is False
     assert record["latency_s"] > 0
 
@@ -92,3 +93,22 @@ def test_ctrl_c_gives_the_best_so_far():
     assert run.returncode == 130
     assert "interrupted: this is the best so far" in err
     assert json.loads(out)["value"] > 0
+
+
+def test_a_copy_of_a_machine_is_mapped_no_worse_than_the_machine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (library.folder("architecture") / "fusemax.yaml").read_text()
+    (tmp_path / "copy.yaml").write_text(text)
+    (tmp_path / "other.yaml").write_text(text.replace("name: fusemax", "name: other").replace("400 GiB", "399 GiB"))
+    words = ("--model", "BERT", "--seq-len", "1K", "--time-limit", "0.001", "--json")
+    known = einsim("map", "attention-1pass", "--arch", "fusemax", *words).json
+    assert known["source"] == "fusemax"
+    for name in ("./copy.yaml", str(tmp_path / "copy.yaml"), "other.yaml"):
+        found = einsim("map", "attention-1pass", "--arch", name, "--out", "best.yaml", *words).json
+        assert found["cycle_value"] <= known["cycle_value"] * (1.01 if name == "other.yaml" else 1)
+        again = einsim("run", "best.yaml", "--model", "BERT", "--seq-len", "1K", "--json").json
+        assert again["latency_s"] == found["value"]
+    found = einsim("map", "attention-3pass", "--arch", "other.yaml", "--out", "best.yaml", *words).json
+    assert found["source"] in {"flat", "unfused"}  # mappings of another machine, choices and all
+    again = einsim("run", "best.yaml", "--model", "BERT", "--seq-len", "1K", "--json").json
+    assert again["latency_s"] == found["value"]

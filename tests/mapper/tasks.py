@@ -1,6 +1,6 @@
 """Small machines and cascades, and published designs, for the tests of the mapper."""
 
-from einsim.cascade import parse
+from einsim.cascade import parse, size_parameters
 from einsim.mapper.task import Task
 from einsim.model.closed_form import evaluate
 from einsim.spec import library
@@ -20,6 +20,13 @@ CASCADES = {
 def cascade(name: str):
     """A small cascade, or a shipped one."""
     return parse(f"cascade {name}\n{CASCADES[name]}") if name in CASCADES else library.load_cascade(name)
+
+
+def given_sizes(name):
+    """The sizes that a workload gives a cascade: all but those of tiles."""
+    found = cascade(name)
+    tiles = {split.size for split in found.splits}
+    return [size for size in size_parameters(found) if size not in tiles]
 
 
 def machine(*, lanes: int = 3, grid: tuple[int, int] | None = None, capacity: int = 24):

@@ -13,9 +13,14 @@ from einsim.mapper.space import Space
 from einsim.mapper.text import Written
 from einsim.mapper.trial import Trials
 from einsim.model.cycle.evaluation import simulate_design
+from einsim.schedule.lower import lower
+from einsim.schedule.pipeline.build import build
+from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import load_design
 
-from .tasks import bert, task
+from ..model.compare import differences
+from ..model.cycle.compare import STUCK, compared
+from .tasks import bert, given_sizes, task
 
 TINY = [("dot", {"K": 5}, {}), ("chain", {"M": 4}, {}), ("normed", {"M": 3}, {"capacity": 10})]
 
@@ -63,6 +68,30 @@ def test_published_mappings_are_reached_in_both_models(seq_len):
     assert record["lower_bound"] <= record["value"] <= record["cycle_value"]
     assert record["cycle_model"]["reason"] is None
     assert record["source"] == "search"
+
+
+APART = [
+    "agent-1pass",
+    "decode-append",
+    "gla-chunked",
+    "grid-3pass",
+    "grid-online",
+    "maxvit_grid-online",
+    "ssd-chunked",
+]
+
+
+@pytest.mark.parametrize("name", APART)
+def test_parts_that_are_ranks_of_their_own_or_tensors_made_in_parts_are_mapped(name):
+    sizes = {size: 5 + number % 3 for number, size in enumerate(given_sizes(name))}
+    small = task(name, sizes, lanes=3, grid=(2, 3), capacity=2000)
+    result = search(small, Objective.LATENCY, 3, cycles=True)
+    best, *_ = candidates(small, Objective.LATENCY, result, cycles=True)
+    assert result.bound * (1 - 1e-9) <= best.value(Objective.LATENCY)
+    design = Written(small, result.ran.plan).design(result.ran.numbers)
+    assert differences(design) == []
+    for program in build(design, lower(design), Timing()).programs:
+        assert compared(program, small.machine, Timing(), interpreted=False) is not STUCK
 
 
 def test_no_search_is_worse_than_what_is_shipped():

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from einsim.cascade import size_parameters
 from einsim.errors import SpecError
 from einsim.mapper.bounds import Bounds, assign
 from einsim.mapper.moves import moves
@@ -24,7 +23,7 @@ from einsim.spec.configuration import load_architecture
 from einsim.spec.workload import Workload
 from tests.model.compare import examples
 
-from .tasks import bert, cascade, published, task
+from .tasks import bert, given_sizes, published, task
 
 SMALL = [
     ("dot", {"K": 7}, {"grid": (2, 2)}),
@@ -70,11 +69,12 @@ def test_a_search_equals_enumeration(name, sizes, parts):
 
 WIDER = [
     "chain", "normed", "tiled", "vector", "product", "attention-3pass", "attention-1pass", "gqa-divmod", "softmax",
-    "na2d-3pass", "rcmha-3pass", "swa_sink-merge", "tap-3pass",
+    "na2d-3pass", "rcmha-3pass", "swa_sink-merge", "tap-3pass", "agent-3pass", "decode-append", "grid-3pass",
+    "grid-online", "maxvit_grid-3pass", "moba_topk-3pass", "ssd-chunked",
 ]  # fmt: skip
 
 
-@examples(25)
+@examples(40)
 @given(st.sampled_from(WIDER), st.sampled_from(Objective), st.integers(20, 400), st.booleans(), st.data())
 def test_no_plan_is_below_its_bounds(name, objective, capacity, grid, data):
     sizes = {size: data.draw(st.integers(1, 9), size) for size in given_sizes(name)}
@@ -100,13 +100,6 @@ def test_no_plan_is_below_its_bounds(name, objective, capacity, grid, data):
     assert least <= by_groups * (1 + 1e-12)
     assert by_groups <= by_arrays * (1 + 1e-12)
     assert by_arrays <= found.value * (1 + 1e-12)
-
-
-def given_sizes(name):
-    """The sizes that a workload gives a cascade: all but those of tiles."""
-    found = cascade(name)
-    tiles = {split.size for split in found.splits}
-    return [size for size in size_parameters(found) if size not in tiles]
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=7))

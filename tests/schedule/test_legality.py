@@ -1,8 +1,12 @@
 """What a mapping may not say: the wrong is refused with its reason, the odd but right is taken."""
 
+from math import prod
+
 import pytest
 
+from einsim.cascade import bind_sizes, iteration_ranks, size_of
 from einsim.errors import SpecError
+from einsim.model.closed_form import evaluate
 from einsim.schedule.lower import lower
 
 from ..model.compare import differences
@@ -75,16 +79,43 @@ def test_tiles_of_a_split_rank_may_lie_along_an_axis(text, loops, partition):
     assert differences(one(text, loops, partition)) == []
 
 
-def test_a_rank_beside_its_own_part_is_refused():
-    text = SPLIT.format("T,L") + "L[m1,a] = max over m0: X[m1*M0+m0,a]\nT[m,m1,a] = X[m,a] * L[m1,a]\n"
-    nests = {"n": nest(dram=["m1", "m0", "a"]), "o": nest(dram=["m", "m1", "a"])}
+BESIDE = SPLIT.format("T,L") + "L[m1,a] = max over m0: X[m1*M0+m0,a]\nT[m,m1,a] = X[m,a] * L[m1,a]\n"
+TWIN = (SPLIT + "rank p0 like m0\n").format("L,T") + (
+    "L[m1,p0,a] = exp(X[m1*M0+p0,a])\nT[m1,m0,p0,a] = X[m1*M0+m0,a] * L[m1,p0,a]\n"
+)
+INSIDE = SPLIT.format("L,T") + "L[m0,a] = max over m1: X[m1*M0+m0,a]\nT[m1,m0,a] = X[m1*M0+m0,a] * L[m0,a]\n"
+TWICE = (
+    SPLIT.format("L,T")
+    + "split m0 into c, d by D\nL[m1,a] = max over c,d: X[m1*M0+c*D+d,a]\nT = max over m1,a: L[m1,a]\n"
+)
+
+
+@pytest.mark.parametrize("sizes", [{"M": 8, "M0": 2}, {"M": 12, "M0": 4}, {"M": 6, "M0": 6}])
+@pytest.mark.parametrize(
+    ("text", "loops"),
+    [
+        (BESIDE, (nest(dram=["m1"], buffer=["a"], rows="m0"), nest(dram=["a", "m1"], buffer=["m"]))),
+        (TWIN, (nest(dram=["m1", "a"], rows="p0"), nest(dram=["m1", "a"], rows="p0", columns="m0"))),
+        (TWIN, (nest(dram=["p0"], buffer=["m1", "a"]), nest(dram=["m0"], buffer=["p0", "m1", "a"]))),
+        (INSIDE, (nest(dram=["a", "m1"], rows="m0"), nest(dram=["m1", "a"], rows="m0"))),
+        (INSIDE, (nest(dram=["m0", "a", "m1"]), nest(dram=["m0", "m1", "a"]))),
+        (TWICE, (nest(dram=["m1", "d", "a"], rows="c"), nest(dram=["m1", "a"]))),
+    ],
+)
+def test_parts_that_do_not_stand_as_tiles_are_ranks_of_their_own(text, loops, sizes):
+    point = {"A": 3, **sizes} | ({"D": 2} if " by D" in text else {})
     through = ["dram", "registers2d"]
-    einsums = {
-        "L": {"nest": "n", "keep": {"X": through, "L": through}},
-        "T": {"nest": "o", "keep": {"X": through, "L": through, "T": through}},
-    }
-    with pytest.raises(SpecError, match="T has rank 'm' beside its part 'm1'"):
-        lower(design(text, nests, einsums))
+    einsums = {name: {"nest": own, "keep": dict.fromkeys(("X", "L", "T"), through)} for name, own in ("Ln", "To")}
+    einsums["L"]["keep"] = dict.fromkeys(("X", "L"), through)
+    if "X" not in text.rpartition("T")[2]:
+        einsums["T"]["keep"] = dict.fromkeys(("L", "T"), through)
+    made = design(text, dict(zip("no", loops, strict=True)), einsums, None, point)
+    assert differences(made) == []
+    extents = bind_sizes(made.cascade, point)
+    counts = evaluate(made).counts
+    for einsum in made.cascade.einsums:
+        points = prod(extents[size_of(rank)] for rank in iteration_ranks(einsum))
+        assert counts.einsums[einsum.name].points == points
 
 
 def through_a_view(home: str):

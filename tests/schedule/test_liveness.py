@@ -6,13 +6,14 @@ import pytest
 from einsim.errors import Location, SpecError
 from einsim.model.closed_form import evaluate, evaluate_many
 from einsim.model.result import reason
+from einsim.schedule import liveness
 from einsim.schedule.lower import lower
 from einsim.spec.configuration import Accounting, load_design
-from einsim.spec.overrides import make_override
+from einsim.spec.overrides import make_override, parse_override
 from einsim.spec.workload import Workload
 
 from ..cascade.library import TEXTS
-from ..model.compare import differences, disagreements
+from ..model.compare import differences, disagreements, numbers
 from .oracle import check_against_the_walk
 from .programs import COPIES, OWN, TRAP, program
 
@@ -399,3 +400,17 @@ def test_points_with_and_without_turns_in_one_sweep_equal_each_alone(configurati
 @pytest.mark.parametrize("loops", [{"dram": ["px", "m"]}, {"dram": ["m", "px"]}, {"dram": ["px"], "buffer": ["m"]}])
 def test_plain_mappings_hold_just_what_is_alive_in_the_walk(loops, sn):
     check_against_the_walk(softmax({"n": lanes(**loops)}, "nnnn", sn=sn), equal=True)
+
+
+def test_any_number_of_loops_may_run_once_at_some_points(monkeypatch):
+    workload = Workload((("B", 1), ("H", 1), ("E", 4), ("F", 4), ("M", 8), ("P", 8)))
+    sides = ("arch.array2d.rows=2", "arch.array2d.columns=2", "arch.array1d.lanes=2")
+    design = load_design("fusemax", workload, overrides=[parse_override(each) for each in sides])
+    points = {name: np.array([1, 1, 2, 4, 4, 8]) for name in ("M", "P")} | {"E": np.array([1, 4, 1, 4, 4, 4])}
+    expected = numbers(evaluate_many(design, points))
+    for few, bits in ((0, 1), (0, 2), (0, 30)):
+        monkeypatch.setattr(liveness, "_FEW", few)
+        monkeypatch.setattr(liveness, "_BITS", bits)
+        again = numbers(evaluate_many(design, points))
+        assert again.keys() == expected.keys()
+        assert all(np.array_equal(again[key], expected[key]) for key in again)

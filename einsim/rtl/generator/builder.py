@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from einsim.cascade import Einsum, Negate, Number, reduced_ranks, split_of
+from einsim.cascade import Einsum, Negate, Number, reduced_ranks, tiled_rank
 from einsim.errors import InfeasibleError, SpecError
 from einsim.rtl.formats import BF16, FP32, Integer, NumberFormat
 from einsim.rtl.generator.checks import cannot, check_machine, check_stores, forms_of
@@ -404,7 +404,7 @@ class _Builder:
         """The axis along which results are folded, and the slots that begin a sum in time."""
         axes = reduced_along(body.einsum)
         cascade = self.design.cascade
-        ranks = {r if (split := split_of(cascade, r)) is None else split.rank for r in reduced_ranks(self.einsum(name))}
+        ranks = {tiled_rank(cascade, rank) for rank in reduced_ranks(self.einsum(name))}
         output = next(access for access in body.einsum.accesses if access.is_output)
         over = [loop for loop, _ in own if loop.rank in ranks and not output.concerns(loop)]
         around = [loop.name for loop in self.program.epochs.loops if loop.rank in ranks and not output.concerns(loop)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 
-from einsim.cascade import Cascade, Compare, Condition, Einsum, Index, Junction, as_index, merge_splits, split_of
+from einsim.cascade import Cascade, Compare, Condition, Einsum, Index, Junction, as_index, merge_tiles, tiled_split
 from einsim.schedule.pipeline.epochs import Extents
 
 
@@ -56,10 +56,10 @@ def _form(cascade: Cascade, index: Index, strict: int, sizes: Extents) -> Form |
     """A difference as a form over base ranks; the outer rank of a split counts as the start of its tile."""
     factors: dict[str, int] = {}
     constant = -strict
-    for term in merge_splits(cascade, index).terms:
+    for term in merge_tiles(cascade, index).terms:
         known = [sizes[name] for name in term.sizes if name in sizes]
         scale = term.factor * prod(known)
-        split = split_of(cascade, term.rank) if term.rank is not None else None
+        split = tiled_split(cascade, term.rank) if term.rank is not None else None
         if len(known) < len(term.sizes) or (term.rank is None and term.atoms):
             return None
         if term.rank is None:

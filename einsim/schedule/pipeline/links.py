@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from einsim.cascade import Cascade, iterative_rank, split_of
+from einsim.cascade import Cascade, iterative_rank, tiled_split
 from einsim.schedule.flow import Bar, Flow, Stay, Touch
 from einsim.schedule.fusion import is_barred
 from einsim.schedule.nest import AccessPlan, Loop
@@ -197,7 +197,7 @@ class Linker:
         rank = iterative_rank(self.cascade.einsum(self.strands[load].einsum))
         if rank is None:
             return
-        split = split_of(self.cascade, rank)
+        split = tiled_split(self.cascade, rank)
         bars = [(rank, False), *([(split.rank, rank == split.inner)] if split is not None else [])]
         position = next((found for bar in bars if (found := self.iteration(bar)) is not None), None)
         if position is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Final
 
-from einsim.cascade import Einsum, operations, reduced_ranks, split_of
+from einsim.cascade import Einsum, operations, reduced_ranks, tiled_rank
 from einsim.schedule.nest import EinsumSchedule, Loop
 from einsim.schedule.pipeline.epochs import Epochs, Extents, steps
 from einsim.schedule.pipeline.program import Flag, Strand, When
@@ -208,7 +208,7 @@ def _spacing(design: Design, einsum: Einsum, body: Body, timing: Timing, points:
     array = design.architecture.arrays[body.einsum.array]
     work = operations(einsum)
     innermost = next((loop for loop in reversed(body.loops) if loop.axis is None), None)
-    reduced = {r if (split := split_of(design.cascade, r)) is None else split.rank for r in reduced_ranks(einsum)}
+    reduced = {tiled_rank(design.cascade, rank) for rank in reduced_ranks(einsum)}
     kept = {dimension.rank for access in body.einsum.accesses if access.is_output for dimension in access.dimensions}
     if innermost is not None and innermost.rank in reduced - kept and work:
         parts = array.operations[work[-1]].macro or (work[-1],)
