@@ -99,7 +99,8 @@ def _about(objective: Objective, result: Result, best: Found, *, cycles: bool) -
 def shipped(task: Task, objective: Objective, known: float) -> Iterator[Candidate]:
     """The shipped mappings of the same cascade that can be decided for the workload, on the task's machine.
 
-    Those of another machine are looked at where their closed form is better than what is `known`. Mappings that divide ranks are of another cascade, which bounds of this one do not bound.
+    Those of another machine are looked at where their closed form is better than what is `known`. Mappings that divide
+    ranks are of another cascade, which bounds of this one do not bound.
     """
     for name in library.names("mapping"):
         try:

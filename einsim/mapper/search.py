@@ -38,6 +38,9 @@ WALKED: Final = 20_000
 FRUGAL: Final = 0.1
 """Share of the time that may go on after a proof, for the same value with less energy."""
 
+LOOKED: Final = 0.7
+"""Share of the time after which beginnings are run as they are, at whatever tile sizes."""
+
 CLOSED: Final = 0.4
 """Share of the time for the closed form where the cycle model comes after it."""
 
@@ -147,9 +150,8 @@ class _Search:
         descent = self.descent(self.trials, self.note)
         plans = self.plans()
         for plan in plans:  # something at once, before any has all of its sizes looked at
-            if self.over():
-                return False
-            self.note(self.trials.glance(plan))
+            if self.best is None and not self.over():
+                self.note(self.trials.glance(plan))
         for plan in plans:
             if self.over():
                 return False
@@ -290,27 +292,20 @@ class _Search:
         return False
 
     def run_first(self) -> Found | None:
-        """The best of what there is to begin with, each with the tiles that run best."""
-        ran = self.run_one()
+        """The best of what there is to begin with, each with the tiles that run best; else any that runs."""
+        ran: Found | None = None
         for found in self.firsts():
             if ran is not None and (self.over() or found.score >= ran.score):
                 continue
             now = self.running.again(self.running.run(found))
             self.note_run(now)
             ran = now if ran is None or now.score < ran.score else ran
-        return ran
-
-    def run_one(self) -> Found | None:
-        """A beginning that runs, as it is; None where none does."""
-        glances = [each for plan in self.plans() if (each := self.trials.glance(plan)) is not None]
-        for found in sorted(glances, key=lambda each: each.score):
-            now = self.running.run(found)
-            if now.value < inf:
+        for plan in self.plans():
+            if self.ran is None and (found := self.trials.glance(plan)) is not None:
+                now = self.running.run(found)
                 self.note_run(now)
-                return now
-            if self.over():
-                break
-        return None
+                ran = now if ran is None or now.score < ran.score else ran
+        return ran
 
     def firsts(self) -> list[Found]:
         """Designs to run first: the beginnings, the best by the closed form first, and the best that it found."""
@@ -320,7 +315,8 @@ class _Search:
     def first(self, plan: Plan) -> Found | None:
         """A beginning with its best tile sizes, as far as there is time to look for them."""
         if plan.key() not in self.known:
-            self.known[plan.key()] = self.trials.glance(plan) if self.over() else self.trials.best(plan)[0]
+            late = self.spent() > LOOKED * self.seconds
+            self.known[plan.key()] = self.trials.glance(plan) if late else self.trials.best(plan)[0]
         return self.known[plan.key()]
 
     def note_run(self, found: Found | None) -> None:
