@@ -190,7 +190,12 @@ def load_cascade(name: str, *, at: Location | None = None, beside: Path | None =
 @lru_cache(maxsize=1)
 def load_models() -> ModelLibrary:
     """The shipped model shapes."""
-    return validate(ModelLibrary, load_document(_PACKAGE / "zoo" / "models.yaml"))
+    return validate(ModelLibrary, models_document())
+
+
+def models_document() -> Document:
+    """The file of the shipped model shapes."""
+    return load_document(_PACKAGE / "zoo" / "models.yaml")
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -239,6 +244,12 @@ def load_families() -> list[Family]:
     """The families of models, sorted by name."""
     paths = sorted((folder("cascade") / "families").glob("*.yaml"))
     return [_family_once(read(path), show(path)) for path in paths]
+
+
+def family_document(name: str) -> Document | None:
+    """The file of a family of models; None where no family has the name."""
+    documents = map(load_document, sorted((folder("cascade") / "families").glob("*.yaml")))
+    return next((each for each in documents if isinstance(each.value, dict) and each.value["name"] == name), None)
 
 
 def load_ignored_fields() -> list[str]:
