@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_text
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
@@ -20,23 +18,29 @@ from einsim.cli.common import (
     ShapeOption,
 )
 from einsim.cli.output import print_json, show_result
-from einsim.cli.replay import closed_form, replayed
+from einsim.cli.replay import Traced, closed_form, long_name
+from einsim.cli.saved import number_at, place_of, saved_result, traced
 from einsim.errors import Location, SpecError, suggest
-from einsim.explore import store
-from einsim.model.explain import Step
 from einsim.model.result import Record, plain
-from einsim.report.explanation import explanation_record, explanation_report
+from einsim.model.steps import Step, faults, same
+from einsim.report.explanation import DEPTH, MOST, explanation_record, explanation_report
 from einsim.spec.configuration import Accounting
+from einsim.units import shorten
 
 SHORT: Final = {"energy": "energy_pj", "area": "area_um2", "latency": "latency_s", "traffic": "traffic_bytes"}
 """Fields by shorter names."""
-
-_SAME: Final = 1e-9  # relative: sweeps add up in another order
+_LISTED: Final = 60  # fields that an error lists
 
 
 def explain(
-    result: Annotated[str, Parameter(help="A file of --json, a sweep's row (results.parquet#12), or a configuration")],
-    field: Annotated[str, Parameter(help="energy_pj, area_um2, latency_s, traffic_bytes, energy_pj/buffer, ...")],
+    result: Annotated[
+        str,
+        Parameter(help="A file of --json (- reads it from the input), a row (results.parquet#12), or a configuration"),
+    ],
+    field: Annotated[
+        str,
+        Parameter(help="Any number in it: energy_pj, energy_pj/buffer, kernels/head/latency_s, stalls/array2d/full"),
+    ],
     *,
     model: ModelOption = None,
     seq_len: LengthOption = None,
@@ -45,65 +49,67 @@ def explain(
     arch: ArchOption = None,
     set_: SetOption = None,
     accounting: AccountingOption = Accounting.FULL,
+    depth: Annotated[int, Parameter(name="--depth", help="Levels of the chain to show; --json has all of it")] = DEPTH,
+    most: Annotated[int, Parameter(name="--most", help="Parts of a sum to show, the largest")] = MOST,
     json: JsonOption = False,
 ) -> int:
     """Print how a number of a result comes about: counts times costs, each cost with its file, line and source.
 
-    A result is evaluated again from the command that it carries, and must come out the same.
+    A result is made again from the command that it carries, and must come out the same.
     Examples: einsim explain results/attention/results.parquet#12 energy_pj,
     einsim explain fusemax area_um2 --model BERT --seq-len 16K
     """
-    saved = _saved(result)
+    for option, value in (("--depth", depth), ("--most", most)):
+        if value < 1:
+            raise SpecError(f"{value} is not positive", at=Location(option))
+    at = Location(shorten(result))
+    saved = saved_result(result, at)
     asked = Asked(result, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
-    if saved is not None:
-        if asked != Asked(result):
-            raise SpecError("a saved result takes no options of a design", at=Location(result), remedy="leave them out")
-        fields, about = replayed(saved, Location(result))
-    else:
-        fields, about = closed_form(asked)
-    name = SHORT.get(field, field)
-    if name not in fields:
-        known = {*fields, *(short for short, long in SHORT.items() if long in fields)}
-        near = suggest(field, known)
-        more = "" if near.startswith("known") else f" (fields: {', '.join(fields)})"
-        raise SpecError(f"no field {field!r} in this result", at=Location("explain"), remedy=near + more)
-    step = fields[name]()
-    if saved is not None:
-        _check(name, step, saved, Location(result))
+    if saved is not None and asked != Asked(result):
+        raise SpecError("a saved result takes no options of a design", at=at, remedy="leave them out")
+    found = traced(saved, at) if saved is not None else closed_form(asked)
+    name = _path(field, found, saved or {})
+    step = found.fields[name]()
+    _check(name, step, saved or {}, at)
     if json:
-        print_json(explanation_record(name, step, about))
+        print_json(explanation_record(name, step, found.about))
     else:
-        show_result(explanation_report(name, step, about))
+        show_result(explanation_report(name, step, found.about, depth, most))
     return 0
 
 
-def _saved(result: str) -> Record | None:
-    """A saved result; None where `result` is none, but a configuration."""
-    path, sharp, row = result.partition("#")
-    if sharp or Path(path).is_dir():
-        return store.read_row(Path(path), row, Location(result))
-    return _read_json(Path(path)) if Path(path).suffix == ".json" else None
+def _path(field: str, found: Traced, saved: Record) -> str:
+    """The path of a field by any of its names; raises SpecError that lists what there is where it is none."""
+    for name in (field, SHORT.get(field, field), long_name(field)):
+        for path in (name, place_of(name, saved)):
+            if path in found.fields:
+                return path
+    value = number_at(place_of(field, saved), saved)
+    if field and value is not None and not isinstance(value, (dict, list)):
+        raise SpecError(f"{field} is no number that comes about: {shorten(str(value))}", at=Location("explain"),
+                        remedy=_known(field, found))  # fmt: skip
+    raise SpecError(f"no field {shorten(field)!r} in this result", at=Location("explain"), remedy=_known(field, found))
 
 
-def _read_json(path: Path) -> Record:
-    try:
-        record = json_text.loads(path.read_bytes())
-    except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(str(path))) from None
-    except ValueError as error:
-        raise SpecError(f"is no JSON: {error}", at=Location(str(path))) from None
-    if not isinstance(record, dict):
-        raise SpecError("is no result", at=Location(str(path)), remedy="give the output of `einsim run ... --json`")
-    return record
+def _known(field: str, found: Traced) -> str:
+    """The nearest fields, and those that there are."""
+    inside = [name for name in found.fields if field and name.startswith(f"{field}/")]
+    if inside:
+        return f"it has {len(inside):,} fields, such as {', '.join(inside[:_LISTED])}"
+    names = dict.fromkeys([*(short for short, long in SHORT.items() if long in found.fields), *found.fields])
+    near = suggest(field, names) if field else "known"
+    shown = [name for name in names if name.count("/") < 2][:_LISTED]
+    more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
+    lead = "" if near.startswith("known") else f"{near}; "
+    return f"{lead}fields: {', '.join(shown)}{more}"
 
 
 def _check(name: str, step: Step, saved: Record, at: Location) -> None:
     """Raises SpecError where a saved result says something else than its command gives now."""
-    head, _, part = name.partition("/")
-    nested = {"energy_pj": "energy_by_part_pj", "cycles": "cycles_by_array"}.get(head, "")
-    inside = saved.get(nested)
-    before = saved.get(name, inside.get(part) if isinstance(inside, dict) else None)
+    before: Any = number_at(name, saved)
     now = plain(step.value)
-    if isinstance(before, (int, float)) and abs(before - now) > _SAME * abs(now):
+    if isinstance(before, (int, float)) and not same(before, now):
         raise SpecError(f"{name} is {before} there, and {now} now", at=at,
                         remedy="files or einsim have changed since: make the result anew")  # fmt: skip
+    wrong = faults(step)
+    assert not wrong, wrong[:3]

@@ -1,110 +1,153 @@
-"""Saved results evaluated again from the commands that they carry: their fields, each with what explains it."""
+"""Saved results made again from the commands that they carry: their numbers, each with what explains it."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Final
 
 from cyclopts import CycloptsError
 
 from einsim.cli.app import application
 from einsim.cli.common import Asked
-from einsim.cli.whole import WholeOptions, evaluated
+from einsim.cli.whole import WholeOptions, evaluated, sole_design
 from einsim.errors import InfeasibleError, Location, SpecError
 from einsim.model.closed_form import evaluate
-from einsim.model.cycle.evaluation import simulate_design
+from einsim.model.cycle.evaluation import Simulation, simulate_design
 from einsim.model.cycle.explain import simulation_fields, whole_simulation_fields
 from einsim.model.cycle.result import simulation_record
 from einsim.model.cycle.whole import simulate_whole
-from einsim.model.explain import Explanation, Step
+from einsim.model.explain import Explanation
 from einsim.model.result import Record, to_record
+from einsim.model.steps import Explain, Fields, How, Step, counted, made, named
 from einsim.model.whole import WholeRun
-from einsim.model.wholeexplain import Fields, whole_fields
+from einsim.model.wholeexplain import whole_fields
 from einsim.schedule.pipeline.timing import IDEAL, Timing
-from einsim.spec.modelrun import Scope
+from einsim.spec.modelrun import Layers, Scope
 from einsim.spec.overrides import parse_override
+from einsim.spec.pricing import Origin
 
 _ABOUT: Final = ("configuration", "cascade", "architecture", "model", "seq_len", "sizes", "accounting")
 _SIMULATED: Final = "simulated/"
+_AGAIN: Final = "make it anew with this version of einsim, with --json or in a sweep"
+_WHOLE: Final = ("model", "seq_len", "batch", "shape", "phase", "context", "new_tokens")
 
 
-def replayed(saved: Record, at: Location) -> tuple[Fields, Record]:
-    """The fields of a saved result, and what it is of. Raises SpecError for a command that cannot be read.
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The numbers of a result, by their paths in it, and what it is of."""
 
-    A sweep's row that the cycle model saw has the closed form's fields, `simulated/...`, and the simulated latency
-    where its command simulates.
+    fields: Fields
+    about: Record
+
+
+def replayed(saved: Record, at: Location) -> Traced:
+    """A saved result made again. Raises SpecError for a command that cannot be read.
+
+    A sweep's row has names of its own (`energy_pj/buffer`, `simulated/cycles`), and of those that both time models
+    have the numbers of the one that its command names.
     """
-    command = saved.get("command")
-    if not isinstance(command, str):
-        raise SpecError("carries no command", at=at, remedy="make it anew with `einsim run ... --json` or a sweep")
-    if not command.startswith(("einsim run ", "einsim simulate ")):
-        raise SpecError("carries no command of einsim run or simulate", at=at)
-    try:
-        words = shlex.split(command)
-        _, bound, _ = application(words[1:]).parse_args(words[1:], exit_on_error=False, print_error=False)
-    except (ValueError, CycloptsError) as error:
-        raise SpecError(f"carries a command that cannot be read: {error}", at=at) from None
-    options: dict[str, Any] = dict(bound.arguments)
-    sets = tuple(options.pop("set_", None) or ())
-    asked = Asked(**{n: v for n, v in options.items() if n in Asked.__dataclass_fields__}, sets=sets)
-    simulates, is_row = words[1] == "simulate", any(name.startswith(_SIMULATED) for name in saved)
-    names = ("model", "seq_len", "batch", "shape", "phase", "context", "new_tokens")
-    given: dict[str, Any] = {name: options.get(name) for name in names}
-    whole = WholeOptions(
-        scope=Scope(options.get("scope", Scope.ATTENTION)), allow_skip=bool(options.get("allow_skip")), **given
-    )
-    again = _Again(asked, IDEAL if options.get("ideal") else Timing(), whole, options)
-    if is_row:
-        closed, about = again.closed_form()
-        return _row_fields(closed, cache(lambda: again.simulated()[0]), simulates=simulates), about
+    words = command_words(saved, at, ("run", "simulate"))
+    again = _Again.of(words, at)
+    simulates = words[1] == "simulate"
+    if "index" in saved or "code" in saved:
+        return _row(saved, again, at, simulates=simulates)
     return again.simulated() if simulates else again.closed_form()
 
 
-def closed_form(asked: Asked) -> tuple[Fields, Record]:
-    """The fields of one design, by the closed form."""
+def command_words(saved: Record, at: Location, known: tuple[str, ...]) -> list[str]:
+    """The command that a result carries, word by word. Raises SpecError where there is none of a `known` one."""
+    command = saved.get("command")
+    if not isinstance(command, str):
+        raise SpecError("carries no command", at=at, remedy=_AGAIN)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise SpecError(f"carries a command that cannot be read: {error}", at=at) from None
+    if len(words) < 2 or words[0] != "einsim" or words[1] not in known:
+        raise SpecError(f"carries no command of einsim {' or '.join(known)}", at=at)
+    return words
+
+
+def arguments(words: list[str], at: Location) -> dict[str, Any]:
+    """What the words of a command mean, by the names of its parameters."""
+    try:
+        _, bound, _ = application(words[1:]).parse_args(words[1:], exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise SpecError(f"carries a command that cannot be read: {error}", at=at, remedy=_AGAIN) from None
+    return dict(bound.arguments)
+
+
+def closed_form(asked: Asked) -> Traced:
+    """The numbers of one design, by the closed form."""
     design = asked.design()
-    evaluation = evaluate(design)
-    record = to_record(design, evaluation)
+    return _alone(Explanation(design, evaluate(design)))
+
+
+def _alone(own: Explanation) -> Traced:
+    record = to_record(own.design, own.evaluation)
     _refuse_infeasible(record["reason"])
-    return Explanation(design, evaluation).fields(), {name: record[name] for name in (*_ABOUT, "cost_notes")}
+    return Traced(own.fields(), {name: record[name] for name in (*_ABOUT, "cost_notes")})
 
 
+@dataclass(frozen=True)
 class _Again:
     """A result by one time model or the other."""
 
-    def __init__(self, asked: Asked, timing: Timing, options: WholeOptions, given: dict[str, Any]) -> None:
-        self.asked = asked
-        self.timing = timing
-        self.options = options
-        self.given = given
-        self.is_whole = not options.plain or bool(given.get("attention"))
+    asked: Asked
+    timing: Timing
+    options: WholeOptions
+    attention: str | None
 
-    def closed_form(self) -> tuple[Fields, Record]:
+    @staticmethod
+    def of(words: list[str], at: Location) -> _Again:
+        """What a command of einsim run or simulate asks for."""
+        options = arguments(words, at)
+        sets = tuple(options.pop("set_", None) or ())
+        asked = Asked(**{n: v for n, v in options.items() if n in Asked.__dataclass_fields__}, sets=sets)
+        given: dict[str, Any] = {name: options.get(name) for name in _WHOLE}
+        whole = WholeOptions(
+            scope=Scope(options.get("scope", Scope.ATTENTION)), allow_skip=bool(options.get("allow_skip")),
+            layers=Layers(options.get("layers", Layers.SEQUENTIAL)), **given,
+        )  # fmt: skip
+        return _Again(asked, IDEAL if options.get("ideal") else Timing(), whole, options.get("attention"))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether more than one design may be run."""
+        return not self.options.plain or bool(self.attention)
+
+    def closed_form(self, *, as_row: bool = False) -> Traced:
+        """By the closed form; `as_row` keeps the totals of a run that is one design."""
         if not self.is_whole:
             return closed_form(self.asked)
         whole = self._evaluated()
         _refuse_infeasible(whole.why_not)
-        return whole_fields(whole), self._about(whole)
+        alone = sole_design(whole) if self.options.scope is Scope.ATTENTION and not as_row else None
+        return _alone(Explanation(*alone)) if alone is not None else Traced(whole_fields(whole), self._about(whole))
 
-    def simulated(self) -> tuple[Fields, Record]:
+    def simulated(self) -> Traced:
+        """By the cycle model."""
         if self.is_whole:
             run = simulate_whole(self._evaluated(), self.timing)
             _refuse_infeasible(run.why_not)
-            return whole_simulation_fields(run), self._about(run.whole)
+            return Traced(whole_simulation_fields(run), self._about(run.whole))
         simulation = simulate_design(self.asked.design(), self.timing)
+        return Traced(simulation_fields(simulation), self._about_simulation(simulation))
+
+    def _evaluated(self) -> WholeRun:
+        asked = self.asked
+        overrides = [parse_override(text) for text in asked.sets]
+        return evaluated(self.options, asked.configuration, asked.arch, overrides, asked.accounting, self.attention)
+
+    def _about_simulation(self, simulation: Simulation) -> Record:
         record = simulation_record(simulation)
         _refuse_infeasible(record["reason"])
         machine = simulation.design.architecture
         notes = {"accounting": str(self.asked.accounting), "cost_notes": list(machine.pricing.notes)}
-        return simulation_fields(simulation), {name: record[name] for name in _ABOUT if name in record} | notes
-
-    def _evaluated(self) -> WholeRun:
-        asked, given = self.asked, self.given
-        overrides = [parse_override(text) for text in asked.sets]
-        return evaluated(self.options, asked.configuration, asked.arch, overrides, asked.accounting,
-                         given.get("attention"))  # fmt: skip
+        return {name: record[name] for name in _ABOUT if name in record} | notes
 
     def _about(self, whole: WholeRun) -> Record:
         asked = self.asked
@@ -113,20 +156,48 @@ class _Again:
                 "accounting": str(asked.accounting), "cost_notes": list(whole.machine.pricing.notes)}  # fmt: skip
 
 
-def _row_fields(closed: Fields, simulated: Callable[[], Fields], *, simulates: bool) -> Fields:
-    """Fields of a row that the cycle model saw; `simulated` runs it, for those that need it."""
+def _row(saved: Record, again: _Again, at: Location, *, simulates: bool) -> Traced:
+    """The numbers of a sweep's row, or a store's; the cycle model runs for those that need it."""
+    closed = again.closed_form(as_row=True)
+    simulated = cache(lambda: again.simulated().fields)
+    own: dict[str, Explain] = {}
+    inputs = list(saved)[: list(saved).index("feasible")] if "feasible" in saved else []
+    for name in saved:
+        if name in inputs:
+            own[name] = partial(_coordinate, name, saved[name], at)
+        elif name.startswith(_SIMULATED):
+            own[name] = partial(_of, simulated, name.removeprefix(_SIMULATED))
+        elif name.startswith("stalls/"):
+            own[name] = partial(_share, simulated, name)
+        elif simulates and name in {"latency_s", "util_2d", "util_1d"}:
+            own[name] = partial(_of, simulated, name)
+        elif long_name(name) in closed.fields:
+            own[name] = closed.fields[long_name(name)]
+    own |= {name: explain for name, explain in closed.fields.items() if name.startswith("area_um2/")}
+    return Traced(Fields(own), closed.about)
 
-    def cycles() -> Step:
-        return simulated()["cycles"]()
 
-    def latency() -> Step:
-        return simulated()["latency_s"]()
+def long_name(name: str) -> str:
+    """The path in a result of what a row calls by a shorter name."""
+    head, _, part = name.partition("/")
+    long = {"energy_pj": "energy_by_part_pj", "cycles": "cycles_by_array"}.get(head)
+    return f"{long}/{part}" if part and long else name
 
-    own = {f"{_SIMULATED}cycles": cycles, f"{_SIMULATED}latency_s": latency}
-    if not simulates:
-        return {**closed, **own}
-    kept = {name: step for name, step in closed.items() if not name.startswith("util")}
-    return {**kept, "latency_s": latency, **own}
+
+def _of(fields: Callable[[], Fields], name: str) -> Step:
+    return fields()[name]()
+
+
+def _share(fields: Callable[[], Fields], name: str) -> Step:
+    """Of all cycles, those in which an array waits for one reason."""
+    return named(made(name, "", How.QUOTIENT, [_of(fields, name), _of(fields, "cycles")]), name)
+
+
+def _coordinate(name: str, value: Any, at: Location) -> Step:
+    """A number that a sweep gives a row."""
+    if name == "index":
+        return counted(name, value, note="the row's number in its table")
+    return Step(name, value, "", How.GIVEN, origin=Origin(at, "the row's coordinate; its command says the same"))
 
 
 def _refuse_infeasible(reason: str | None) -> None:

@@ -44,8 +44,13 @@ def evaluate_auto(
     return costed(Costs(design, {}), schedule, counts)
 
 
-def auto_design(cascade: Cascade, machine: Architecture, sizes: Mapping[str, int]) -> Design:
-    """The design that stands for a mapping made by einsim: costs and names are its machine's and cascade's."""
+def auto_design(
+    cascade: Cascade, machine: Architecture, sizes: Mapping[str, int], document: Document | None = None
+) -> Design:
+    """The design that stands for a mapping made by einsim: costs and names are its machine's and cascade's.
+
+    document: where the machine is stated.
+    """
     array = next(iter(machine.arrays))
     names = [einsum.name for einsum in cascade.einsums]
     plan = MappingFile.model_validate(
@@ -61,7 +66,8 @@ def auto_design(cascade: Cascade, machine: Architecture, sizes: Mapping[str, int
         }
     )
     nothing = Document("auto", {})
-    return Design(cascade, machine, plan, Workload(tuple(sizes.items())), Accounting.FULL, (), nothing, nothing)
+    workload = Workload(tuple(sizes.items()))
+    return Design(cascade, machine, plan, workload, Accounting.FULL, (), nothing, document or nothing)
 
 
 def _shared(cascade: Cascade, schedule: Schedule, sizes: Mapping[str, int], counts: Counts) -> Counts:

@@ -59,7 +59,7 @@ def count(schedule: Schedule, memories: list[str], run: Runner) -> Counts:
     """Counts of a schedule, of one design or many (`tables.as_numbers`), or as formulas (`symbolic`)."""
     structure = Structure(list(schedule.sizes))
     plans = [(einsum, structure.add(einsum, memories)) for einsum in schedule.einsums]
-    results, steps = run(structure, list(schedule.sizes.values()), _grains(schedule))
+    results, steps = run(structure, list(schedule.sizes.values()), grains(schedule))
     levels: list[LevelCount] = []
     work: dict[str, EinsumCount] = {}
     known: dict[frozenset[tuple[str, bool]], Number] = {}
@@ -71,12 +71,13 @@ def count(schedule: Schedule, memories: list[str], run: Runner) -> Counts:
     return Counts(tuple(levels), work)
 
 
-def _grains(schedule: Schedule) -> list[Number]:
-    grains: dict[str, Number] = dict.fromkeys(schedule.sizes, 1)
+def grains(schedule: Schedule) -> list[Number]:
+    """The grain of each rank: 1 for one that no split makes coarse."""
+    found: dict[str, Number] = dict.fromkeys(schedule.sizes, 1)
     for einsum in schedule.einsums:
         for each in (einsum.dimensions, *(access.dimensions for access in einsum.accesses)):
-            grains |= {dimension.rank: dimension.grain for dimension in each if dimension.coarse}
-    return list(grains.values())
+            found |= {dimension.rank: dimension.grain for dimension in each if dimension.coarse}
+    return list(found.values())
 
 
 def _points(schedule: Schedule, einsum: EinsumSchedule, known: dict[frozenset[tuple[str, bool]], Number]) -> Number:

@@ -1,106 +1,188 @@
-"""How a result comes about: counts times costs, each cost with its file and source, as a tree of steps.
+"""How the numbers of one design come about: counts times costs, each cost with its file and source.
 
-Every step's value is what its parts give, combined in order as floats; the last one is the result, to the last bit.
-The tree is written from counts and costs alone, beside the model's own sums: who reads it checks them.
+Every number of its record (`einsim.model.result.to_record`) has a chain, by its path there; areas of parts, which the
+record has not, are `area_um2/PART`. The last step of a chain is the number, to the last bit. Chains are written from
+counts and costs alone, beside the model's own sums: who reads them checks them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import reduce
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, partial
 
+from einsim.errors import Location
 from einsim.model.closed_form import Evaluation
 from einsim.model.costs import LEAKAGE, MJ, Costs, as_float
+from einsim.model.countexplain import KINDS, CountChains
 from einsim.model.counts import EinsumCount, LevelCount
+from einsim.model.steps import Explain, Fields, How, Step, counted, made, named
 from einsim.schedule.nest import EinsumSchedule, PhaseSchedule
+from einsim.schedule.tiles import words_held
 from einsim.spec.configuration import Accounting, Design
 from einsim.spec.expressions import Number
-from einsim.spec.origins import origins
+from einsim.spec.mapping import Fitted
+from einsim.spec.origins import origins, size_origins
 from einsim.spec.pricing import Origin
-
-
-class How(StrEnum):
-    """How a step's value follows from its parts."""
-
-    COUNTED = "counted"
-    GIVEN = "given"
-    SUM = "sum"
-    PRODUCT = "product"
-    QUOTIENT = "quotient"
-    GREATEST = "greatest"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A value with its unit, and the steps that it follows from; a cost has its origin."""
-
-    name: str
-    value: Number
-    unit: str
-    how: How
-    parts: tuple[Step, ...] = ()
-    origin: Origin | None = None
-
-
-def combine(how: How, values: list[Number]) -> Number:
-    """What values give, taken in order."""
-    match how:
-        case How.SUM:
-            return sum(values, start=0)
-        case How.PRODUCT:
-            return reduce(lambda a, b: a * b, values)
-        case How.QUOTIENT:
-            return values[0] / values[1]
-        case How.GREATEST:
-            return max(values)
-        case How.COUNTED | How.GIVEN:
-            raise ValueError(f"{how} follows from nothing")
-
-
-def made(name: str, unit: str, how: How, parts: Iterable[Step]) -> Step:
-    """A step that follows from others."""
-    steps = tuple(parts)
-    return Step(name, combine(how, [step.value for step in steps]) if steps else 0, unit, how, steps)
-
-
-def counted(name: str, value: Number, unit: str = "") -> Step:
-    """A count of the model."""
-    return Step(name, value, unit, How.COUNTED)
+from einsim.spec.yamlfile import Document
 
 
 class Explanation:
-    """The fields of one design's evaluation, each explained when asked for."""
+    """The numbers of one design's evaluation, each explained when asked for.
 
-    def __init__(self, design: Design, evaluation: Evaluation) -> None:
+    given: origins of the sizes, where they are not the design's own workload; instances: how often everything is there
+    (of mappings that einsim makes); document: the machine's, of a design that does not carry it.
+    """
+
+    def __init__(
+        self, design: Design, evaluation: Evaluation, given: Mapping[str, Origin] | None = None, instances: int = 1,
+        document: Document | None = None,
+    ) -> None:  # fmt: skip
         self.design = design
         self.evaluation = evaluation
         self.costs = Costs(design, {})
-        self.origins = origins(design.architecture, design.architecture_document)
+        self.origins = origins(design.architecture, document or design.architecture_document)
+        self.sizes = size_origins(design) | dict(given or {})
+        self.instances = instances
         self.einsums = {einsum.name: einsum for einsum in evaluation.schedule.einsums}
 
-    def fields(self) -> dict[str, Callable[[], Step]]:
-        """Name -> its explanation, in the order of tables."""
+    @cached_property
+    def chains(self) -> CountChains:
+        """The chains of counts."""
+        return CountChains(self.design, self.evaluation, self.sizes, self.instances)
+
+    def fields(self) -> Fields:
+        """Path in the record -> explanation, and those of areas by part."""
         machine = self.design.architecture
         shares = {("util_2d" if array.is_grid else "util_1d"): name for name, array in machine.arrays.items()}
-        return {
+        own: dict[str, Explain] = {
             "traffic_bytes": self.traffic, "latency_s": self.latency, "compute_s": self.compute,
             "memory_s": lambda: self._longest("memory time", list(self.einsums)),
             "energy_pj": self.energy,
-            **{field: lambda name=name: self.utilisation(name) for field, name in shares.items()},  # type: ignore[misc]
+            **{field: partial(self.utilisation, name) for field, name in shares.items()},
             "area_um2": lambda: self._whole("area_um2", "um^2"),
-            **{f"energy_pj/{part}": lambda part=part: self._energies()[part]  # type: ignore[misc]
-               for part in self.evaluation.energy_by_part_pj},
-            **{f"area_um2/{part}": lambda part=part: self._areas("area_um2", "um^2")[part]  # type: ignore[misc]
-               for part in (*machine.memories, *machine.arrays)},
-            **{f"cycles/{array}": lambda array=array: self._cycles(array, self.einsums)  # type: ignore[misc]
-               for array in self.evaluation.cycles_by_array},
         }  # fmt: skip
+        parts: dict[str, Callable[[], Fields]] = {
+            "energy_by_part_pj": _each(self.evaluation.energy_by_part_pj, lambda part: self._energies()[part]),
+            "area_um2": _each((*machine.memories, *machine.arrays), lambda part: self._areas("area_um2", "um^2")[part]),
+            "cycles_by_array": _each(self.evaluation.cycles_by_array, lambda name: self._cycles(name, self.einsums)),
+            **{f"einsums/{name}": partial(self._einsum, name) for name in self.einsums},
+        }
+        return Fields({**own, **self._inputs(), **self._held()}, parts)
 
     def cost(self, name: str, unit: str) -> Step:
         """A number of the machine with its origin."""
         return Step(name, self.costs[name], unit, How.GIVEN, origin=self.origins.get(name))
+
+    def size(self, name: str, value: Number) -> Step:
+        """A size or choice with its origin."""
+        if name in self.sizes:
+            return Step(name, value, "", How.GIVEN, origin=self.sizes[name])
+        return counted(name, value, note="follows from the other sizes")
+
+    # What goes in, and what the mapping makes of it
+
+    def _inputs(self) -> dict[str, Explain]:
+        workload, machine = self.design.workload, self.design.architecture
+        own: dict[str, Explain] = {f"sizes/{n}": partial(self.size, n, size) for n, size in workload.sizes}
+        own |= {f"choices/{n}": partial(self.size, n, value) for n, value in self.design.choices
+                if isinstance(value, int)}  # fmt: skip
+        if workload.seq_len is not None:
+            origin = Origin(Location("--seq-len"), "tokens of a sequence")
+            own["seq_len"] = lambda: Step("seq_len", workload.seq_len, "tokens", How.GIVEN, origin=origin)
+        return own | {f"capacity_bytes/{name}": partial(self.cost, f"{name}.capacity_bytes", "B")
+                      for name, memory in machine.memories.items() if memory.capacity_bytes}  # fmt: skip
+
+    def _held(self) -> dict[str, Explain]:
+        """Tiles and what is kept on chip."""
+        schedule = self.evaluation.schedule
+        own: dict[str, Explain] = {f"tiles/{n}": partial(self._tile, n, value) for n, value in schedule.tiles.items()}
+        own |= {f"occupancy_bytes/{level}": partial(self._occupancy, level, held)
+                for level, held in schedule.occupancy.items()}  # fmt: skip
+        own["held_bytes"] = lambda: made("held_bytes", "B", How.SUM, [own[f"occupancy_bytes/{level}"]()
+                                                                      for level in schedule.occupancy])  # fmt: skip
+        rules = [rule for rule in schedule.spills if rule.tensors and rule.proportion]
+        return own | {f"spills/{number}/proportion": partial(self._proportion, schedule.spills.index(rule))
+                      for number, rule in enumerate(rules)}  # fmt: skip
+
+    def _proportion(self, number: int) -> Step:
+        at = self.design.mapping_document.locate(("spill", number, "proportion"))
+        rule = self.design.mapping.spill[number]
+        value = self.evaluation.schedule.spills[number].proportion
+        return Step("proportion", value, "", How.GIVEN, origin=Origin(at, f"proportion: {rule.proportion}"))
+
+    def _tile(self, name: str, value: Number) -> Step:
+        tile = self.design.mapping.tiles[name]
+        at = self.design.mapping_document.locate(("tiles", name))
+        fitted = (
+            f"the largest divisor of {tile.divides} whose tiles fit {tile.fits}" if isinstance(tile, Fitted) else ""
+        )
+        return Step(name, value, "", How.GIVEN, origin=Origin(at, fitted or f"{name}: {tile}"))
+
+    def _occupancy(self, level: str, held: Number) -> Step:
+        """Of the fusion group that holds most, words tensor by tensor."""
+        name = f"occupancy of {level}"
+        if not self.design.mapping_document.value:
+            return counted(name, held, "B", "blocks of the Einsum that needs the most room")
+        groups = words_held(self.design, self.evaluation.schedule, level)
+        words = [
+            made(f"fusion group {number + 1}", "words", How.SUM, [counted(f"most of {each}", amount, "words")
+                                                                  for each, amount in tensors.items()])
+            for number, tensors in enumerate(groups)
+        ]  # fmt: skip
+        most = made("the fullest fusion group", "words", How.GREATEST, words)
+        return made(name, "B", How.PRODUCT, [most, self.cost("word_bytes", "B")])
+
+    # One Einsum
+
+    def _einsum(self, name: str) -> Fields:
+        einsum, rows = self.einsums[name], [row for row in self.evaluation.counts.levels if row.einsum == name]
+        own: dict[str, Explain] = {
+            "cycles": lambda: named(self._einsum_cycles(einsum), f"cycles of {name}"),
+            "operations": lambda: self.chains.points(name),
+            "cycles_per_point": lambda: self._cycles_a_point(einsum),
+            "elements": lambda: self.chains.elements(name),
+            "energy_pj": lambda: self._energy_of(name),
+        }
+        for operation, often in einsum.operations:
+            own[f"unit_operations/{operation}"] = partial(self._unit_operations, name, operation, often)
+        own |= {f"accesses/{number}/{kind}": partial(self.chains.words, row, kind)
+                for number, row in enumerate(rows) for kind in KINDS}  # fmt: skip
+        for level, tensor in dict.fromkeys((row.level, row.tensor) for row in rows):
+            mine = [row for row in rows if (row.level, row.tensor) == (level, tensor)]
+            own |= {f"levels/{level}/{tensor}/{kind}": partial(self._moved, mine, kind) for kind in KINDS}
+        return Fields(own)
+
+    def _moved(self, rows: list[LevelCount], kind: str) -> Step:
+        each = [self.chains.words(row, kind) for row in rows]
+        return each[0] if len(each) == 1 else made(f"{kind} of all accesses", "words", How.SUM, each)
+
+    def _unit_operations(self, name: str, operation: str, often: int) -> Step:
+        parts = [self.chains.points(name), counted(f"{operation}s a point", often, note=f"what {name} computes")]
+        return made(f"{operation}s of {name}", "", How.PRODUCT, parts)
+
+    def _cycles_a_point(self, einsum: EinsumSchedule) -> Step:
+        """Operations one after another, or the slowest where they are pipelined."""
+        units = self.design.architecture.arrays[einsum.array].operations
+        parts = [
+            made(f"{name}s", "cycles", How.PRODUCT,
+                 [counted(f"{name}s a point", often, note=f"what {einsum.name} computes"),
+                  self._given(f"{einsum.array}.{name}.cycles", units[name].cycles, "cycles")])
+            for name, often in einsum.operations
+        ]  # fmt: skip
+        step = made("cycles a point", "cycles", How.SUM, parts)
+        if step.value == einsum.cycles_per_point:
+            return step
+        note = "its slowest operation, pipelined" if parts else "no operation: a cycle to move a point"
+        return counted("cycles a point", einsum.cycles_per_point, "cycles", note)
+
+    def _given(self, name: str, value: Number, unit: str) -> Step:
+        return Step(name, value, unit, How.GIVEN, origin=self.origins[name])
+
+    def _energy_of(self, name: str) -> Step:
+        """The charges of one Einsum, part by part."""
+        charges = [named(step, f"{part}: {step.name}") for part, steps in self._charges().items() for of, step in steps
+                   if of == name]  # fmt: skip
+        return made(f"energy of {name}", "pJ", How.SUM, charges)
 
     # Energy
 
@@ -108,19 +190,25 @@ class Explanation:
         """Energy of everything: parts, each the sum of its charges."""
         return made("energy_pj", "pJ", How.SUM, self._energies().values())
 
-    def _energies(self) -> dict[str, Step]:
-        charges: dict[str, list[Step]] = {}
+    def _charges(self) -> dict[str, list[tuple[str, Step]]]:
+        """Part of the machine -> what is charged there, each with its Einsum."""
+        charges: dict[str, list[tuple[str, Step]]] = {}
         for row in self.evaluation.counts.levels:
             if row.charged:
-                charges.setdefault(row.level, []).append(self._access(row))
+                charges.setdefault(row.level, []).append((row.einsum, self._access(row)))
         for einsum in self.einsums.values():
-            points = as_float(self.evaluation.counts.einsums[einsum.name].points)
-            for operation, times in einsum.charged:
+            points = as_float(self._work(einsum).points)
+            for operation, often in einsum.charged:
                 part = f"{einsum.array}.{operation}"
-                steps = [counted(f"points of {einsum.name}", points), counted(f"{operation}s a point", times),
+                steps = [counted(f"points of {einsum.name}", points), counted(f"{operation}s a point", often),
                          self.cost(f"{part}.energy_pj", "pJ")]  # fmt: skip
-                charges.setdefault(part, []).append(made(einsum.name, "pJ", How.PRODUCT, steps))
-        found = {part: made(part, "pJ", How.SUM, steps) for part, steps in charges.items()}
+                step = made(einsum.name, "pJ", How.PRODUCT, steps)
+                charges.setdefault(part, []).append((einsum.name, step))
+        return charges
+
+    def _energies(self) -> dict[str, Step]:
+        charges = self._charges().items()
+        found = {part: made(part, "pJ", How.SUM, [step for _, step in steps]) for part, steps in charges}
         if LEAKAGE in self.evaluation.energy_by_part_pj:
             power = self._whole("leak_mw", "mW")
             found[LEAKAGE] = made(LEAKAGE, "pJ", How.PRODUCT, [power, self.latency(), counted("pJ a mJ", MJ)])
@@ -214,12 +302,11 @@ class Explanation:
 
     def _cycles(self, array: str, names: Iterable[str]) -> Step:
         einsums = [self.einsums[name] for name in names if self.einsums[name].array == array]
-        parts = [
-            made(einsum.name, "cycles", How.PRODUCT,
-                 [counted("steps", self._work(einsum).steps), counted("cycles a point", einsum.cycles_per_point)])
-            for einsum in einsums
-        ]  # fmt: skip
-        return made(array, "cycles", How.SUM, parts)
+        return made(array, "cycles", How.SUM, map(self._einsum_cycles, einsums))
+
+    def _einsum_cycles(self, einsum: EinsumSchedule) -> Step:
+        parts = [counted("steps", self._work(einsum).steps), counted("cycles a point", einsum.cycles_per_point)]
+        return made(einsum.name, "cycles", How.PRODUCT, parts)
 
     def _busy(self, number: int) -> Step:
         """Seconds of the arrays of a phase, side by side."""
@@ -259,3 +346,8 @@ class Explanation:
 
 def _words(row: LevelCount, kinds: tuple[str, ...]) -> Number:
     return sum((getattr(row, kind) for kind in kinds), start=0)
+
+
+def _each(names: Iterable[str], explain: Callable[[str], Step]) -> Callable[[], Fields]:
+    """The fields of some names, each explained in the same way."""
+    return lambda: Fields({name: partial(explain, name) for name in names})

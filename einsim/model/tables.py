@@ -68,7 +68,7 @@ class _Counter:
             own = chains.get(rank, ())
             if own or sight is not Sight.ABSENT:
                 used[rank] = own
-                everywhere[rank], parent[rank] = _views(sight, query, own)
+                everywhere[rank], parent[rank] = views(sight, query, own)
         visits = self._visits(query, used, everywhere)
         distinct = [self.ranks[rank].distinct(own, everywhere[rank]) for rank, own in used.items()]
         return [
@@ -100,8 +100,8 @@ class _Counter:
         return self.products.sum(terms)
 
 
-def _views(sight: Sight, query: Query, own: tuple[LoopRef, ...]) -> tuple[View, View]:
-    """The views of a rank over all processing elements, and as their parent has it."""
+def views(sight: Sight, query: Query, own: tuple[LoopRef, ...]) -> tuple[View, View]:
+    """How a query sees a rank with `own` loops: over all processing elements, and as their parent has it."""
     if sight is Sight.FULL:
         return View.FULL, View.FULL
     along = [loop for loop in own if query.at_pe and loop.kind == SPATIAL]

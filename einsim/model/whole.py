@@ -31,6 +31,7 @@ from einsim.spec.configuration import (
 from einsim.spec.modelrun import LAYERS, Layers, ModelRun, PlannedKernel, Scope
 from einsim.spec.overrides import Override
 from einsim.spec.workload import Workload
+from einsim.spec.yamlfile import Document
 
 _SAME: Final = 1e-9
 """Latencies that differ by less, relatively, are the same."""
@@ -124,7 +125,7 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
 
     Raises SpecError where a file or an option is wrong. What does not fit is a result with a reason.
     """
-    place, machine = _machine(setting)
+    place, machine, document = _machine(setting)
     if setting.attention is not None:
         if run.layers is Layers.FUSED:
             raise SpecError("a fused layer brings its own attention", at=LAYERS, remedy="leave --attention out")
@@ -135,14 +136,14 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
     for kernel in run.kernels:
         key = (kernel.mapping, kernel.cascade, kernel.sizes, kernel.instances)
         if key not in known:
-            known[key] = _cost(kernel, run, setting, place, machine)
+            known[key] = _cost(kernel, run, setting, place, machine, document)
         costs.append(replace(known[key], kernel=kernel))
     return WholeRun(run, setting, machine, tuple(costs))
 
 
 def load_kernels(run: ModelRun, setting: Setting) -> None:
     """Loads each file that kernels of a run are of. Raises SpecError for what is wrong in one."""
-    place, _ = _machine(setting)
+    place, *_ = _machine(setting)
     for kernel in {(each.mapping, each.cascade): each for each in _with_stand_ins(run, setting).kernels}.values():
         if kernel.cascade is not None:
             library.load_cascade(kernel.cascade, at=run.at)
@@ -157,7 +158,7 @@ def _with_stand_ins(run: ModelRun, setting: Setting) -> ModelRun:
                                       for each in run.kernels))  # fmt: skip
 
 
-def _machine(setting: Setting) -> tuple[str, Architecture]:
+def _machine(setting: Setting) -> tuple[str, Architecture, Document]:
     return find_machine(
         setting.configuration, setting.architecture, setting.overrides, at=setting.at, arch_at=setting.arch_at
     )
@@ -168,9 +169,11 @@ def first_design(run: ModelRun, setting: Setting) -> Design:
     return next(iter(designs(run.kernels[0], run, setting, _machine(setting)[0])))
 
 
-def _cost(kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str, machine: Architecture) -> KernelCost:
+def _cost(
+    kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str, machine: Architecture, document: Document
+) -> KernelCost:
     if kernel.cascade is not None:
-        return _by_itself(kernel, run, setting, machine)
+        return _by_itself(kernel, run, setting, machine, document)
     return _mapped(kernel, run, setting, place)
 
 
@@ -213,9 +216,11 @@ def _in_form(kernel: PlannedKernel, form: str, machine: Architecture) -> Planned
     return replace(kernel, cascade=form, sizes=sizes, instances=instances)
 
 
-def _by_itself(kernel: PlannedKernel, run: ModelRun, setting: Setting, machine: Architecture) -> KernelCost:
+def _by_itself(
+    kernel: PlannedKernel, run: ModelRun, setting: Setting, machine: Architecture, document: Document
+) -> KernelCost:
     cascade, sizes = kernel_cascade(kernel, run)
-    design = replace(auto_design(cascade, machine, sizes), accounting=setting.accounting)
+    design = replace(auto_design(cascade, machine, sizes, document), accounting=setting.accounting)
     try:
         evaluation = evaluate_auto(cascade, machine, sizes, kernel.instances, setting.accounting)
     except InfeasibleError as error:
@@ -260,16 +265,18 @@ def _judged(kernel: PlannedKernel, design: Design, evaluation: Evaluation) -> Ke
     why_not = reason(evaluation.schedule.shortfalls)
     if why_not is not None:
         return KernelCost(kernel, design, None, why_not, 0)
+    macs = sum(int(evaluation.counts.einsums[each].points) for each in products_of(kernel, design, evaluation))
+    return KernelCost(kernel, design, evaluation, None, macs)
+
+
+def products_of(kernel: PlannedKernel, design: Design, evaluation: Evaluation) -> list[str]:
+    """The Einsums of a kernel whose points are multiply-accumulates of a product of matrices."""
+    if kernel.part == "other" and kernel.mapping is None:
+        return []
     made = design.cascade.einsums  # a sum of squares is no product of matrices
     products = {e.name for e in made if reduced_ranks(e) and len({access.tensor for access in operands(e)}) > 1}
-    macs = sum(
-        int(evaluation.counts.einsums[each.name].points)
-        for each in evaluation.schedule.einsums
-        if each.name in products
-        and each.operations == (("mac", 1),)
-        and (kernel.part != "other" or kernel.mapping is not None)
-    )
-    return KernelCost(kernel, design, evaluation, None, macs)
+    return [each.name for each in evaluation.schedule.einsums
+            if each.name in products and each.operations == (("mac", 1),)]  # fmt: skip
 
 
 Total = Callable[[Evaluation], float]

@@ -1,4 +1,4 @@
-"""A field's chain of counts and costs, for people and for scripts."""
+"""A number's chain of counts and costs, for people and for scripts."""
 
 from __future__ import annotations
 
@@ -8,26 +8,37 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from einsim.model.explain import How, Step
 from einsim.model.result import Record, plain
+from einsim.model.steps import LEAVES, How, Step, same, walk
 from einsim.report.tables import table
 from einsim.spec.pricing import Origin
 
-_SIGNS: Final = {How.SUM: " + ", How.PRODUCT: " x ", How.QUOTIENT: " / ", How.GREATEST: ", "}
+DEPTH: Final = 4
+"""Levels of a chain that are shown."""
+MOST: Final = 16
+"""Parts of a sum that are shown."""
+_SIGNS: Final = {How.SUM: " + ", How.PRODUCT: " x ", How.QUOTIENT: " / ", How.DIFFERENCE: " - "}
+_FUNCTIONS: Final = {How.GREATEST: "max", How.LEAST: "min"}
+_WORDS: Final = {How.QUOTIENT: "the first over the second of", How.DIFFERENCE: "the first less the second of"}
 _INLINE: Final = 8
 """Numbers in a formula on one line."""
 
 
 def explanation_record(field: str, step: Step, about: Record) -> Record:
-    """The whole tree, and every cost in it with its origin."""
-    costs = {name: _cost_record(each) for name, each in _costs(step).items()}
+    """The whole tree, and every number in it that is given with its origin."""
+    costs = {name: _cost_record(each) for name, each in _givens(step).items()}
     return {**about, "field": field, "value": plain(step.value), "unit": step.unit, "chain": _tree(step),
             "costs": costs}  # fmt: skip
 
 
 def _tree(step: Step) -> Record:
     record: Record = {"name": step.name, "value": plain(step.value), "unit": step.unit, "how": str(step.how)}
-    return record | ({"parts": [_tree(part) for part in step.parts]} if step.parts else {})
+    if step.note:
+        record["note"] = step.note
+    for name, steps in (("parts", step.parts), ("beside", step.beside)):
+        if steps:
+            record[name] = [_tree(each) for each in steps]
+    return record
 
 
 def _cost_record(step: Step) -> Record:
@@ -40,21 +51,32 @@ def _cost_record(step: Step) -> Record:
     }  # fmt: skip
 
 
-def explanation_report(field: str, step: Step, about: Record) -> RenderableType:
-    """The chain, line by line, and below it where each cost comes from."""
-    sizes = ", ".join(f"{name}={size}" for name, size in about["sizes"].items())
-    head = f"{about['configuration']}: {about['cascade']} on {about['architecture']} ({sizes})"
-    lines = [Text(line) for line in _lines(step, field, 0)]
-    costs = [
+def explanation_report(
+    field: str, step: Step, about: Record, depth: int = DEPTH, most: int = MOST
+) -> RenderableType:  # fmt: skip
+    """The chain line by line, `depth` levels and the `most` largest parts of a sum; below where givens come from.
+
+    What is folded says how much it is, so that sums can be checked. Of what is the greatest of several, the one that is
+    so is shown in full, the others with what they come to.
+    """
+    lines = [Text(line, overflow="fold") for line in _Lines(depth, most).of(step, field, 0)]
+    rows = [
         (name, f"{_number(each)} {each.unit}".rstrip(), *_where(each.origin))
-        for name, each in _costs(step).items() if each.origin is not None
+        for name, each in _givens(step).items() if each.origin is not None
     ]  # fmt: skip
-    columns = ("cost", "value", "table", "where", "how", "source")
-    parts: list[RenderableType] = [Text(head, style="bold"), *lines]
-    if costs:
-        fold = ("where", "how", "source")
-        parts += [Text(), table("Where each number of the machine comes from", columns, costs, left=6, fold=fold)]
-    return Group(*parts, *(Text(f"note: {note}", style="dim") for note in about["cost_notes"]))
+    columns = ("number", "value", "table", "where", "how", "source")
+    parts: list[RenderableType] = [Text(_head(about), style="bold"), *lines]
+    if rows:
+        fold = ("number", "where", "how", "source")
+        parts += [Text(), table("Where each number that is given comes from", columns, rows, left=6, fold=fold)]
+    return Group(*parts, *(Text(f"note: {note}", style="dim") for note in about.get("cost_notes", ())))
+
+
+def _head(about: Record) -> str:
+    sizes = ", ".join(f"{name}={size}" for name, size in about.get("sizes", {}).items())
+    where = f" on {about['architecture']}" if about.get("architecture") else ""
+    model = f", {about['model']}" if about.get("model") else ""
+    return f"{about['configuration']}: {about['cascade']}{where}{model}" + (f" ({sizes})" if sizes else "")
 
 
 def _where(origin: Origin) -> tuple[str, str, str, str]:
@@ -64,50 +86,92 @@ def _where(origin: Origin) -> tuple[str, str, str, str]:
             f"{origin.source} ({origin.date})" if origin.date else origin.source)  # fmt: skip
 
 
-def _lines(step: Step, name: str, depth: int) -> Iterator[str]:
-    """A step's value with its formula on one line, or with its parts on lines of their own."""
-    head = f"{'  ' * depth}{name} = {_number(step)} {step.unit}".rstrip()
-    if not step.parts:
-        yield head
-        return
-    if depth and _leaves(step) <= _INLINE:
-        yield f"{head} = {_formula(step)}"
-        return
-    yield f"{head}, {_in_words(step)}"
-    for part in step.parts:
-        yield from _lines(part, part.name, depth + 1)
+class _Lines:
+    """A chain line by line, `depth` levels deep, `most` parts of a sum."""
+
+    def __init__(self, depth: int, most: int) -> None:
+        self.depth = depth
+        self.most = most
+
+    def of(self, step: Step, name: str, level: int) -> Iterator[str]:
+        """A step's value with its formula on one line, or with its parts on lines of their own."""
+        head = f"{'  ' * level}{name} = {_number(step)} {step.unit}".rstrip()
+        step = _bare(step)
+        if not step.parts:
+            yield head + (f": {step.note}" if step.note else "")
+        elif level and _leaves(step) <= _INLINE:
+            yield f"{head} = {_formula(step)}"
+        elif level >= self.depth:
+            yield f"{head}, {_in_words(step)} {len(step.parts)} (--depth {level + 1} shows them)"
+        else:
+            yield f"{head}, {_in_words(step)}"
+            yield from self.parts(step, level + 1)
+        for each in step.beside:
+            yield from self.of(each, f"beside it: {each.name}", level + 1)
+
+    def parts(self, step: Step, level: int) -> Iterator[str]:
+        """All parts, or the largest in their order and the others together."""
+        shown = list(step.parts)
+        if step.how in {How.SUM, How.GREATEST} and len(shown) > self.most:
+            largest = sorted(range(len(shown)), key=lambda n: -abs(step.parts[n].value))[: self.most]
+            shown = [step.parts[n] for n in sorted(largest)]
+        first = next((part for part in shown if same(part.value, step.value)), None)
+        for part in shown:
+            if step.how in _FUNCTIONS and part is not first and _leaves(part) > _INLINE:
+                yield f"{'  ' * level}{part.name} = {_number(part)} {part.unit}".rstrip()
+            else:
+                yield from self.of(part, part.name, level)
+        if len(shown) < len(step.parts):
+            kept = {id(each) for each in shown}
+            rest = [each for each in step.parts if id(each) not in kept]
+            much = sum((each.value for each in rest), start=0) if step.how is How.SUM else max(r.value for r in rest)
+            what = "together" if step.how is How.SUM else "none above"
+            more = _number(Step("", much, "", How.COUNTED))
+            yield f"{'  ' * level}and {len(rest)} more, {what} {more} {step.unit}".rstrip()
+
+
+def _bare(step: Step) -> Step:
+    """The one part that a step is, where it is the sum or the greatest of one, or once something."""
+    while step.parts and not step.beside:
+        parts = [each for each in step.parts if each.how is not How.COUNTED or each.value != 1]
+        if len(step.parts) > 1 and (step.how is not How.PRODUCT or len(parts) != 1):
+            break
+        step = parts[0] if parts else step.parts[0]
+    return step
 
 
 def _in_words(step: Step) -> str:
-    match step.how:
-        case How.QUOTIENT:
-            return "the first over the second of"
-        case How.GREATEST:
-            return "the greatest of"
-    return f"the {step.how} of"
+    return _WORDS.get(step.how, f"the {step.how} of")
 
 
 def _leaves(step: Step) -> int:
-    return sum(map(_leaves, step.parts)) if step.parts else 1
+    return sum(map(_leaves, step.parts)) if step.parts else 1 if not step.beside else _INLINE + 1
 
 
 def _formula(step: Step) -> str:
-    """On one line; costs by their names, counts with what they count."""
+    """On one line; givens by their names, counts with what they count."""
     if not step.parts:
         return step.name if step.origin is not None else f"{_number(step)} {step.name}"
     if len(step.parts) == 1:
         return _formula(step.parts[0])
-    words = [_formula(part) if _binds(part, step.how) else f"({_formula(part)})" for part in step.parts]
-    text = _SIGNS[step.how].join(words)
-    return f"max({text})" if step.how is How.GREATEST else text
+    if step.how in _FUNCTIONS:
+        return f"{_FUNCTIONS[step.how]}({', '.join(map(_formula, step.parts))})"
+    last = len(step.parts) - 1
+    words = [_formula(part) if _binds(part, step.how, last=n == last) else f"({_formula(part)})"
+             for n, part in enumerate(step.parts)]  # fmt: skip
+    return _SIGNS[step.how].join(words)
 
 
-def _binds(part: Step, outside: How) -> bool:
+def _binds(part: Step, outside: How, *, last: bool) -> bool:
     """Whether a part reads the same without parentheses."""
     if len(part.parts) == 1:
-        return _binds(part.parts[0], outside)
-    loose = outside in {How.SUM, How.GREATEST} and part.how in {How.PRODUCT, How.QUOTIENT}
-    return not part.parts or part.how is How.GREATEST or loose or outside is How.GREATEST
+        return _binds(part.parts[0], outside, last=last)
+    if part.how in LEAVES or part.how in _FUNCTIONS:
+        return True
+    tight = part.how in {How.PRODUCT, How.QUOTIENT}
+    if outside in {How.SUM, How.DIFFERENCE}:
+        return tight or (outside is How.SUM and part.how is How.SUM)
+    return part.how is How.PRODUCT and not (outside is How.QUOTIENT and last)
 
 
 def _number(step: Step) -> str:
@@ -117,9 +181,13 @@ def _number(step: Step) -> str:
     return f"{int(value):,}" if whole else repr(value)
 
 
-def _costs(step: Step) -> dict[str, Step]:
-    """Every number of the machine in a chain, once."""
-    found = {step.name: step} if step.origin is not None else {}
-    for part in step.parts:
-        found |= _costs(part)
+def _givens(step: Step) -> dict[str, Step]:
+    """Every number in a chain that is given, once; those of one name and different places by their places too."""
+    found: dict[str, Step] = {}
+    for each in walk(step):
+        if each.origin is not None:
+            name = each.name
+            if name in found and (found[name].value, found[name].origin) != (each.value, each.origin):
+                name = f"{name} at {each.origin.at}: {each.origin.how}"
+            found.setdefault(name, each)
     return found

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einsim.errors import SpecError
-from einsim.schedule.environment import positive
+from einsim.schedule.environment import environment, positive
 from einsim.schedule.liveness import Liveness
-from einsim.schedule.nest import Shortfall
+from einsim.schedule.nest import Schedule, Shortfall
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, choose, expression, maximum, minimum
 from einsim.spec.mapping import Fitted
@@ -155,6 +155,19 @@ def occupancy(live: Liveness) -> dict[str, Number]:
     """Bytes that the fullest fusion group needs at one time in each on-chip memory."""
     memories = list(live.design.architecture.memories)[1:]
     return {level: maximum(*(live.bytes_held(level, group) for group in groups(live)), 0) for level in memories}
+
+
+def words_held(design: Design, schedule: Schedule, level: str) -> list[dict[str, Number]]:
+    """Of each fusion group, the words of every tensor that a memory holds at one time; what `occupancy` adds up."""
+    env = environment(design, {}) | schedule.tiles
+    live = Liveness(design, {einsum.name: einsum for einsum in schedule.einsums}, env)
+    found = []
+    for group in groups(live):
+        named: dict[str, Number] = {}
+        for (tensor, _), words in live.held(level, group).items():
+            named[tensor] = named.get(tensor, 0) + words
+        found.append(named)
+    return found
 
 
 def check_capacity(design: Design, filled: dict[str, Number], env: dict[str, Number]) -> Iterable[Shortfall]:

@@ -89,8 +89,8 @@ def find_machine(
     *,
     at: Location | None = None,
     arch_at: Location | None = None,
-) -> tuple[str, Architecture]:
-    """The machine that a configuration runs on, and the name (or file) that it is known by."""
+) -> tuple[str, Architecture, Document]:
+    """The machine that a configuration runs on: the name (or file) that it is known by, it, and where it is stated."""
     document, path = load_mapping_file(configuration, at=at)
     arch_at = arch_at or Location("--arch")
     if architecture is None:
@@ -98,7 +98,7 @@ def find_machine(
         arch_at = document.locate(("architecture",))
     arch_file, arch_path = load_machine_file(architecture, at=arch_at, beside=path.parent)
     found = apply(arch_file, [each for each in overrides if each.target == "arch"])
-    return str(arch_path), _machine(found)
+    return str(arch_path), _machine(found), found
 
 
 def open_alternatives(

@@ -145,8 +145,12 @@ def load_cascade(name: str, *, at: Location | None = None, beside: Path | None =
 
 def load_models() -> ModelLibrary:
     """The shipped model shapes."""
-    path = _data("models.yaml")
-    return _models_once(read(path), show(path))
+    return _models_once(read(_data("models.yaml")), show(_data("models.yaml")))
+
+
+def models_document() -> Document:
+    """The file of the shipped model shapes."""
+    return load_document(_data("models.yaml"))
 
 
 def model_files() -> tuple[bytes, ...]:
@@ -209,6 +213,12 @@ class _Ignored(Record):
 def load_families() -> list[Family]:
     """The families of models, sorted by name."""
     return [_family_once(read(path), show(path)) for path in _families()]
+
+
+def family_document(name: str) -> Document | None:
+    """The file of a family of models; None where no family has the name."""
+    documents = map(load_document, _families())
+    return next((each for each in documents if isinstance(each.value, dict) and each.value["name"] == name), None)
 
 
 def load_ignored_fields() -> list[str]:

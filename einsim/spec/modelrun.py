@@ -103,11 +103,33 @@ class PlannedKernel:
 
 
 @dataclass(frozen=True, slots=True)
+class Weights:
+    """Parameters of a kernel that a model has so many `times`: `words` in each, `active` those that one token meets."""
+
+    kernel: str
+    group: str
+    times: int
+    words: int
+    active: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """What a group's layers have in the cache at the end: `words` a token and layer, `tokens` of all sequences."""
+
+    group: str
+    words: int
+    layers: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRun:
     """What is run: kernels in order, and what the model is as a whole.
 
     `parameters` are all of the model's, `active` those that one token meets; `cache_words` what the batch has in the
-    cache at the end. `left_out` and `skipped` say what of the model is not counted; `unused` which fields nobody read.
+    cache at the end; `weights` and `cached` what they are sums of, where a family says. `left_out` and `skipped` say
+    what of the model is not counted; `unused` which fields nobody read.
     """
 
     model: str
@@ -122,6 +144,8 @@ class ModelRun:
     left_out: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     layers: Layers = Layers.SEQUENTIAL
+    weights: tuple[Weights, ...] = ()
+    cached: tuple[Cached, ...] = ()
     at: Location = field(default=Location("--model"), compare=False)
 
 
@@ -174,10 +198,12 @@ def plan_run(
     if not kernels:
         raise SpecError(f"{facts.name} has no kernels of scope {scope} in phase {lengths.phase}",
                         at=at, remedy="choose another phase or scope")  # fmt: skip
-    parameters, active = planner.parameters()
+    weights, cached = planner.weights(), planner.cached()
+    cache = sum(each.words * each.layers * each.tokens for each in cached)
     return ModelRun(
-        facts.name, facts.family.name, scope, lengths, kernels, parameters, active, planner.cache_words(),
-        facts.unused, facts.left_out, layers=layers, at=facts.at,
+        facts.name, facts.family.name, scope, lengths, kernels, sum(each.times * each.words for each in weights),
+        sum(each.times * each.active for each in weights), cache,
+        facts.unused, facts.left_out, layers=layers, weights=weights, cached=cached, at=facts.at,
     )  # fmt: skip
 
 
@@ -272,25 +298,25 @@ class _Planner:
         return PlannedKernel(kernel.name, group.name, kernel.belongs, kernel.mapping, kernel.cascade,
                              tuple(sizes.items()), instances, 0)  # fmt: skip
 
-    def parameters(self) -> tuple[int, int]:
-        """All parameters of the model, and those that one token meets."""
-        total = active = 0
+    def weights(self) -> tuple[Weights, ...]:
+        """Parameters of every kernel of the model."""
+        found = []
         for group in self.family.groups:
             values = self.facts_of(group)
             repeat = self.size(group.repeat, values, group.name)
             for kernel in self.family.kernels_of(group):
                 own = repeat * self.size(kernel.repeat, values, kernel.name)
-                weights = self.size(kernel.weights, values, kernel.name)
-                total += own * weights
-                active += own * (weights if kernel.active is None else self.size(kernel.active, values, kernel.name))
-        return total, active
+                words = self.size(kernel.weights, values, kernel.name)
+                active = words if kernel.active is None else self.size(kernel.active, values, kernel.name)
+                found.append(Weights(kernel.name, group.name, own, words, active))
+        return tuple(found)
 
-    def cache_words(self) -> int:
-        """Words of the cache of all layers once the run is over; none where a model keeps none."""
+    def cached(self) -> tuple[Cached, ...]:
+        """The cache of all layers once the run is over; nothing where a model keeps none."""
         tokens = sum(count * (context + self.lengths.new) for count, context in self.lengths.cached)
-        total = 0
+        found = []
         for group in self.family.groups:
             values = self.facts_of(group)
             words = self.size(group.cached, values, group.name)
-            total += words * self.size(group.repeat, values, group.name) * tokens
-        return total
+            found.append(Cached(group.name, words, self.size(group.repeat, values, group.name), tokens))
+        return tuple(each for each in found if each.words)

@@ -59,13 +59,17 @@ def test_a_simulation(tmp_path):
     for field in ("cycles", "latency_s", "traffic_bytes"):
         assert einsim("explain", str(file), field, "--json").json["value"] == record[field]
     refused(
-        "explain", str(file), "energy_pj", parts=("no field 'energy_pj'", "known: cycles, latency, latency_s, traffic")
+        "explain", str(file), "energy_pj", parts=("no field 'energy_pj'", "fields: latency, traffic, cycles, latency_s")
     )
 
 
 @pytest.mark.parametrize(
     ("field", "part"),
-    [("bogus", "known: area, area_um2"), ("energy_pj/bufer", "did you mean 'energy_pj/buffer'"), ("", "known: area")],
+    [
+        ("bogus", "fields: energy, area"),
+        ("energy_by_part_pj/bufer", "did you mean 'energy_by_part_pj/buffer'"),
+        ("", "fields: energy"),
+    ],
 )
 def test_unknown_fields(field, part):
     refused("explain", "fusemax", field, *BERT, parts=(part, "latency_s"))

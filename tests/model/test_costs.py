@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from einsim.errors import SpecError
 from einsim.model.closed_form import evaluate, evaluate_many
-from einsim.model.explain import Explanation, How, combine
+from einsim.model.explain import Explanation
 from einsim.model.result import metrics, reason
+from einsim.model.steps import How, combine, faults
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, load_design
 from einsim.spec.library import load_models
@@ -119,11 +120,12 @@ def test_every_chain_gives_its_field_to_the_last_bit(configuration, accounting):
     made = load_design(configuration, workload, accounting=accounting)
     found = evaluate(made)
     expected = {name: value for name, value in metrics(made, found).items() if value is not None}
-    expected |= {f"energy_pj/{part}": value for part, value in found.energy_by_part_pj.items()}
-    expected |= {f"cycles/{array}": value for array, value in found.cycles_by_array.items()}
+    expected |= {f"energy_by_part_pj/{part}": value for part, value in found.energy_by_part_pj.items()}
+    expected |= {f"cycles_by_array/{array}": value for array, value in found.cycles_by_array.items()}
     chains = {name: explained() for name, explained in Explanation(made, found).fields().items()}
     assert {name: chains[name].value for name in expected} == expected
     assert {name: again(chain) for name, chain in chains.items()} == {n: chain.value for n, chain in chains.items()}
+    assert [fault for chain in chains.values() for fault in faults(chain)] == []
 
 
 def test_every_cost_in_a_chain_has_its_place():
