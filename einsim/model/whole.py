@@ -14,7 +14,7 @@ from typing import Final
 
 from einsim.cascade import Cascade, bind_sizes, operands, reduced_ranks, size_parameters
 from einsim.errors import InfeasibleError, Location, SpecError
-from einsim.model.auto import auto_design, evaluate_auto
+from einsim.model.auto import auto_design, evaluate_auto, evaluate_rows
 from einsim.model.closed_form import Evaluation, evaluate
 from einsim.model.result import reason
 from einsim.schedule.nest import Shortfall
@@ -202,7 +202,8 @@ def _by_itself(kernel: PlannedKernel, run: ModelRun, setting: Setting, machine: 
     cascade, sizes = kernel_cascade(kernel, run)
     design = replace(auto_design(cascade, machine, sizes), accounting=setting.accounting)
     try:
-        evaluation = evaluate_auto(cascade, machine, sizes, kernel.instances, setting.accounting)
+        evaluated = evaluate_auto if kernel.part == "attention" else evaluate_rows
+        evaluation = evaluated(cascade, machine, sizes, kernel.instances, setting.accounting)
     except InfeasibleError as error:
         return KernelCost(kernel, design, None, str(error), 0)
     return _judged(kernel, design, evaluation)

@@ -60,7 +60,12 @@ def test_the_cycle_model_runs_it(sizes):
     assert run.high_water_bytes()["buffer"] <= design.architecture.memories["buffer"].capacity_bytes
 
 
-SMALL = ("arch.array1d.lanes=4", "arch.array2d.rows=2", "arch.array2d.columns=2", "arch.array1d.registers.depth_words=4")
+SMALL = (
+    "arch.array1d.lanes=4",
+    "arch.array2d.rows=2",
+    "arch.array2d.columns=2",
+    "arch.array1d.registers.depth_words=4",
+)
 
 
 @pytest.mark.parametrize("resident", ["weights", "outputs"])
@@ -96,16 +101,16 @@ def test_rows_that_are_too_long_for_the_buffer_come_in_pieces():
 
 
 def test_a_part_that_would_be_empty_is_refused():
-    message = refused(*"run fusemax-divided --shape B=1,H=1,E=64,F=64,M=64,P=1".split())
+    message = refused("run", "fusemax-divided", "--shape", "B=1,H=1,E=64,F=64,M=64,P=1")
     assert "fusemax-divided.yaml:19" in message
     assert "part 'pb' of rank 'p' is empty where P is 1; give P enough elements" in message
 
 
 def test_parts_with_room_for_more_than_an_element_a_group_are_refused():
+    sizes = Workload((("B", 1), ("H", 1), ("E", 8), ("F", 8), ("M", 64), ("P", 600)))
+    parts = [parse_override(f"mapping.divide.p.into.{part}=256") for part in ("pa", "pb")]
     with pytest.raises(SpecError, match=r"'p' has 600 elements, which its parts of 512 .* do not make up in groups"):
-        evaluate(load_design("fusemax-divided", Workload((("B", 1), ("H", 1), ("E", 8), ("F", 8), ("M", 64), ("P", 600))),
-                             overrides=[parse_override("mapping.divide.p.into.pa=256"),
-                                        parse_override("mapping.divide.p.into.pb=256")]))  # fmt: skip
+        evaluate(load_design("fusemax-divided", sizes, overrides=parts))
 
 
 @pytest.mark.parametrize("queries", [300, 600, 777, 1000, 2049])
