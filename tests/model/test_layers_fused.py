@@ -25,8 +25,8 @@ CHOICES = {"weights": st.sampled_from(["rows", "tiles", "streamed"]), "hidden_ti
 
 @st.composite
 def miniatures(draw, mapping: str):
-    """Sizes and machine fields by their sweep names. Rows of the array hold whole heads, as those of machines do."""
-    head = draw(st.integers(1, 2)) if mapping == "layer-encoder" else 2  # halves of heads turn positions
+    """Sizes and machine fields by their sweep names. Heads may be wider than the array."""
+    head = draw(st.integers(1, 4)) if mapping == "layer-encoder" else 2 * draw(st.integers(1, 2))  # halves are turned
     numbers = {"B": st.integers(1, 2), "M": st.integers(1, 7), "D": st.integers(1, 4), "U": st.integers(1, 5)}
     numbers |= {"N": st.just(head * draw(st.integers(1, 2))), "E": st.just(head)}
     numbers |= {"R": st.integers(1, 2)} if mapping == "layer-decoder" else {}
