@@ -12,13 +12,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from einsim.errors import SpecError
+from einsim.errors import Location, SpecError
 from einsim.explore.axes import identity
 from einsim.explore.point import Point
 from einsim.spec import library
@@ -220,10 +221,17 @@ def _cascades(names: Iterable[str], mapping: Document, path: Path) -> list[str]:
     found = []
     for name in names:
         try:
-            found.append(str(library.load_cascade(name, at=mapping.locate(("cascade",)), beside=path.parent)))
+            found += _forms(name, mapping.locate(("cascade",)), path.parent)
         except SpecError:  # nothing that is evaluated, or it is wrong there too
             continue
     return found
+
+
+def _forms(name: str, at: Location, beside: Path) -> list[str]:
+    """The texts of a cascade, one for every form that its options give it."""
+    options = library.load_cascade(name, at=at, beside=beside).forms.options
+    chosen = product(*([(option, value) for value in values] for option, values in options))
+    return [str(library.load_cascade(name, at=at, beside=beside, options=form)) for form in chosen]
 
 
 def _stand_in(name: str) -> list[Any]:

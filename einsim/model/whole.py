@@ -29,7 +29,7 @@ from einsim.spec.configuration import (
     stand_ins,
 )
 from einsim.spec.modelrun import LAYERS, Layers, ModelRun, PlannedKernel, Scope
-from einsim.spec.overrides import Override
+from einsim.spec.overrides import Override, make_override
 from einsim.spec.workload import Workload
 
 _SAME: Final = 1e-9
@@ -135,10 +135,9 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
     known: dict[tuple[object, ...], KernelCost] = {}
     costs = []
     for kernel in run.kernels:
-        key = (kernel.mapping, kernel.cascade, kernel.sizes, kernel.instances)
-        if key not in known:
-            known[key] = _cost(kernel, run, setting, place, machine)
-        costs.append(replace(known[key], kernel=kernel))
+        if kernel.key not in known:
+            known[kernel.key] = _cost(kernel, run, setting, place, machine)
+        costs.append(replace(known[kernel.key], kernel=kernel))
     return WholeRun(run, setting, machine, tuple(costs))
 
 
@@ -216,7 +215,8 @@ def designs(kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str) 
         workload = replace(workload, model=run.model, seq_len=run.lengths.new)  # what is recorded for it counts
     name = kernel.mapping or setting.configuration
     mine = kernel.mapping is None or kernel.part == "layer"
-    own = [each for each in setting.overrides if each.target == "arch" or mine]
+    own = [make_override(f"mapping.{choice}", value, run.at) for choice, value in kernel.choices]
+    own += [each for each in setting.overrides if each.target == "arch" or mine]
     for choice in open_alternatives(name, workload, own):
         yield load_design(
             name, workload, architecture=place, overrides=[*own, *choice], accounting=setting.accounting, at=setting.at

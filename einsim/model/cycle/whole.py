@@ -48,7 +48,7 @@ def simulate_whole(whole: WholeRun, timing: Timing, *, skip: bool = True, most: 
     found = []
     for cost in whole.kernels:
         kernel = cost.kernel
-        key = (kernel.mapping, kernel.cascade, kernel.sizes, kernel.instances)
+        key = kernel.key
         if key not in known:
             known[key] = _simulation(cost, whole, timing, skip, most)
         found.append(known[key])
