@@ -49,6 +49,7 @@ from einsim.cascade.names import (
     size_of,
 )
 from einsim.cascade.operations import operations
+from einsim.cascade.options import Forms
 from einsim.cascade.order import Step, dependences, reads_earlier, steps
 from einsim.cascade.parser import parse
 from einsim.cascade.ranks import (
@@ -89,6 +90,7 @@ __all__ = [
     "Einsum",
     "Expr",
     "Extreme",
+    "Forms",
     "Index",
     "Init",
     "Junction",

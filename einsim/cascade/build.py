@@ -116,7 +116,7 @@ class _Builder(Transformer_NonRecursive[Token, Cascade]):
                 fields[field] = (*fields.get(field, ()), *records)
         assembled = {tensor.name for tensor in fields.get("assembled", ())}
         fields["einsums"] = _numbered(fields.get("einsums", ()), assembled)
-        return Cascade(str(name), title, source, at=self._at(name), **fields)
+        return Cascade(str(name), title, source, at=self._at(name), **cast(Any, fields))
 
     def header(self, parts: list[Token | None]) -> tuple[Token | None, str, str]:
         name, title, source = parts

@@ -17,6 +17,7 @@ from einsim.cascade.names import (
     require_size,
     require_tensor,
 )
+from einsim.cascade.options import Forms
 from einsim.errors import Location, SpecError
 
 
@@ -211,7 +212,8 @@ class Einsum:
 class Cascade:
     """A sequence of Einsums with inputs, outputs, declarations and first slices.
 
-    `parse` gives checked cascades; one built by hand or by a rewrite goes through `check`.
+    `parse` gives checked cascades; one built by hand or by a rewrite goes through `check`. Of a text with options this
+    is one form; `forms` tells of the others.
     """
 
     name: str
@@ -226,6 +228,7 @@ class Cascade:
     assembled: tuple[TensorDecl, ...] = ()
     inits: tuple[Init, ...] = ()
     einsums: tuple[Einsum, ...] = ()
+    forms: Forms = field(default=Forms(), compare=False, repr=False)
     at: Location | None = field(default=None, compare=False, repr=False)
     outputs_at: tuple[Location, ...] = field(default=(), compare=False, repr=False)
     sizes_at: tuple[Location, ...] = field(default=(), compare=False, repr=False)

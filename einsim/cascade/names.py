@@ -42,7 +42,7 @@ FUNCTIONS: Final[dict[str, int]] = {
 
 _KEYWORDS = (
     "cascade", "source", "input", "output", "rank", "size", "tensor", "sequence", "split", "into", "by", "like",
-    "within", "init", "over", "when", "density", "else", "edge", "where", "and", "or", "not",
+    "within", "init", "option", "case", "over", "when", "density", "else", "edge", "where", "and", "or", "not",
 )  # fmt: skip
 RESERVED: Final[frozenset[str]] = frozenset([*_KEYWORDS, "inf", *FUNCTIONS, *REDUCTIONS])
 """Words that may name neither a tensor nor a rank."""

@@ -20,8 +20,10 @@ _GROUPS: Final[tuple[tuple[frozenset[str], str, frozenset[str]], ...]] = (
     (frozenset({"CASCADE"}), "'cascade NAME'", frozenset({"_NL"})),
     (
         frozenset({"NAME", "INPUT", "OUTPUT"}),
-        "a statement (input, output, size, rank, split, sequence, tensor, init or an Einsum)",
-        frozenset({"INIT", "RANK", "SPLIT", "SIZE", "SEQUENCE", "TENSOR", "SOURCE", "STRING", "_NL", "$END"}),
+        "a statement (input, output, size, rank, split, sequence, tensor, init, option, case or an Einsum)",
+        frozenset(
+            {"OPTION", "CASE", "INIT", "RANK", "SPLIT", "SIZE", "SEQUENCE", "TENSOR", "SOURCE", "STRING", "_NL", "$END"}
+        ),
     ),
     (frozenset({"NAME", "NUMBER", "LPAR", "NOT"}), "a condition", frozenset({"MINUS", "INF", "WHERE"})),
     (frozenset({"NAME", "NUMBER", "LPAR"}), "an expression", frozenset({"MINUS", "INF", "WHERE"})),

@@ -13,13 +13,14 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from einsim.errors import SpecError
+from einsim.errors import Location, SpecError
 from einsim.explore.axes import identity
 from einsim.explore.point import Point
 from einsim.spec import library
@@ -269,11 +270,11 @@ class _Named:
         chosen = None if self.point is None else self.point.architecture.value
         return None if self.point is None or chosen is not None else self.machine(value)
 
-    def cascade(self, name: str) -> str | None:
-        """A cascade's text; None where there is none: nothing that is evaluated, or it is wrong there too."""
+    def cascade(self, name: str) -> list[str] | None:
+        """The texts of a cascade's forms; None where there is none: nothing that is evaluated, or it is wrong there too."""
         at = self.mapping.locate(("cascade",))
         try:
-            return str(library.load_cascade(name, at=at, beside=self.path.parent))
+            return _forms(name, at, self.path.parent)
         except SpecError:
             return None
 
@@ -326,16 +327,24 @@ def _run(point: Point, known: dict[tuple[str, ...], Key]) -> list[Any]:
             if key not in known:
                 known[key] = term(_kernel(name, kernel.cascade, point.accounting))
             of = known[key]
-        about.append([kernel.name, kernel.group, kernel.part, kernel.sizes, kernel.instances, kernel.times, of])
+        about.append([kernel.name, kernel.group, kernel.part, kernel.sizes, kernel.instances, kernel.times,
+                      kernel.choices, of])  # fmt: skip
     return about
 
 
 def _kernel(mapping: str | None, cascade: str | None, accounting: Accounting) -> Any:
     """What the mapping of a model's kernel says, or the cascade that einsim maps."""
     if cascade is not None:
-        return str(library.load_cascade(cascade))
+        return _forms(cascade)
     assert mapping is not None
     return _Named(*load_mapping_file(mapping)).contents(accounting)
+
+
+def _forms(name: str, at: Location | None = None, beside: Path | None = None) -> list[str]:
+    """The texts of a cascade, one for every form that its options give it."""
+    options = library.load_cascade(name, at=at, beside=beside).forms.options
+    chosen = product(*([(option, value) for value in values] for option, values in options))
+    return [str(library.load_cascade(name, at=at, beside=beside, options=form)) for form in chosen]
 
 
 def _root(value: Any, without: Iterable[str] = ()) -> Any:

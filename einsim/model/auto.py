@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
 
 from einsim.analysis.share import share
 from einsim.cascade import Cascade, ranks_of, tile_bounds
@@ -13,7 +14,7 @@ from einsim.model.closed_form import Evaluation, costed
 from einsim.model.costs import Costs
 from einsim.model.counts import Counts, EinsumCount, LevelCount, count
 from einsim.model.tables import as_numbers
-from einsim.schedule.auto import auto_schedule, unmappable
+from einsim.schedule.auto import auto_schedule, row_blocks, unmappable
 from einsim.schedule.nest import EinsumSchedule, Schedule
 from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Accounting, Design
@@ -42,6 +43,24 @@ def evaluate_auto(
     counts = _times(_shared(cascade, schedule, sizes, count(schedule, list(machine.memories), as_numbers)), batch)
     design = replace(auto_design(cascade, machine, sizes), accounting=accounting)
     return costed(Costs(design, {}), schedule, counts)
+
+
+def evaluate_rows(
+    cascade: Cascade,
+    machine: Architecture,
+    sizes: Mapping[str, int],
+    batch: int = 1,
+    accounting: Accounting = Accounting.FULL,
+) -> Evaluation:
+    """As `evaluate_auto`, but where rows are by themselves, blocks of them pass all Einsums while they stay on chip."""
+    blocks = row_blocks(cascade, machine, sizes)
+    if unmappable(cascade, machine) is not None or not blocks:
+        return evaluate_auto(cascade, machine, sizes, batch, accounting)
+    memories = list(machine.memories)
+    parts = [(times, auto_schedule(cascade, machine, own, together=True)) for times, own in blocks]
+    counted = [_times(count(schedule, memories, as_numbers), times * batch) for times, schedule in parts]
+    design = replace(auto_design(cascade, machine, sizes), accounting=accounting)
+    return costed(Costs(design, {}), parts[0][1], reduce(_added, counted))
 
 
 def auto_design(
@@ -99,6 +118,21 @@ def _filter_ranks(cascade: Cascade, einsum: EinsumSchedule) -> set[str]:
     made = cascade.einsum(einsum.name)
     bounds = {rank for bound in tile_bounds(cascade, space_of(made)) for rank in bound.index.ranks}
     return bounds | (set(ranks_of(made.when)) if made.when is not None else set())
+
+
+def _added(one: Counts, other: Counts) -> Counts:
+    """Counts of two schedules of the same Einsums, one after the other."""
+    levels = tuple(
+        replace(row, reads=row.reads + more.reads, fills=row.fills + more.fills, updates=row.updates + more.updates)
+        for row, more in zip(one.levels, other.levels, strict=True)
+    )
+    work = {
+        name: EinsumCount(
+            each.points + other.einsums[name].points, each.steps + other.einsums[name].steps, each.elements
+        )
+        for name, each in one.einsums.items()
+    }
+    return Counts(levels, work)
 
 
 def _of(value: int, part: float) -> int:

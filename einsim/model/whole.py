@@ -14,7 +14,7 @@ from typing import Final
 
 from einsim.cascade import Cascade, bind_sizes, operands, reduced_ranks, size_parameters
 from einsim.errors import InfeasibleError, Location, SpecError
-from einsim.model.auto import auto_design, evaluate_auto
+from einsim.model.auto import auto_design, evaluate_auto, evaluate_rows
 from einsim.model.closed_form import Evaluation, evaluate
 from einsim.model.result import reason
 from einsim.schedule.nest import Shortfall
@@ -29,7 +29,7 @@ from einsim.spec.configuration import (
     stand_ins,
 )
 from einsim.spec.modelrun import LAYERS, Layers, ModelRun, PlannedKernel, Scope
-from einsim.spec.overrides import Override
+from einsim.spec.overrides import Override, make_override
 from einsim.spec.workload import Workload
 from einsim.spec.yamlfile import Document
 
@@ -134,10 +134,9 @@ def evaluate_whole(run: ModelRun, setting: Setting) -> WholeRun:
     known: dict[tuple[object, ...], KernelCost] = {}
     costs = []
     for kernel in run.kernels:
-        key = (kernel.mapping, kernel.cascade, kernel.sizes, kernel.instances)
-        if key not in known:
-            known[key] = _cost(kernel, run, setting, place, machine, document)
-        costs.append(replace(known[key], kernel=kernel))
+        if kernel.key not in known:
+            known[kernel.key] = _cost(kernel, run, setting, place, machine, document)
+        costs.append(replace(known[kernel.key], kernel=kernel))
     return WholeRun(run, setting, machine, tuple(costs))
 
 
@@ -222,7 +221,8 @@ def _by_itself(
     cascade, sizes = kernel_cascade(kernel, run)
     design = replace(auto_design(cascade, machine, sizes, document), accounting=setting.accounting)
     try:
-        evaluation = evaluate_auto(cascade, machine, sizes, kernel.instances, setting.accounting)
+        evaluated = evaluate_auto if kernel.part == "attention" else evaluate_rows
+        evaluation = evaluated(cascade, machine, sizes, kernel.instances, setting.accounting)
     except InfeasibleError as error:
         return KernelCost(kernel, design, None, str(error), 0)
     return _judged(kernel, design, evaluation)
@@ -235,7 +235,8 @@ def designs(kernel: PlannedKernel, run: ModelRun, setting: Setting, place: str) 
         workload = replace(workload, model=run.model, seq_len=run.lengths.new)  # what is recorded for it counts
     name = kernel.mapping or setting.configuration
     mine = kernel.mapping is None or kernel.part == "layer"
-    own = [each for each in setting.overrides if each.target == "arch" or mine]
+    own = [make_override(f"mapping.{choice}", value, run.at) for choice, value in kernel.choices]
+    own += [each for each in setting.overrides if each.target == "arch" or mine]
     for choice in open_alternatives(name, workload, own):
         yield load_design(
             name, workload, architecture=place, overrides=[*own, *choice], accounting=setting.accounting, at=setting.at

@@ -6,6 +6,9 @@ blocks that fit the innermost buffer; running values go there and back slice by 
 as large as the ranks and are halved, the largest first, until they fit. Every rank counts by itself here: both
 parts of a split, whole tiles; of a window, the longer rank (halos are not counted); of a gather, all ranks of its
 index (nothing is shared).
+
+Where every row of a tensor is by itself, as in norms, blocks of rows may go through all Einsums instead
+(`row_blocks`): what is read again then waits in the innermost memory.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from einsim.cascade import (
     Access,
     Cascade,
     Einsum,
+    Position,
     is_copy,
     iteration_ranks,
     iterative_rank,
@@ -26,6 +30,7 @@ from einsim.cascade import (
     size_of,
     steps,
     tensor_ranks,
+    walk,
 )
 from einsim.schedule.covering import covering
 from einsim.schedule.lower import cycles_of, unit_operations
@@ -53,16 +58,20 @@ def unmappable(cascade: Cascade, machine: Architecture) -> str | None:
     return None
 
 
-def auto_schedule(cascade: Cascade, machine: Architecture, sizes: Mapping[str, int]) -> Schedule:
+def auto_schedule(
+    cascade: Cascade, machine: Architecture, sizes: Mapping[str, int], *, together: bool = False
+) -> Schedule:
     """The schedule of a cascade on a machine at given sizes (of every rank, see `bind_sizes`).
 
-    Raises KeyError where `unmappable` has a reason. What does not fit comes back as shortfalls.
+    `together`: all tensors wait in the innermost memory once they are there, and only inputs and outputs pass the
+    outermost one (see `row_blocks`). Raises KeyError where `unmappable` has a reason. What does not fit comes back as
+    shortfalls.
     """
-    mapper = _Mapper(cascade, machine, sizes)
+    mapper = _Mapper(cascade, machine, sizes, together)
     einsums = tuple(mapper.einsum(einsum) for einsum in cascade.einsums if not is_copy(einsum))
     buffer = list(machine.memories)[-1]
     held = {einsum.name: mapper.bytes_held(einsum) for einsum in einsums}
-    most = max(held.values(), default=0)
+    most = words_of_all(cascade, sizes) * machine.word_bytes if together else max(held.values(), default=0)
     capacity = machine.memories[buffer].capacity_bytes
     fullest = max(held, key=lambda name: held[name], default="")
     short = Shortfall(
@@ -84,6 +93,60 @@ def auto_schedule(cascade: Cascade, machine: Architecture, sizes: Mapping[str, i
     )
 
 
+def words_of_all(cascade: Cascade, sizes: Mapping[str, int]) -> int:
+    """Words of all tensors of a cascade."""
+    tensors = [tensor.name for tensor in (*cascade.inputs, *cascade.assembled)]
+    tensors += [einsum.tensor for einsum in cascade.einsums if not einsum.part]
+    return sum(prod(sizes[size_of(rank)] for rank in tensor_ranks(cascade, name)) for name in tensors)
+
+
+def row_rank(cascade: Cascade) -> str | None:
+    """The rank whose elements have nothing to do with each other, so that a block of them can go through all Einsums.
+
+    Every Einsum makes its elements one by one from the same elements of what it reads; None where there is no such
+    rank, or only one Einsum.
+    """
+    if len(cascade.einsums) < 2 or cascade.splits or cascade.inits or cascade.assembled:
+        return None
+    candidates = cascade.einsums[0].output.ranks
+    return next(
+        (rank for rank in candidates if all(_row_by_row(cascade, each, rank) for each in cascade.einsums)), None
+    )
+
+
+def _row_by_row(cascade: Cascade, einsum: Einsum, rank: str) -> bool:
+    """Whether an Einsum makes each element of a rank from the same element of its operands alone."""
+    if einsum.when is not None or rank not in einsum.output.ranks or is_copy(einsum):
+        return False
+    for access in (*einsum.reads, einsum.output):
+        for dimension, index in zip(tensor_ranks(cascade, access.tensor), access.indices, strict=True):
+            if rank in (dimension, *index.ranks) and not index.rank == rank == dimension:
+                return False
+    positions = [node.index for node in walk(einsum.body) if isinstance(node, Position)]
+    return not any(rank in index.ranks or size_of(rank) in index.sizes for index in positions)
+
+
+def row_blocks(cascade: Cascade, machine: Architecture, sizes: Mapping[str, int]) -> list[tuple[int, dict[str, int]]]:
+    """Blocks of rows that go through all Einsums of a cascade one after another while their tensors stay on chip.
+
+    As pairs of how often a block comes and the sizes of all ranks in it; as many whole tiles of rows as fit the
+    innermost memory. None where rows have to do with each other, or where so few of them fit that an array would not be
+    full.
+    """
+    rank, memories = row_rank(cascade), list(machine.memories.values())
+    if rank is None or len(memories) < 2:
+        return []
+    size, capacity = size_of(rank), memories[-1].capacity_bytes
+    rows, tile = sizes[size], max(extent for array in machine.arrays.values() for extent in array.axes.values())
+    one, two = (words_of_all(cascade, {**sizes, size: count}) * machine.word_bytes for count in (1, 2))
+    most = rows if capacity is None else (capacity - one) // (two - one) + 1
+    if most < min(rows, tile):
+        return []
+    block = rows if most >= rows else most // tile * tile
+    whole, rest = divmod(rows, block)
+    return [(times, {**sizes, size: each}) for times, each in ((whole, block), (1, rest)) if each]
+
+
 def _able(einsum: Einsum, machine: Architecture) -> list[tuple[str, Array]]:
     """The arrays that have every operation of an Einsum, the 2D array first."""
     needed = set(operations(einsum))
@@ -96,6 +159,7 @@ class _Mapper:
     cascade: Cascade
     machine: Architecture
     sizes: Mapping[str, int]
+    together: bool = False
 
     def ranks(self) -> list[str]:
         """Every rank of any iteration space."""
@@ -125,6 +189,8 @@ class _Mapper:
         least = dict.fromkeys(blocks, 1) | {
             rank: min(self.size(rank), array.axes[axis]) for axis, rank in layout.axes.items()
         }
+        if self.together:
+            return replace(draft, loops=tuple(self.loops(einsum, layout, blocks)))
         while True:
             schedule = replace(draft, loops=tuple(self.loops(einsum, layout, blocks)))
             larger = [rank for rank in blocks if blocks[rank] > least[rank]]
@@ -178,10 +244,20 @@ class _Mapper:
         buffer = list(self.machine.memories)[-1]
         plans = []
         for access in (*operands(einsum), einsum.output):
-            levels = tuple(dict.fromkeys((outer, buffer, registers)))
+            home = buffer if self.stays(access, einsum) else outer
+            levels = tuple(dict.fromkeys((home, buffer, registers)))
             ranks = tuple(map(Dimension, self.dimensions(access, einsum)))
             plans.append(AccessPlan(access.tensor, str(access), access is einsum.output, ranks, levels))
         return plans
+
+    def stays(self, access: Access, einsum: Einsum) -> bool:
+        """Whether an Einsum finds an operand in the innermost memory, or leaves its result there."""
+        if not self.together:
+            return False
+        if access is einsum.output:
+            return access.tensor not in self.cascade.outputs
+        before = self.cascade.einsums[: self.cascade.einsums.index(einsum)]
+        return any(access.tensor in {each.tensor, *(read.tensor for read in each.reads)} for each in before)
 
     def dimensions(self, access: Access, einsum: Einsum) -> list[str]:
         """The ranks that tell the elements of an operand apart."""

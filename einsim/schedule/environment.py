@@ -85,21 +85,39 @@ def _rank_sizes(design: Design, given: dict[str, Number], env: dict[str, Number]
 
 
 def _add_parts(design: Design, sizes: dict[str, Number], env: dict[str, Number]) -> None:
-    """Adds the sizes of ranks that the mapping divides others into; raises SpecError where parts are not the whole."""
+    """Adds the sizes of ranks that the mapping divides others into.
+
+    Groups may have room for a few more elements than there are, fewer than one a group: they count as whole ones.
+    Raises SpecError where parts are not the whole, or one of them is empty.
+    """
     for rank, stated in design.mapping.divide.items():
         whole, together = sizes[size_of(rank)], 0
-        for part, text in stated.into.items():
-            at = design.mapping_document.locate(("divide", rank, "into", part))
-            sizes[size_of(part)] = positive(expression(text, at).evaluate(env | sizes), text, at)
+        at = design.mapping_document.locate(("divide", rank))
+        for part in stated.into:
+            sizes[size_of(part)] = _part_size(design, rank, part, env | sizes)
             together += sizes[size_of(part)]
-        left = whole - together if stated.groups is None else whole % together
-        if not is_formula(left) and np.any(left != 0):
+        if stated.groups is None:
+            count, spare, allowed = 1, whole - together, 1
+        else:
+            count = whole / together if is_formula(whole) else ceil_div(whole, together)
+            spare, allowed = count * together - whole, count
+            sizes[size_of(stated.groups)] = count
+        if not is_formula(spare) and np.any((spare < 0) | (spare >= allowed)):
             what = f"{rank!r} has {whole} elements, which its parts of {together} together do not make up"
-            raise SpecError(f"divide: {what}" + (" in groups" if stated.groups is not None else ""),
-                            at=design.mapping_document.locate(("divide", rank)),
+            raise SpecError(f"divide: {what}" + (" in groups" if stated.groups is not None else ""), at=at,
                             remedy=f"give {size_of(rank)} a size that they divide, or cut elsewhere")  # fmt: skip
-        if stated.groups is not None:
-            sizes[size_of(stated.groups)] = whole / together if is_formula(whole) else whole // together
+
+
+def _part_size(design: Design, rank: str, part: str, env: dict[str, Number]) -> Number:
+    """The size of one part of a divided rank; raises SpecError where there is nothing in it."""
+    at, text = design.mapping_document.locate(("divide", rank, "into", part)), design.mapping.divide[rank].into[part]
+    value = expression(text, at).evaluate(env)
+    if not is_formula(value) and np.any(np.equal(value, 0)):
+        size = size_of(rank)
+        raise SpecError(f"divide: part {part!r} of rank {rank!r} is empty where {size} is {env[size]}", at=at,
+                        remedy=f"give {size} enough elements for every part, or choose a mapping that does not "
+                        "divide it")  # fmt: skip
+    return positive(value, text, at)
 
 
 def _add_derived(design: Design, sizes: dict[str, Number]) -> None:

@@ -75,11 +75,20 @@ def load_design(
         architecture, arch_at = mapping.architecture, resolved.locate(("architecture",))
     arch_file, _ = load_machine_file(architecture, at=arch_at or Location("--arch"), beside=path.parent)
     arch_document = apply(arch_file, [o for o in overrides if o.target == "arch"])
-    whole = library.load_cascade(mapping.cascade, at=resolved.locate(("cascade",)), beside=path.parent)
+    whole = _cascade(mapping, choices, resolved, path)
+    mapping = _present_once(_Parts(whole, mapping, resolved)) if whole.forms.options else mapping
     cascade = _divided_once(_Parts(whole, mapping, resolved)) if mapping.divide else whole
     sized = _workload(workload, [o for o in overrides if o.target == "workload"])
     machine = _machine(arch_document)
     return Design(cascade, machine, mapping, sized, accounting, choices, resolved, arch_document)
+
+
+def _cascade(mapping: Mapping, choices: Choices, document: Document, path: Path) -> Cascade:
+    """The cascade of a mapping, in the form that the choices which are called as its options choose."""
+    at = document.locate(("cascade",))
+    whole = library.load_cascade(mapping.cascade, at=at, beside=path.parent)
+    form = [(name, str(value)) for name, value in choices if name in dict(whole.forms.options)]
+    return library.load_cascade(mapping.cascade, at=at, beside=path.parent, options=form) if form else whole
 
 
 def find_machine(
@@ -138,6 +147,12 @@ class _Parts:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Parts) and self.whole is other.whole and self.mapping is other.mapping
+
+
+@lru_cache(maxsize=256)
+def _present_once(parts: _Parts) -> Mapping:
+    """The mapping without what is of other forms of its cascade."""
+    return parts.mapping.without(parts.whole.forms)
 
 
 @lru_cache(maxsize=256)

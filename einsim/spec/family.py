@@ -42,6 +42,13 @@ class Check(Record):
     says: str = Field(description="What must be so, in words")
 
 
+class Picked(Record):
+    """A choice of a mapping that follows from what a model is."""
+
+    by: Size = Field(description="An expression over fields: which one, counted from 0")
+    of: list[str] = Field(min_length=1, description="The values that the choice may have here")
+
+
 class Kernel(Record):
     """One kernel: a cascade with sizes, and what maps it."""
 
@@ -50,6 +57,9 @@ class Kernel(Record):
     mapping: str | None = Field(None, description="Or mapped by this mapping file, on the machine of the run")
     cascade: str | None = Field(None, description="Or this cascade, mapped by einsim itself")
     sizes: dict[str, Size] = Field(description="Sizes of its ranks")
+    choices: dict[Name, Picked] = Field(
+        default_factory=dict, description="Choices of its mapping that follow from what the model is"
+    )
     instances: Size = Field("1", description="Independent instances one after another (of a cascade)")
     part: Part | None = Field(
         None, description="attention, linear or other: what --scope selects by; layer: all of one"

@@ -137,10 +137,12 @@ def load_document(path: Path) -> Document:
     return _parse_once(read(path), show(path))
 
 
-def load_cascade(name: str, *, at: Location | None = None, beside: Path | None = None) -> Cascade:
-    """A cascade by shipped name or file."""
+def load_cascade(
+    name: str, *, at: Location | None = None, beside: Path | None = None, options: Iterable[tuple[str, str]] = ()
+) -> Cascade:
+    """A cascade by shipped name or file, in the form that some options choose."""
     path = find("cascade", name, at=at, beside=beside)
-    return _parse_cascade_once(read(path), show(path))
+    return _parse_cascade_once(read(path), show(path), tuple(options))
 
 
 def load_models() -> ModelLibrary:
@@ -264,13 +266,13 @@ def _parse_once(content: bytes, source: str) -> Document:
 
 
 @lru_cache(maxsize=256)
-def _parse_cascade_once(content: bytes, source: str) -> Cascade:
+def _parse_cascade_once(content: bytes, source: str, options: tuple[tuple[str, str], ...]) -> Cascade:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise SpecError("not a text file (not UTF-8)", at=Location(source, line)) from None
-    return parse(text, source)
+    return parse(text, source, dict(options))
 
 
 def show(path: Path) -> str:

@@ -6,10 +6,12 @@ See `docs/files.md` for a walk through one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self, TypeGuard
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from einsim.cascade import Forms
 from einsim.spec.fields import Count, Name, Record
 
 
@@ -31,6 +33,10 @@ class Fitted(Record):
         None, description="Einsums whose tiles share the memory; those of the fullest fusion group by default"
     )
     within_bytes: Size | None = Field(None, description="Bytes it may fill, when less than the capacity")
+
+    def among_some(self, left: Callable[[list[str]], list[str]]) -> Fitted:
+        """The same among what is left of its Einsums."""
+        return self if self.among is None else self.model_copy(update={"among": left(self.among)})
 
 
 class Divided(Record):
@@ -73,6 +79,12 @@ class EinsumPlan(Record):
     accumulate: list[Name] = Field(
         default_factory=list, description="Ranks of the output that are summed in place instead of kept apart"
     )
+
+    def without(self, name: str, forms: Forms) -> EinsumPlan:
+        """The plan of an Einsum without the tensors that it touches in other forms of its cascade only."""
+        return self.model_copy(update={
+            "keep": {tensor: path for tensor, path in self.keep.items() if (name, tensor) not in forms.untouched}
+        })  # fmt: skip
 
 
 class Stall(Record):
@@ -202,6 +214,25 @@ class Mapping(Record):
     memory_time: Literal["overall", "per-phase"] = Field(
         "overall", description="Whether DRAM time hides behind the whole run or behind its own phase"
     )
+
+    def without(self, forms: Forms) -> Mapping:
+        """The mapping without what the form of its cascade at hand lacks: Einsums, tensors, and tensors of Einsums."""
+
+        def left(names: list[str]) -> list[str]:
+            return [name for name in names if name not in forms.absent]
+
+        plans = {name: plan.without(name, forms) for name, plan in self.einsums.items() if name not in forms.absent}
+        parts = [[kept for part in group if (kept := left(part))] for group in self.parted]
+        runs = [{array: kept for array, run in each.run.items() if (kept := left(run))} for each in self.phases]
+        phases = [each.model_copy(update={"run": run}) for each, run in zip(self.phases, runs, strict=True)]
+        tiles = {name: tile.among_some(left) if isinstance(tile, Fitted) else tile for name, tile in self.tiles.items()}
+        return self.model_copy(update={
+            "einsums": plans,
+            "tiles": tiles,
+            "views": left(self.views),
+            "fusion": None if self.fusion is None else [group for group in parts if group],
+            "phases": [each for each in phases if each.stall is not None or each.run],
+        })  # fmt: skip
 
     @property
     def parted(self) -> list[list[list[str]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -90,7 +90,7 @@ class Lengths:
 @dataclass(frozen=True, slots=True)
 class PlannedKernel:
     """A kernel with its sizes, and how often the run has it (`times`). Of `mapping` and `cascade` one is given;
-    neither: the run's attention configuration."""
+    neither: the run's attention configuration. `choices` are those of the mapping that the model makes."""
 
     name: str
     group: str
@@ -100,6 +100,12 @@ class PlannedKernel:
     sizes: tuple[tuple[str, int], ...]
     instances: int
     times: int
+    choices: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What kernels that are alike have in common."""
+        return self.mapping, self.cascade, self.sizes, self.instances, self.choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +245,7 @@ class _Planner:
                 if self.here(kernel.phase) and self.wanted(kernel):
                     for planned, times in self.planned(group, kernel, values):
                         found[planned] = found.get(planned, 0) + times * repeat
-        return tuple(
-            PlannedKernel(k.name, k.group, k.part, k.mapping, k.cascade, k.sizes, k.instances, times)
-            for k, times in found.items()
-        )
+        return tuple(replace(k, times=times) for k, times in found.items())
 
     def kernels_of(self, group: Group, values: dict[str, int]) -> list[Kernel]:
         """What runs of a group: its kernels, or where layers are fused what stands for them."""
@@ -296,7 +299,18 @@ class _Planner:
                                 remedy="check the lengths and the batch")  # fmt: skip
         instances = self.size(kernel.instances, env, kernel.name)
         return PlannedKernel(kernel.name, group.name, kernel.belongs, kernel.mapping, kernel.cascade,
-                             tuple(sizes.items()), instances, 0)  # fmt: skip
+                             tuple(sizes.items()), instances, 0, self.choices(kernel, env))  # fmt: skip
+
+    def choices(self, kernel: Kernel, env: dict[str, int]) -> tuple[tuple[str, str], ...]:
+        """What the model decides of a kernel's mapping."""
+        found = []
+        for name, picked in kernel.choices.items():
+            place = self.size(picked.by, env, f"{kernel.name}, {name}")
+            if not 0 <= place < len(picked.of):
+                raise SpecError(f"{kernel.name}: {name} has no value {place}", at=self.facts.at,
+                                remedy=f"it has 0 to {len(picked.of) - 1}: {', '.join(picked.of)}")  # fmt: skip
+            found.append((name, picked.of[place]))
+        return tuple(found)
 
     def weights(self) -> tuple[Weights, ...]:
         """Parameters of every kernel of the model."""

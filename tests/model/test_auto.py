@@ -11,12 +11,14 @@ from einsim.analysis.bound import traffic_bound
 from einsim.analysis.share import share
 from einsim.cascade import Einsum, bind_sizes, evaluate, iteration_ranks, parse, size_of, size_parameters
 from einsim.errors import InfeasibleError
-from einsim.model.auto import evaluate_auto
+from einsim.model.auto import evaluate_auto, evaluate_rows
 from einsim.model.counts import count
+from einsim.model.cycle.evaluation import simulate_rows
 from einsim.model.tables import as_numbers
-from einsim.schedule.auto import auto_schedule, unmappable
+from einsim.schedule.auto import auto_schedule, row_blocks, row_rank, unmappable, words_of_all
 from einsim.spec import library
-from einsim.spec.configuration import load_architecture
+from einsim.spec.configuration import find_machine, load_architecture
+from einsim.spec.overrides import parse_override
 
 from .compare import examples
 from .walk import walk
@@ -150,3 +152,72 @@ def test_kernels_never_move_less_than_the_bound(name, capacity):
     small = whole.model_copy(update={"memories": {**whole.memories, "buffer": buffer}})
     found = evaluate_auto(cascade, small, sizes)
     assert found.traffic_bytes >= 2 * traffic_bound(cascade, sizes).at(capacity // 2)
+
+
+def stated(capacity: int):
+    """A small machine that asks no table of costs about its buffer."""
+    fields = {"capacity_bytes": capacity, "read_energy_pj": 2.0, "write_energy_pj": 3.0, "area_um2": 1.0}
+    changes = [f"buffer.{name}={value}" for name, value in fields.items()]
+    changes += ["array2d.rows=3", "array2d.columns=4", "array1d.lanes=4"]
+    return find_machine("fusemax", overrides=[parse_override(f"arch.{change}") for change in changes])[1]
+
+
+ROWS = [name for name in library.names("cascade") if name.startswith("layer-") and row_rank(library.load_cascade(name))]
+
+
+def test_norms_and_the_like_have_rows_by_themselves():
+    assert {"layer-rmsnorm", "layer-layernorm", "layer-softmax"} <= set(ROWS)
+    for name in ("layer-add", "layer-encoder", "layer-decoder", "attention-1pass", "attn_causal-3pass"):
+        assert row_rank(library.load_cascade(name)) is None  # one Einsum; tokens see each other
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_blocks_of_rows_have_the_values_of_all(name):
+    cascade = library.load_cascade(name)
+    sizes = dict.fromkeys(size_parameters(cascade), 5) | {"J": 2}
+    sizes = bind_sizes(cascade, {symbol: sizes[symbol] for symbol in size_parameters(cascade)})
+    rank, rng = row_rank(cascade), np.random.default_rng(1)
+    inputs = {
+        each.name: rng.uniform(0.5, 2.0, [sizes[size_of(rank)] for rank in each.ranks]) for each in cascade.inputs
+    }
+    whole = evaluate(cascade, inputs)
+    at = {each.name: each.ranks.index(rank) for each in cascade.inputs if rank in each.ranks}
+    blocks = [evaluate(cascade, {key: np.split(value, [2], at[key])[part] if key in at else value
+                                 for key, value in inputs.items()}) for part in (0, 1)]  # fmt: skip
+    for output in cascade.outputs:
+        axis = next(each.output for each in cascade.einsums if each.tensor == output).ranks.index(rank)
+        np.testing.assert_allclose(np.concatenate([block[output] for block in blocks], axis), whole[output])
+
+
+@pytest.mark.parametrize("name", ["layer-rmsnorm", "layer-layernorm", "layer-softmax"])
+@pytest.mark.parametrize(
+    ("rows", "width", "capacity"), [(7, 5, 400), (64, 6, 300), (61, 6, 500), (9, 3, 10**6), (3, 200, 900)]
+)
+def test_a_row_that_waits_in_the_buffer_passes_dram_once(name, rows, width, capacity):
+    cascade, own = library.load_cascade(name), stated(capacity)
+    sizes = bind_sizes(cascade, {"D": width, "P": rows})
+    blocks = row_blocks(cascade, own, sizes)
+    found, apart = evaluate_rows(cascade, own, sizes), evaluate_auto(cascade, own, sizes)
+    run = simulate_rows(cascade, own, sizes)
+    assert run.feasible
+    assert run.traffic_bytes == found.traffic_bytes
+    assert run.cycles >= max(found.cycles_by_array.values())
+    points = {key: each.points for key, each in apart.counts.einsums.items()}
+    assert {key: each.points for key, each in found.counts.einsums.items()} == points
+    if not blocks:  # fewer rows fit than would fill the lanes
+        assert width == 200
+        assert found.traffic_bytes == apart.traffic_bytes
+        return
+    assert sum(times * block["P"] for times, block in blocks) == rows
+    assert all(words_of_all(cascade, block) * 2 <= capacity for _, block in blocks)
+    weights = sum(prod(sizes[size_of(rank)] for rank in each.ranks) for each in cascade.inputs if "p" not in each.ranks)
+    loads = sum(times for times, _ in blocks)
+    assert found.traffic_bytes == 2 * (2 * rows * width + loads * weights)
+    assert found.traffic_bytes < apart.traffic_bytes
+    for _, block in blocks:
+        schedule = auto_schedule(cascade, own, block, together=True)
+        rows_of = iter(count(schedule, ["dram", "buffer"], as_numbers).levels)
+        for einsum in schedule.einsums:
+            for label, level, *numbers in walk(einsum, schedule.sizes, ["dram", "buffer"]).rows:
+                row = next(rows_of)
+                assert (row.label, row.level, row.reads, row.fills, row.updates) == (label, level, *numbers)

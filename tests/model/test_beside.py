@@ -11,8 +11,11 @@ from einsim.model.whole import Setting, evaluate_whole
 from einsim.spec.configuration import load_design, stand_ins
 from einsim.spec.modelrun import Lengths, Scope, plan_run
 from einsim.spec.models import model_facts
+from einsim.spec.overrides import parse_override
 from einsim.spec.workload import Workload
 from tests.cli.commands import einsim, refused
+
+from .compare import differences
 
 EDGE = "transfusion-edge"
 
@@ -22,8 +25,8 @@ def layer(configuration: str, length: int = 1024):
     return evaluate_whole(run, Setting(configuration, EDGE))
 
 
-def product(**sizes: int):
-    return load_design("linear-divided", Workload(tuple(sizes.items())))
+def product(*changes: str, **sizes: int):
+    return load_design("linear-divided", Workload(tuple(sizes.items())), overrides=tuple(map(parse_override, changes)))
 
 
 def test_both_arrays_share_the_linear_layers():
@@ -55,6 +58,69 @@ def test_the_cycle_model_runs_it(sizes):
     assert run.feasible
     assert run.cycles >= max(closed.cycles_by_array.values())
     assert run.high_water_bytes()["buffer"] <= design.architecture.memories["buffer"].capacity_bytes
+
+
+SMALL = (
+    "arch.array1d.lanes=4",
+    "arch.array2d.rows=2",
+    "arch.array2d.columns=2",
+    "arch.array1d.registers.depth_words=4",
+)
+
+
+@pytest.mark.parametrize("resident", ["weights", "outputs"])
+@pytest.mark.parametrize("rows", [2, 5, 8, 9, 13, 17, 24])
+def test_counts_of_a_divided_product_equal_the_walk(rows, resident):
+    design = product(*SMALL, f"mapping.resident={resident}", "mapping.piece=3", G=2, M=rows, N=6, K=7)
+    assert differences(design) == []
+
+
+@pytest.mark.parametrize("rows", [2, 3, 8, 9, 13, 17, 23, 1000])
+def test_groups_are_even_and_waste_less_than_an_element_each(rows):
+    """Every row is in a group, no part is larger than the lanes, and as few groups as can be have them all."""
+    lanes = 4
+    space = evaluate(product(*SMALL, G=1, M=rows, N=2, K=3)).schedule.sizes
+    assert max(space["ma"], space["mb"]) <= lanes
+    assert space["mg"] == -(-rows // (2 * lanes))
+    assert 0 <= space["mg"] * (space["ma"] + space["mb"]) - rows < space["mg"]
+
+
+def test_rows_that_are_too_long_for_the_buffer_come_in_pieces():
+    """Llama's down projection: the array and the lanes are as busy, and traffic is what the blocks say."""
+    sizes = {"G": 1, "M": 2**16, "K": 14336, "N": 4096}
+    assert not evaluate(product(**sizes)).feasible
+    design = product("mapping.resident=outputs", **sizes)
+    found, run = evaluate(design), simulate_design(design)
+    tokens, depth, width = sizes["M"], sizes["K"], sizes["N"]
+    assert found.cycles_by_array["array2d"] == tokens * depth * width / 512
+    blocks, groups = width // (found.schedule.tiles["T"] * 16), tokens // 512
+    words = blocks * tokens * depth + groups * depth * width + tokens * width
+    assert found.traffic_bytes == run.traffic_bytes == 2 * words
+    assert run.feasible
+    assert run.cycles < 1.01 * run.cycles_closed_form
+
+
+def test_a_part_that_would_be_empty_is_refused():
+    message = refused("run", "fusemax-divided", "--shape", "B=1,H=1,E=64,F=64,M=64,P=1")
+    assert "fusemax-divided.yaml:19" in message
+    assert "part 'pb' of rank 'p' is empty where P is 1; give P enough elements" in message
+
+
+def test_parts_with_room_for_more_than_an_element_a_group_are_refused():
+    sizes = Workload((("B", 1), ("H", 1), ("E", 8), ("F", 8), ("M", 64), ("P", 600)))
+    parts = [parse_override(f"mapping.divide.p.into.{part}=256") for part in ("pa", "pb")]
+    with pytest.raises(SpecError, match=r"'p' has 600 elements, which its parts of 512 .* do not make up in groups"):
+        evaluate(load_design("fusemax-divided", sizes, overrides=parts))
+
+
+@pytest.mark.parametrize("queries", [300, 600, 777, 1000, 2049])
+def test_any_number_of_queries_is_divided(queries):
+    sizes = Workload((("B", 1), ("H", 1), ("E", 64), ("F", 64), ("M", 512), ("P", queries)))
+    found = simulate_design(load_design("fusemax-divided", sizes))
+    groups = -(-queries // 512)
+    assert found.feasible
+    assert found.cycles_closed_form == pytest.approx(groups * 32 * 2470, rel=1e-2)
+    assert found.cycles_closed_form <= found.cycles < 1.05 * found.cycles_closed_form
 
 
 def test_one_tile_is_held_once_for_all_of_its_readers():

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from einsim.cascade import Cascade
 from einsim.errors import InfeasibleError
-from einsim.model.auto import auto_design, evaluate_auto
+from einsim.model.auto import auto_design, evaluate_auto, evaluate_rows
 from einsim.model.closed_form import Evaluation, evaluate
 from einsim.model.cycle.simulate import Run, simulate
+from einsim.schedule.auto import auto_schedule, row_blocks
 from einsim.schedule.nest import Shortfall
 from einsim.schedule.pipeline.build import build
 from einsim.schedule.pipeline.timing import Timing
@@ -116,6 +117,31 @@ def simulate_auto(
     except InfeasibleError as error:
         return Simulation(design, built.timing, closed, (), shortfalls, str(error))
     return Simulation(design, built.timing, closed, tuple(runs) * batch, shortfalls)
+
+
+def simulate_rows(
+    cascade: Cascade, machine: Architecture, sizes: Mapping[str, int], batch: int = 1, timing: Timing | None = None
+) -> Simulation:
+    """Runs a cascade as `evaluate_rows` counts it: block by block where rows are by themselves, each Einsum in turn.
+
+    Raises InfeasibleError where no array can do what an Einsum needs.
+    """
+    timing = timing or Timing()
+    closed = evaluate_rows(cascade, machine, sizes, batch)
+    blocks = row_blocks(cascade, machine, sizes)
+    if not blocks:
+        return simulate_auto(cascade, machine, sizes, batch, timing)
+    runs: list[Run] = []
+    shortfalls = closed.schedule.shortfalls
+    for times, own in blocks:
+        design = auto_design(cascade, machine, own)
+        built = build(design, auto_schedule(cascade, machine, own, together=True), timing, mapped=False)
+        shortfalls += built.shortfalls
+        if any(shortfall.where for shortfall in shortfalls):
+            return Simulation(design, built.timing, closed, (), shortfalls)
+        found = [simulate(program, machine, built.timing) for program in built.programs]
+        runs += [replace(run, program=replace(run.program, times=run.program.times * times * batch)) for run in found]
+    return Simulation(auto_design(cascade, machine, sizes), built.timing, closed, tuple(runs), shortfalls)
 
 
 def simulate_design(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from einsim.model.cycle.evaluation import Simulation, simulate_auto, simulate_design
+from einsim.model.cycle.evaluation import Simulation, simulate_auto, simulate_design, simulate_rows
 from einsim.model.cycle.result import CYCLE_METRICS, cycle_metrics
 from einsim.model.result import Record, plain
 from einsim.model.result import reason as shortfall
@@ -48,7 +48,7 @@ def simulate_whole(whole: WholeRun, timing: Timing, *, skip: bool = True, most: 
     found = []
     for cost in whole.kernels:
         kernel = cost.kernel
-        key = (kernel.mapping, kernel.cascade, kernel.sizes, kernel.instances)
+        key = kernel.key
         if key not in known:
             known[key] = _simulation(cost, whole, timing, skip, most)
         found.append(known[key])
@@ -63,7 +63,8 @@ def _simulation(cost: KernelCost, whole: WholeRun, timing: Timing, skip: bool, m
         found = [simulate_design(each, timing, skip=skip, most=most) for each in cost.alike]
         return min(found, key=lambda own: (not own.feasible, own.cycles))
     cascade, sizes = kernel_cascade(kernel, whole.run)
-    return simulate_auto(cascade, whole.machine, sizes, kernel.instances, timing)
+    simulated = simulate_auto if kernel.part == "attention" else simulate_rows
+    return simulated(cascade, whole.machine, sizes, kernel.instances, timing)
 
 
 def simulated_record(simulated: SimulatedRun) -> Record:

@@ -49,7 +49,7 @@ def test_a_last_block_may_be_partial():
     for program in programs:
         by_name.setdefault(program.name, []).append(program.times)
     assert by_name.pop("K..V") == [1]
-    assert len(by_name) == 6
+    assert len(by_name) == 7
     assert {tuple(times) for times in by_name.values()} == {tuple(by_name["Q"])}
     assert len(by_name["Q"]) == 2
     assert by_name["Q"][1] == 1
