@@ -271,7 +271,7 @@ class _Named:
         return None if self.point is None or chosen is not None else self.machine(value)
 
     def cascade(self, name: str) -> list[str] | None:
-        """The texts of a cascade's forms; None where there is none: nothing that is evaluated, or it is wrong there too."""
+        """The texts of a cascade's forms; None: nothing that is evaluated, or wrong there too."""
         at = self.mapping.locate(("cascade",))
         try:
             return _forms(name, at, self.path.parent)
