@@ -112,7 +112,8 @@ def _compact(path: Path, *, json: bool) -> None:
     if json:
         print_json({"store": str(path), **sizes})
         return
-    before, after = (f"{size.segments:,} segments ({show_bytes(size.bytes)})" for size in (done.before, done.after))
+    before, after = (f"{size.segments:,} segment{'s' * (size.segments != 1)} ({show_bytes(size.bytes)})"
+                     for size in (done.before, done.after))  # fmt: skip
     seconds = time.perf_counter() - started
     show_result(f"{done.after.rows:,} rows: {before} are now {after}, {seconds:.1f} s" if before != after else
                 f"{done.after.rows:,} rows in {before}: nothing to merge")  # fmt: skip

@@ -10,6 +10,7 @@ system unlocks it when the owner ends, however it ends, and a claim that is not 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -244,7 +245,9 @@ class Folder:
             yield
         except OSError as error:
             reason = error.strerror or str(error).splitlines()[0]
-            self.refuse(f"cannot {what}: {reason}", "make room, or choose another --store")
+            barred = error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}
+            self.refuse(f"cannot {what}: {reason}", "name a store that may be written" if barred else
+                        "make room, or choose another --store")  # fmt: skip
 
     def refuse(self, message: str, remedy: str) -> NoReturn:
         """Raises SpecError that says what is wrong with the store."""

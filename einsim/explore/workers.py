@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import forkserver, get_context, resource_tracker
+from multiprocessing import forkserver, get_context, parent_process, resource_tracker
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import Final
 
 from einsim.errors import Location, SpecError
 from einsim.explore.identity import code_digest
 from einsim.explore.work import Rows, Work, evaluate_work
 from einsim.model.blocks import on_all_cores
-from einsim.spec.files import held_files, hold
+from einsim.spec.files import Files, held_files, hold
 
 Progress = Callable[[int], None]
 """Called with the number of points just finished; may raise to end the sweep."""
@@ -60,7 +62,7 @@ def _in_processes(works: Iterator[Work], progress: Progress) -> Iterator[tuple[W
     cores = os.cpu_count() or 1
     _start_deaf()
     context, files = get_context("forkserver"), held_files()
-    with ProcessPoolExecutor(cores, context, initializer=hold, initargs=(files,)) as pool:
+    with ProcessPoolExecutor(cores, context, initializer=_begin, initargs=(files,)) as pool:
         running: deque[tuple[Work, Future[Rows]]] = deque()
         try:
             while True:
@@ -77,6 +79,19 @@ def _in_processes(works: Iterator[Work], progress: Progress) -> Iterator[tuple[W
             raise SpecError("a worker process was ended from outside", remedy="is there enough memory?") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(files: Files | None) -> None:
+    """A worker process: its files are those of the sweep, and it ends when who started it ends, however that does."""
+    hold(files)
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _evaluate_there(code: str, work: Work) -> Rows:

@@ -202,6 +202,58 @@ def test_killed_at_any_instant(tmp_path, space, engine):
     assert not list((tmp_path / "store" / "claims").glob("*.keys"))
 
 
+ORPHANS = """
+import os, signal, sys
+from multiprocessing import active_children
+from pathlib import Path
+from einsim.explore import workers
+from einsim.explore.space import load_space
+from einsim.explore.sweep import Engine, run_sweep
+
+def kill(done):
+    if active_children():
+        print(*(each.pid for each in active_children()), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+workers._LEAST = workers._CHUNK = 1
+list(run_sweep(load_space(Path(sys.argv[1])), kill, Engine.EXACT))
+"""
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one core has no worker processes")
+def test_worker_processes_end_with_who_started_them(tmp_path, space):
+    words = [sys.executable, "-c", ORPHANS, str(tmp_path / "sweep.yaml")]
+    done = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)  # whose end workers would keep open
+    pids = done.stdout.readline().split()
+    assert done.wait(60) == -signal.SIGKILL
+    done.stdout.close()
+    assert pids
+    until = time.monotonic() + 60
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < until, "workers of nobody"
+        time.sleep(0.1)
+
+
+def alive(pid):
+    """Whether a process runs: it is there, and no zombie that waits for somebody to notice its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_store_that_may_not_be_written(tmp_path, space):
+    """What is known is read; what is not ends in one message."""
+    path = tmp_path / "store"
+    Counted().table(space, ResultStore(path))
+    barred = patch.object(segments.os, "open", side_effect=OSError(30, "Read-only file system"))
+    with patch.object(segments, "_sync", lambda _: None), barred:
+        assert len(Counted().table(space, ResultStore(path))) == TOTAL
+        other = space_of(tmp_path, FILE.replace("1K, 4K", "2K, 4K"))
+        with pytest.raises(SpecError, match="Read-only file system; name a store that may be written"):
+            Counted().table(other, ResultStore(path))
+
+
 @pytest.mark.parametrize("engine", [Engine.EXACT, Engine.COMPILED])
 def test_two_sweeps_at_once_evaluate_every_point_once(tmp_path, space, engine):
     logs = [tmp_path / f"log{number}" for number in range(2)]
