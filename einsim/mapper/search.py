@@ -277,39 +277,42 @@ class _Search:
     def in_cycles(self) -> bool:
         """What the cycle model makes of what the closed form found; whether nothing in the space is better there."""
         descent = self.descent(self.running, self.note_run)
-        ran = self.run_first()
-        if ran is None:
+        beginnings = self.run_first()
+        if not beginnings:
             return False
-        descent.improve(ran)
+        for number, ran in enumerate(beginnings):
+            if not self.over() and (number == 0 or self.space.size() > WALKED):
+                better = self.running.again(ran)
+                self.note_run(better)
+                descent.improve(better)
         if self.space.size() <= WALKED:
             return self.walk_in_cycles()
         chance = random.Random(0)
         while not self.over():
-            now = self.ran or ran
+            now = self.ran or beginnings[0]
             found, _ = self.running.best(self.shaken(now.plan, chance), now.numbers)
             self.note_run(found)
             descent.improve(found)
         return False
 
-    def run_first(self) -> Found | None:
-        """The best of what there is to begin with, each with the tiles that run best; else any that runs."""
-        ran: Found | None = None
+    def run_first(self) -> list[Found]:
+        """What there is to begin with as it runs, the best first; where time is over, until something does."""
+        runs: list[Found] = []
         for found in self.firsts():
-            if ran is not None and (self.over() or found.score >= ran.score):
+            if runs and (self.over() or (self.ran is not None and found.score >= self.ran.score)):
                 continue
-            now = self.running.again(self.running.run(found))
-            self.note_run(now)
-            ran = now if ran is None or now.score < ran.score else ran
+            runs.append(self.running.run(found))
+            self.note_run(runs[-1])
         for plan in self.plans():
             if self.ran is None and (found := self.trials.glance(plan)) is not None:
-                now = self.running.run(found)
-                self.note_run(now)
-                ran = now if ran is None or now.score < ran.score else ran
-        return ran
+                runs.append(self.running.run(found))
+                self.note_run(runs[-1])
+        return sorted(runs, key=lambda each: each.score)
 
     def firsts(self) -> list[Found]:
         """Designs to run first: the beginnings, the best by the closed form first, and the best that it found."""
-        found = [each for plan in self.plans() if (each := self.first(plan)) is not None]
+        plans = self.plans()
+        found = [each for plan in plans for each in (self.first(plan), self.trials.glance(plan)) if each is not None]
         return [*sorted(found, key=lambda each: each.score), *self.trail[-1:]]
 
     def first(self, plan: Plan) -> Found | None:

@@ -173,11 +173,12 @@ class Trials:
         return self.best(now.plan)[0]
 
     def swept(self, plan: Plan) -> list[tuple[str, ...]]:
-        """Sizes of a plan that are looked at together: those of splits with each of its tiles."""
+        """Sizes of a plan that are looked at together: each tile alone, then those of splits with each of the tiles."""
         numbers = _filled(Written(self.task, plan)).numbers
         splits = tuple(name for name, (what, _) in numbers.items() if what in self.task.unsized)
-        blocks = [(*splits, name) for name in numbers if name not in splits]
-        return blocks or [splits] if numbers else []
+        tiles = [name for name in numbers if name not in splits]
+        together = [(*splits, name) for name in tiles] or [splits]
+        return [*((name,) for name in tiles), *together] if splits else [(name,) for name in tiles]
 
     def apart(self, now: Found, names: Sequence[str]) -> Iterator[Found]:
         """A plan with other sizes of some tiles, one design of each magnitude; of equal worth small tiles first."""

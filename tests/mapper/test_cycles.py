@@ -5,6 +5,7 @@ from math import inf
 import pytest
 
 from einsim.errors import SpecError
+from einsim.mapper.bounds import Bounds
 from einsim.mapper.candidates import candidates
 from einsim.mapper.objective import Objective
 from einsim.mapper.record import map_record
@@ -92,6 +93,20 @@ def test_parts_that_are_ranks_of_their_own_or_tensors_made_in_parts_are_mapped(n
     assert differences(design) == []
     for program in build(design, lower(design), Timing()).programs:
         assert compared(program, small.machine, Timing(), interpreted=False) is not STUCK
+
+
+def test_turns_hide_the_recurrence_of_the_one_pass_cascade():
+    attention = bert("attention-1pass", "flat", 1024)
+    known = simulate_design(load_design("cascade", attention.workload))
+    bound = Bounds(attention, {size: Trials(attention, Objective.LATENCY).sizes_of(size) for size in attention.unsized})
+
+    def report(progress):
+        if progress.cycles and progress.value <= 1.1 * bound.of(Objective.LATENCY):
+            raise KeyboardInterrupt
+
+    result = search(attention, Objective.LATENCY, 200, report, cycles=True)
+    assert result.ran.value <= 1.1 * result.bound
+    assert result.ran.value <= known.latency_s / 2
 
 
 def test_no_search_is_worse_than_what_is_shipped():
