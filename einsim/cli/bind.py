@@ -12,7 +12,7 @@ from einsim.binder.divide import bind_divided
 from einsim.binder.record import bound_record, divided_record
 from einsim.binder.solver import Order
 from einsim.binder.starts import from_cascade, from_mapping, in_tiles
-from einsim.cli.common import ArchOption, JsonOption
+from einsim.cli.common import ArchOption, JsonOption, command_line
 from einsim.cli.output import print_json, show_result
 from einsim.errors import Location, SpecError
 from einsim.report.binding import binding_report
@@ -73,6 +73,9 @@ def bind(
         record = divided_record(bind_divided(in_tiles(cascade, arch, sizes, order, ideal=ideal), seconds))
     else:
         record = bound_record(find(from_cascade(cascade, arch, sizes, order, ideal=ideal, free=not fixed), seconds))
+    record["command"] = command_line("bind", [] if cascade is None else [cascade], {
+        "--shape": shape, "--arch": arch, "--mapping": mapping, "--order": order, "--divide": divide, "--fixed": fixed,
+        "--ideal": ideal, "--seconds": seconds})  # fmt: skip
     if out is not None:
         out.write_text(record["binding"])
     if json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from cyclopts import Parameter
 from einsim.analysis.bound import traffic_bound
 from einsim.analysis.passes import count_passes
 from einsim.cascade import Cascade, bind_sizes, size_parameters
-from einsim.cli.common import JsonOption
+from einsim.cli.common import JsonOption, command_line
 from einsim.cli.output import print_json, show_result
 from einsim.errors import Location, SpecError, suggest
 from einsim.report.bound import CAPACITIES, Curve, bound_record, bound_table, draw_bound
@@ -35,6 +36,25 @@ def bound(
 
     Example: einsim bound attention-3pass attention-1pass --sizes E=64,F=64,M=16K,P=16K,M0=256 --batch 768
     """
+    curves = bound_curves(cascades, sizes, batch, rank, word_bytes)
+    files: list[Path] = []
+    if out is not None:
+        from einsim.report.drawing import save_figure  # noqa: PLC0415 - matplotlib is slow to import
+
+        files = save_figure(draw_bound(curves), "bound", out)
+    if json:
+        options = {"--sizes": sizes, "--batch": batch, "--rank": rank, "--word-bytes": word_bytes}
+        command = command_line("bound", list(dict.fromkeys(cascades)), options)
+        print_json({**bound_record(curves, word_bytes, copies_of(batch), [str(file) for file in files]),
+                    "command": command})  # fmt: skip
+        return
+    show_result(bound_table(curves))
+    for file in files:
+        show_result(f"wrote {file}")
+
+
+def bound_curves(cascades: Sequence[str], sizes: str, batch: str, rank: str | None, word_bytes: int) -> list[Curve]:
+    """The curve of every cascade."""
     if not cascades:
         raise SpecError("no cascade is given", at=Location("bound"), remedy="name one or several: attention-3pass")
     if word_bytes < 1:
@@ -47,18 +67,7 @@ def bound(
             raise SpecError(
                 f"no cascade here takes a size {symbol}", at=Location("--sizes"), remedy=suggest(symbol, known)
             )
-    curves = [_curve(cascade, given, rank, _copies(batch), word_bytes) for cascade in found]
-    files: list[Path] = []
-    if out is not None:
-        from einsim.report.drawing import save_figure  # noqa: PLC0415 - matplotlib is slow to import
-
-        files = save_figure(draw_bound(curves), "bound", out)
-    if json:
-        print_json(bound_record(curves, word_bytes, _copies(batch), [str(file) for file in files]))
-        return
-    show_result(bound_table(curves))
-    for file in files:
-        show_result(f"wrote {file}")
+    return [_curve(cascade, given, rank, copies_of(batch), word_bytes) for cascade in found]
 
 
 def _curve(cascade: Cascade, given: dict[str, int], rank: str | None, batch: int, word_bytes: int) -> Curve:
@@ -70,7 +79,8 @@ def _curve(cascade: Cascade, given: dict[str, int], rank: str | None, batch: int
     return Curve(cascade.name, passes, own, found.compulsory * batch * word_bytes, moved)
 
 
-def _copies(text: str) -> int:
+def copies_of(text: str) -> int:
+    """The number of independent copies that --batch gives; raises SpecError where it is none."""
     try:
         copies = parse_count(text)
     except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -97,6 +97,19 @@ class Asked:
         sets = [word for text in self.sets for word in ("--set", text)]
         words = ["einsim", name, self.configuration, *options, *sets, "--accounting", str(self.accounting), *flags]
         return shlex.join(words)
+
+
+def command_line(name: str, words: Sequence[str], options: Mapping[str, object]) -> str:
+    """A command line: options that are not None, flags that are true, lists one by one."""
+    said = ["einsim", *name.split(), *words]
+    for option, value in options.items():
+        if value is True:
+            said.append(option)
+        elif isinstance(value, (list, tuple)):
+            said += [word for each in value for word in (option, str(each))]
+        elif value is not None and value is not False:
+            said += [option, str(value)]
+    return shlex.join(said)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from einsim.cascade import bind_sizes
-from einsim.cli.common import JsonOption, LengthOption, ModelOption, ShapeOption, workload
+from einsim.cli.common import JsonOption, LengthOption, ModelOption, ShapeOption, command_line, workload
 from einsim.cli.output import complain, print_json, show_result
 from einsim.cli.signals import Stopped, stoppable
 from einsim.cli.zoo import CascadeArgument
@@ -69,8 +69,11 @@ def map_(
     after another, without a search.
     Example: einsim map attention-1pass --arch fusemax --model BERT --seq-len 16K --objective energy --out best.yaml
     """
+    options = {"--arch": arch, "--model": model, "--seq-len": seq_len, "--shape": shape, "--batch": batch,
+               "--sizes": sizes, "--objective": objective}  # fmt: skip
     if sizes is not None and objective is None:
-        return _simple(cascade, arch, sizes, _instances(batch), cycles=cycles, json=json)
+        command = command_line("map", [cascade], {**options, "--cycles": cycles})
+        return _simple(cascade, arch, sizes, instances_of(batch), command, cycles=cycles, json=json)
     if cycles:
         raise SpecError("--cycles goes with --sizes and no --objective", at=Location("--cycles"),
                         remedy="write the mapping with --out, then: einsim simulate FILE")  # fmt: skip
@@ -78,16 +81,10 @@ def map_(
         raise SpecError(f"{time_limit} seconds", at=Location("--time-limit"), remedy="a number of seconds above 0")
     if out is not None and not out.parent.is_dir():
         raise SpecError(f"there is no folder {str(out.parent)!r}", at=Location("--out"), remedy="make it first")
-    found = library.load_cascade(cascade, at=Location("map"))
-    if sizes is not None:
-        shape = f"{sizes},B={_instances(batch)}" if batch is not None else sizes
-        batch = None
-    if model is None and shape is None:
-        raise SpecError("map needs --model and --seq-len, or --shape", at=Location("map"),
-                        remedy="einsim map CASCADE --arch MACHINE --model BERT --seq-len 16K")  # fmt: skip
-    machine = load_architecture(arch)
-    task = Task(found, machine, workload(model, seq_len, batch, shape), cascade, arch)
+    command = command_line("map", [cascade], {**options, "--time-model": time_model, "--time-limit": time_limit})
+    task = asked_task(cascade, arch, model, seq_len, shape, batch, sizes)
     record, stopped = _searched(task, objective or Objective.LATENCY, time_limit, cycles=time_model == "cycle")
+    record["command"] = command
     if out is not None and record["mapping"] is not None:
         store.write_text(out, record["mapping"])
     if json:
@@ -98,6 +95,21 @@ def map_(
         complain(f"{stopped}: this is the best so far")
         return stopped.exit_code
     return 0 if record["feasible"] else InfeasibleError.exit_code
+
+
+def asked_task(
+    cascade: str, arch: str, model: str | None = None, seq_len: str | None = None, shape: str | None = None,
+    batch: str | None = None, sizes: str | None = None,
+) -> Task:  # fmt: skip
+    """What the options of a search ask to be mapped; raises SpecError where they say too little or are wrong."""
+    found = library.load_cascade(cascade, at=Location("map"))
+    if sizes is not None:
+        shape = f"{sizes},B={instances_of(batch)}" if batch is not None else sizes
+        batch = None
+    if model is None and shape is None:
+        raise SpecError("map needs --model and --seq-len, or --shape", at=Location("map"),
+                        remedy="einsim map CASCADE --arch MACHINE --model BERT --seq-len 16K")  # fmt: skip
+    return Task(found, load_architecture(arch), workload(model, seq_len, batch, shape), cascade, arch)
 
 
 def _searched(
@@ -123,26 +135,27 @@ def _searched(
     return map_record(task, objective, result, cycles=cycles), stopped
 
 
-def _instances(batch: str | None) -> int:
+def instances_of(batch: str | None) -> int:
+    """Independent instances that --batch gives; raises SpecError where it is no number of them."""
     if batch is not None and (not batch.isdecimal() or int(batch) < 1):
         raise SpecError(f"{batch} is not a positive number", at=Location("--batch"))
     return int(batch or 1)
 
 
-def _simple(cascade: str, arch: str, sizes: str, batch: int, *, cycles: bool, json: bool) -> int:
+def _simple(cascade: str, arch: str, sizes: str, batch: int, command: str, *, cycles: bool, json: bool) -> int:
     """One Einsum after another, with a mapping made at once."""
     found = library.load_cascade(cascade, at=Location("map"))
     bound = bind_sizes(found, parse_shape(sizes, "--sizes"))
     machine = load_architecture(arch)
     if cycles:
-        record = simulation_record(simulate_auto(found, machine, bound, batch))
+        record = simulation_record(simulate_auto(found, machine, bound, batch)) | {"command": command}
         if json:
             print_json(record)
         else:
             show_result(simulation_report(record))
         return 0 if record["feasible"] else InfeasibleError.exit_code
     evaluation = evaluate_auto(found, machine, bound, batch)
-    record = to_record(auto_design(found, machine, bound), evaluation)
+    record = to_record(auto_design(found, machine, bound), evaluation) | {"command": command}
     if json:
         print_json(record)
     else:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, Final
 
 from cyclopts import CycloptsError
@@ -14,6 +15,7 @@ from einsim.cli.app import application
 from einsim.cli.common import Asked
 from einsim.cli.whole import WholeOptions, evaluated, sole_design
 from einsim.errors import InfeasibleError, Location, SpecError
+from einsim.explore import store
 from einsim.model.closed_form import evaluate
 from einsim.model.cycle.evaluation import Simulation, simulate_design
 from einsim.model.cycle.explain import simulation_fields, whole_simulation_fields
@@ -21,7 +23,7 @@ from einsim.model.cycle.result import simulation_record
 from einsim.model.cycle.whole import simulate_whole
 from einsim.model.explain import Explanation
 from einsim.model.result import Record, to_record
-from einsim.model.steps import Explain, Fields, How, Step, counted, made, named
+from einsim.model.steps import Explain, Fields, How, Step, counted, found, made, named
 from einsim.model.whole import WholeRun
 from einsim.model.wholeexplain import whole_fields
 from einsim.schedule.pipeline.timing import IDEAL, Timing
@@ -30,6 +32,8 @@ from einsim.spec.overrides import parse_override
 from einsim.spec.pricing import Origin
 
 _ABOUT: Final = ("configuration", "cascade", "architecture", "model", "seq_len", "sizes", "accounting")
+_RATIOS: Final = {"speedup": ("latency_s", "s"), "energy_ratio": ("energy_pj", "pJ")}
+"""Numbers of a row beside those of its baseline."""
 _SIMULATED: Final = "simulated/"
 _AGAIN: Final = "make it anew with this version of einsim, with --json or in a sweep"
 _WHOLE: Final = ("model", "seq_len", "batch", "shape", "phase", "context", "new_tokens")
@@ -171,10 +175,25 @@ def _row(saved: Record, again: _Again, at: Location, *, simulates: bool) -> Trac
             own[name] = partial(_share, simulated, name)
         elif simulates and name in {"latency_s", "util_2d", "util_1d"}:
             own[name] = partial(_of, simulated, name)
+        elif name in _RATIOS:
+            own[name] = partial(_ratio, name, saved, own, at)
         elif long_name(name) in closed.fields:
             own[name] = closed.fields[long_name(name)]
     own |= {name: explain for name, explain in closed.fields.items() if name.startswith("area_um2/")}
     return Traced(Fields(own), closed.about)
+
+
+def _ratio(name: str, saved: Record, own: dict[str, Explain], at: Location) -> Step:
+    """A number beside that of the row that the sweep names its baseline."""
+    field, unit = _RATIOS[name]
+    path, _, index = at.source.partition("#")
+    known = store.baseline_row(Path(path), int(saved["index"])) if index else None
+    mine = own[field]()
+    if known is None:
+        return found(name, saved[name], "", "over the sweep's baseline, which its folder does not say any more", mine)
+    base, row = known
+    theirs = found(f"{field} of the baseline", row[field], unit, f"explained at {path}#{base}")
+    return made(name, "", How.QUOTIENT, [theirs, mine] if name == "speedup" else [mine, theirs])
 
 
 def long_name(name: str) -> str:

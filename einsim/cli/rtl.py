@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from einsim.cli.common import ArchOption, JsonOption, SetOption, ShapeOption
+from einsim.cli.common import ArchOption, JsonOption, SetOption, ShapeOption, command_line
 from einsim.cli.output import print_json, show_result
 from einsim.cosim.area import measure
 from einsim.cosim.campaign import campaign_record, run_campaign, watch
@@ -133,7 +133,10 @@ def area(
             raise SpecError(f"{value} is not positive", at=Location(option))
     measured = measure(subject, liberty, build or build_folder(), clock, rows, columns)
     if json:
-        print_json(measured_record(measured))
+        command = command_line("rtl area", [configuration], {
+            "--shape": shape, "--arch": arch, "--set": set_, "--format": operand, "--liberty": liberty,
+            "--clock": clock, "--rows": rows, "--columns": columns})  # fmt: skip
+        print_json({**measured_record(measured), "command": command})
     else:
         show_result(measured_report(measured))
     return 0

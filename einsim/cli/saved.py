@@ -8,12 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from einsim.cli.replay import Traced, replayed
+from einsim.cli.remade import area_again, bind_again, bound_again, map_again, roofline_again, tensors_again
+from einsim.cli.replay import Traced, command_words, replayed
 from einsim.errors import Location, SpecError
 from einsim.explore import store
 from einsim.model.result import Record
 
-_KINDS: Final[dict[str, Callable[[Record, Location], Traced]]] = {"run": replayed, "simulate": replayed}
+_KINDS: Final[dict[str, Callable[[Record, Location], Traced]]] = {
+    "run": replayed, "simulate": replayed, "roofline": roofline_again, "bound": bound_again, "map": map_again,
+    "bind": bind_again, "rtl": area_again, "evaluate": tensors_again,
+}  # fmt: skip
 """Command -> how its results are made again."""
 _NAMES: Final = ("kernel", "group", "name", "cascade", "access", "part", "tensor", "einsum")
 """Keys by which an item of a list may be called."""
@@ -30,10 +34,7 @@ def saved_result(result: str, at: Location) -> Record | None:
 
 def traced(saved: Record, at: Location) -> Traced:
     """What explains a saved result. Raises SpecError for one that no command has made."""
-    command = saved.get("command")
-    words = command.split() if isinstance(command, str) else []
-    make = _KINDS.get(words[1] if len(words) > 1 else "run", replayed)
-    return make(saved, at)
+    return _KINDS[command_words(saved, at, tuple(_KINDS))[1]](saved, at)
 
 
 def _read(path: str) -> bytes:

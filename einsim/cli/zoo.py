@@ -9,7 +9,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from einsim.cascade import evaluate as evaluate_cascade
-from einsim.cli.common import JsonOption
+from einsim.cli.common import JsonOption, command_line
 from einsim.cli.output import print_json, show_result
 from einsim.errors import Location, SpecError
 from einsim.report.tables import table
@@ -107,7 +107,9 @@ def evaluate(
             {"tensor": name, "shape": list(array.shape), "output": name in found.outputs, **_range(array)}
             for name, array in made.items()
         ]
-        print_json({"cascade": found.name, "out": None if out is None else str(out), "tensors": tensors})
+        command = command_line("evaluate", [cascade], {"--inputs": inputs, "--sizes": sizes})
+        print_json({"cascade": found.name, "out": None if out is None else str(out), "tensors": tensors,
+                    "command": command})  # fmt: skip
     else:
         lines = [
             (name, " x ".join(map(str, array.shape)) or "scalar", "output" if name in found.outputs else "",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einsim.explore.point import Point
-from einsim.explore.space import Space
+from einsim.explore.space import Space, baseline
 from einsim.explore.sweepfile import TimeModel
 from einsim.model.closed_form import Evaluation, evaluate
 from einsim.model.cycle.evaluation import simulate_design
@@ -235,10 +235,7 @@ def _baselines(space: Space[Any], index: NDArray[np.int64]) -> pl.Series:
     """For each of some points in order, the row that has its baseline; null where there is none."""
     import polars as pl  # noqa: PLC0415
 
-    base = index.copy()
-    for axis, step in space.base.items():
-        stride = space.strides[axis]
-        base += (step - index // stride % len(space.axes[axis])) * stride
+    base = baseline(space, index)
     rows = np.minimum(index.searchsorted(base), len(index) - 1)
     return pl.Series(rows).set(pl.Series(index[rows] != base), None)
 

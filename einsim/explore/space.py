@@ -10,6 +10,9 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from einsim.errors import SpecError
 from einsim.explore.axes import EXTENT, PLAIN, Setting, Step, axes_of, baseline_of, settings
 from einsim.explore.point import Extent, Point, make_lengths, make_workload
@@ -138,6 +141,19 @@ class Space(Generic[F]):
             batch = None
         at = next((plain[field].at for field in _LENGTHS if plain[field].value is not None), plain["model"].at)
         return make_lengths(model, seq_len, batch, extent, at)
+
+
+Indices = TypeVar("Indices", int, NDArray[np.int64])
+"""One index of a space, or many."""
+
+
+def baseline(space: Space[Any], index: Indices) -> Indices:
+    """The index of the baseline of a point: the same coordinates on all axes that the baseline leaves open."""
+    base = index
+    for axis, step in space.base.items():
+        stride = space.strides[axis]
+        base = base + (step - index // stride % len(space.axes[axis])) * stride
+    return base
 
 
 @lru_cache(maxsize=256)

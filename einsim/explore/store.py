@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from einsim import __version__
 from einsim.errors import Location, SpecError
 from einsim.explore.point import Point
-from einsim.explore.space import Space
+from einsim.explore.space import Space, baseline, load_space
 from einsim.spec import library
 from einsim.spec.configuration import stand_ins
 from einsim.spec.inherit import ancestry
@@ -214,16 +214,21 @@ def write_manifest(
 def read_row(path: Path, index: str, at: Location) -> dict[str, Any]:
     """The row of a sweep's table (a Parquet or CSV file, or the folder with it) whose column `index` says so.
 
-    Raises SpecError where there is none.
+    Rows of a store's table, which have no such column, count from 0. Raises SpecError where there is none.
     """
     import polars as pl  # noqa: PLC0415 - slow to import
 
-    file = path / "results.parquet" if path.is_dir() else path
+    file = _table(path)
     if not index.isdecimal():
         raise SpecError("no row is named", at=at, remedy=f"write {path}#0 for the row with index 0")
     try:
         frame = pl.read_csv(file) if file.suffix == ".csv" else pl.read_parquet(file)
-        rows = frame.filter(pl.col("index") == int(index))
+        if "design" in frame.columns and "index" not in frame.columns:
+            raise SpecError("has designs, each over several workloads", at=Location(str(file)),
+                            remedy=f"name a row of {file.parent / 'points.parquet'}")  # fmt: skip
+        exported = "code" in frame.columns and "index" not in frame.columns  # of a store: rows have no numbers there
+        rows = frame.with_row_index("index") if exported else frame
+        rows = rows.filter(pl.col("index") == int(index))
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(str(file))) from None
     except (pl.exceptions.PolarsError, OverflowError) as error:
@@ -232,3 +237,19 @@ def read_row(path: Path, index: str, at: Location) -> dict[str, Any]:
     if not len(rows):
         raise SpecError(f"there is no row {index}", at=at, remedy=f"the table has {len(frame)} rows")
     return rows.to_dicts()[0]
+
+
+def baseline_row(path: Path, index: int) -> tuple[int, dict[str, Any]] | None:
+    """The row that a sweep's row is compared with, and its index; None where its folder does not say any more."""
+    folder = _table(path).parent
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text())
+        place = baseline(load_space(folder / manifest["inputs"]["sweep"]), index)
+        return place, read_row(path, str(place), Location(str(path)))
+    except (OSError, ValueError, TypeError, KeyError, SpecError):
+        return None
+
+
+def _table(path: Path) -> Path:
+    """The table of results that a path means: in a folder, the sweep's."""
+    return path / "results.parquet" if path.is_dir() else path

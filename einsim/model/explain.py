@@ -64,7 +64,9 @@ class Explanation:
         parts: dict[str, Callable[[], Fields]] = {
             "energy_by_part_pj": _each(self.evaluation.energy_by_part_pj, lambda part: self._energies()[part]),
             "area_um2": _each((*machine.memories, *machine.arrays), lambda part: self._areas("area_um2", "um^2")[part]),
-            "cycles_by_array": _each(self.evaluation.cycles_by_array, lambda name: self._cycles(name, self.einsums)),
+            "cycles_by_array": _each(
+                self.evaluation.cycles_by_array, lambda name: self.array_cycles(name, self.einsums)
+            ),
             **{f"einsums/{name}": partial(self._einsum, name) for name in self.einsums},
         }
         return Fields({**own, **self._inputs(), **self._held()}, parts)
@@ -300,7 +302,8 @@ class Explanation:
     def _work(self, einsum: EinsumSchedule) -> EinsumCount:
         return self.evaluation.counts.einsums[einsum.name]
 
-    def _cycles(self, array: str, names: Iterable[str]) -> Step:
+    def array_cycles(self, array: str, names: Iterable[str]) -> Step:
+        """Cycles of some Einsums on one array."""
         einsums = [self.einsums[name] for name in names if self.einsums[name].array == array]
         return made(array, "cycles", How.SUM, map(self._einsum_cycles, einsums))
 
@@ -311,7 +314,7 @@ class Explanation:
     def _busy(self, number: int) -> Step:
         """Seconds of the arrays of a phase, side by side."""
         phase = self.evaluation.schedule.phases[number]
-        sides = [self._cycles(array, names) for array, names in phase.run]
+        sides = [self.array_cycles(array, names) for array, names in phase.run]
         cycles = made("the slower array", "cycles", How.GREATEST, sides) if sides else counted("no array", 0, "cycles")
         if phase.stall_each is not None:
             steps = self.evaluation.counts.einsums[phase.stall_each].steps

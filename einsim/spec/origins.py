@@ -112,7 +112,7 @@ def _said(document: Document | None, path: Path) -> Origin | None:
     value: Any = document.value
     for key in path:
         if (isinstance(value, dict) and key in value) or (isinstance(value, list) and isinstance(key, int)):
-            value = value[key]
+            value = value[key]  # type: ignore[index]
         else:
             return Origin(document.locate(path), "by default")
     return Origin(document.locate(path), f"{path[-1]}: {value}")
