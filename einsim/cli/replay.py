@@ -23,7 +23,7 @@ from einsim.model.result import Record, to_record
 from einsim.model.whole import WholeRun
 from einsim.model.wholeexplain import Fields, whole_fields
 from einsim.schedule.pipeline.timing import IDEAL, Timing
-from einsim.spec.modelrun import Scope
+from einsim.spec.modelrun import Causal, Layers, Scope
 from einsim.spec.overrides import parse_override
 
 _ABOUT: Final = ("configuration", "cascade", "architecture", "model", "seq_len", "sizes", "accounting")
@@ -53,7 +53,11 @@ def replayed(saved: Record, at: Location) -> tuple[Fields, Record]:
     names = ("model", "seq_len", "batch", "shape", "phase", "context", "new_tokens")
     given: dict[str, Any] = {name: options.get(name) for name in names}
     whole = WholeOptions(
-        scope=Scope(options.get("scope", Scope.ATTENTION)), allow_skip=bool(options.get("allow_skip")), **given
+        scope=Scope(options.get("scope", Scope.ATTENTION)),
+        allow_skip=bool(options.get("allow_skip")),
+        layers=Layers(options.get("layers", Layers.SEQUENTIAL)),
+        causal=Causal(options.get("causal", Causal.COUNT)),
+        **given,
     )
     again = _Again(asked, IDEAL if options.get("ideal") else Timing(), whole, options)
     if is_row:
