@@ -13,7 +13,8 @@ ONE = ("--seq-len", "1K", "--batch", "2")
 KEYS = {
     "scope", "configuration", "architecture", "model", "family", "phase", "batch", "new_tokens", "context",
     "accounting", "layers", "causal", "feasible", "reason", "latency_s", "compute_s", "memory_s", "energy_pj",
-    "traffic_bytes", "util_2d", "util_1d", "area_um2", "macs", "tokens_per_s", "parameters", "active_parameters", "weights_bytes", "cache_bytes",
+    "traffic_bytes", "util_2d", "util_1d", "area_um2", "macs", "tokens_per_s", "parameters", "active_parameters",
+    "weights_bytes", "cache_bytes",
     "energy_by_part_pj", "groups", "kernels", "left_out", "skipped", "unused_fields",
     "command",
 }  # fmt: skip
