@@ -27,7 +27,7 @@ from einsim.model.steps import Explain, Fields, How, Step, counted, found, made,
 from einsim.model.whole import WholeRun
 from einsim.model.wholeexplain import whole_fields
 from einsim.schedule.pipeline.timing import IDEAL, Timing
-from einsim.spec.modelrun import Layers, Scope
+from einsim.spec.modelrun import Causal, Layers, Scope
 from einsim.spec.overrides import parse_override
 from einsim.spec.pricing import Origin
 
@@ -114,7 +114,8 @@ class _Again:
         given: dict[str, Any] = {name: options.get(name) for name in _WHOLE}
         whole = WholeOptions(
             scope=Scope(options.get("scope", Scope.ATTENTION)), allow_skip=bool(options.get("allow_skip")),
-            layers=Layers(options.get("layers", Layers.SEQUENTIAL)), **given,
+            layers=Layers(options.get("layers", Layers.SEQUENTIAL)),
+            causal=Causal(options.get("causal", Causal.COUNT)), **given,
         )  # fmt: skip
         return _Again(asked, IDEAL if options.get("ideal") else Timing(), whole, options.get("attention"))
 

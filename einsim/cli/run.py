@@ -20,6 +20,7 @@ from einsim.cli.common import (
 from einsim.cli.output import print_json, show_result
 from einsim.cli.whole import (
     AttentionOption,
+    CausalOption,
     ContextOption,
     LayersOption,
     NewTokensOption,
@@ -37,7 +38,7 @@ from einsim.model.wholeresult import whole_record
 from einsim.report.tables import run_report
 from einsim.report.whole import whole_report
 from einsim.spec.configuration import Accounting
-from einsim.spec.modelrun import Layers, Scope
+from einsim.spec.modelrun import Causal, Layers, Scope
 from einsim.spec.overrides import parse_override
 
 
@@ -57,6 +58,7 @@ def run(
     new_tokens: NewTokensOption = None,
     attention: AttentionOption = None,
     layers: LayersOption = "sequential",
+    causal: CausalOption = "count",
     allow_skip: SkipOption = False,
     json: JsonOption = False,
 ) -> int:
@@ -67,7 +69,17 @@ def run(
     """
     asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
     options = WholeOptions(
-        Scope(scope), model, seq_len, batch, shape, phase, context, new_tokens, allow_skip, Layers(layers)
+        Scope(scope),
+        model,
+        seq_len,
+        batch,
+        shape,
+        phase,
+        context,
+        new_tokens,
+        allow_skip,
+        Layers(layers),
+        Causal(causal),
     )
     if not options.plain or attention:
         overrides = [parse_override(text) for text in set_ or ()]

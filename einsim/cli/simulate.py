@@ -24,6 +24,7 @@ from einsim.cli.common import (
 from einsim.cli.output import print_json, show_result
 from einsim.cli.whole import (
     AttentionOption,
+    CausalOption,
     ContextOption,
     LayersOption,
     NewTokensOption,
@@ -42,7 +43,7 @@ from einsim.report.simulation import simulation_report
 from einsim.report.whole import simulated_whole_report
 from einsim.schedule.pipeline.timing import IDEAL, Timing
 from einsim.spec.configuration import Accounting
-from einsim.spec.modelrun import LAYERS, Layers, Scope
+from einsim.spec.modelrun import LAYERS, Causal, Layers, Scope
 from einsim.spec.overrides import parse_override
 
 LOGGED = 400_000
@@ -72,6 +73,7 @@ def simulate(
     new_tokens: NewTokensOption = None,
     attention: AttentionOption = None,
     layers: LayersOption = "sequential",
+    causal: CausalOption = "count",
     allow_skip: SkipOption = False,
     json: JsonOption = False,
 ) -> int:  # fmt: skip
@@ -84,7 +86,17 @@ def simulate(
         raise SpecError(f"{most} is not positive", at=Location("--max-issues"))
     asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
     options = WholeOptions(
-        Scope(scope), model, seq_len, batch, shape, phase, context, new_tokens, allow_skip, Layers(layers)
+        Scope(scope),
+        model,
+        seq_len,
+        batch,
+        shape,
+        phase,
+        context,
+        new_tokens,
+        allow_skip,
+        Layers(layers),
+        Causal(causal),
     )
     if options.layers is Layers.OVERLAPPED:
         raise SpecError("the cycle model runs kernels one after another; overlapped layers are a bound of `einsim run`",

@@ -14,7 +14,7 @@ from einsim.model.closed_form import Evaluation
 from einsim.model.whole import Setting, WholeRun, evaluate_whole, refuse_workload_changes
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, Design
-from einsim.spec.modelrun import LAYERS, Layers, Lengths, ModelRun, Scope, plan_run
+from einsim.spec.modelrun import CAUSAL, LAYERS, Causal, Layers, Lengths, ModelRun, Scope, plan_run
 from einsim.spec.models import batch_lengths, fixed_length, model_facts
 from einsim.spec.onnxgraph import read_onnx
 from einsim.spec.overrides import Override
@@ -42,6 +42,13 @@ LayersOption = Annotated[
         "into one whose activations stay on chip (see docs/models.md)",
     ),
 ]
+CausalOption = Annotated[
+    Literal["count", "skip"],
+    Parameter(
+        name="--causal",
+        help="Scores that causal attention hides in a prefill: counted, or left out in blocks (see docs/models.md)",
+    ),
+]
 AttentionOption = Annotated[
     str | None, Parameter(name="--attention", help="A cascade instead of CONFIG's attention, mapped by einsim itself")
 ]
@@ -64,19 +71,21 @@ class WholeOptions:
     new_tokens: str | None
     allow_skip: bool
     layers: Layers = Layers.SEQUENTIAL
+    causal: Causal = Causal.COUNT
 
     def flags(self, *more: str) -> list[str]:
         """The words of a command line that say the same of a whole model."""
         given = {"--scope": str(self.scope), "--phase": self.phase, "--context": self.context,
                  "--new-tokens": self.new_tokens,
-                 "--layers": None if self.layers is Layers.SEQUENTIAL else str(self.layers)}  # fmt: skip
+                 "--layers": None if self.layers is Layers.SEQUENTIAL else str(self.layers),
+                 "--causal": None if self.causal is Causal.COUNT else str(self.causal)}  # fmt: skip
         words = [word for option, value in given.items() if value is not None for word in (option, value)]
         return [*words, *(["--allow-skip"] if self.allow_skip else []), *more]
 
     @property
     def plain(self) -> bool:
         """Whether they mean the attention of a shape, as ever: by sizes, or by a model of the library."""
-        if self.scope is not Scope.ATTENTION or self.layers is not Layers.SEQUENTIAL:
+        if self.scope is not Scope.ATTENTION or self.layers is not Layers.SEQUENTIAL or self.causal is Causal.SKIP:
             return False
         if self.phase or self.context or self.new_tokens or self.allow_skip:
             return False
@@ -98,6 +107,9 @@ class WholeOptions:
             if self.phase or self.context or new:
                 raise SpecError("an ONNX graph is what it is: it has no phases and no cache", at=Location("--model"),
                                 remedy="leave --phase, --context and --new-tokens out")  # fmt: skip
+            if self.causal is Causal.SKIP:
+                raise SpecError("an ONNX graph says nothing of which scores are hidden", at=CAUSAL,
+                                remedy="leave it out")  # fmt: skip
             if self.layers is Layers.FUSED:
                 raise SpecError("an ONNX graph has no fused form of its layers", at=LAYERS,
                                 remedy="choose sequential or overlapped")  # fmt: skip
@@ -108,7 +120,7 @@ class WholeOptions:
             )
         facts = model_facts(self.model)
         lengths: Lengths = batch_lengths(self.phase, seq_len, batch, self.context, new, fixed_length(facts))
-        return plan_run(facts, lengths, self.scope, self.layers, configuration)
+        return plan_run(facts, lengths, self.scope, self.layers, configuration, causal=self.causal)
 
 
 def evaluated(

@@ -19,6 +19,7 @@ def run_facts(run: ModelRun) -> Record:
         "model": run.model,
         "family": run.family,
         "layers": str(run.layers),
+        "causal": str(run.causal),
         "phase": run.lengths.phase,
         "batch": run.lengths.batch,
         "new_tokens": run.lengths.new,

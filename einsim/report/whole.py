@@ -99,6 +99,8 @@ def _facts(record: Record) -> list[str]:
         held = f"; {show_bytes(record['weights_bytes'])} of weights" if "weights_bytes" in record else ""
         cache = f", {show_bytes(record['cache_bytes'])} of cache" if record.get("cache_bytes") else ""
         lines.append(f"{record['parameters'] / 1e9:,.4g} G parameters{each}{held}{cache}")
+    if record["causal"] == "skip":
+        lines.append("causal: queries in blocks, each with the keys up to its last token")
     lines += [text for choice, text in _LAYERS.items() if record["layers"] == choice]
     lines += [f"not counted: {what}" for what in record["left_out"]]
     lines += [f"skipped: {what}" for what in record["skipped"]]

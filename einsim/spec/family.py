@@ -54,6 +54,7 @@ class Kernel(Record):
 
     name: str = Field(min_length=1, description="Its name in results")
     attention: bool = Field(False, description="Mapped by the configuration that the command names")
+    causal: bool = Field(False, description="Of attention: whether tokens see none behind them")
     mapping: str | None = Field(None, description="Or mapped by this mapping file, on the machine of the run")
     cascade: str | None = Field(None, description="Or this cascade, mapped by einsim itself")
     sizes: dict[str, Size] = Field(description="Sizes of its ranks")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from einsim.errors import Location, SpecError
@@ -17,6 +18,12 @@ _OF_LENGTHS: Final = frozenset({"sequences", "context", "keys", "done"})
 """Names that differ between the sequences of a batch: kernels that read one run once for each length."""
 LAYERS: Final = Location("--layers")
 """Where the choice of how layers run is made."""
+CAUSAL: Final = Location("--causal")
+"""Where the choice of what becomes of hidden scores is made."""
+BLOCKS: Final = 16
+"""Blocks of queries of causal attention at most, each of which sees the keys up to its last token."""
+LEAST_BLOCK: Final = 256
+"""Tokens of such a block at least: fewer would leave columns of an array idle."""
 MAX_STEPS: Final = 4096
 """New tokens of a decode at most: every step is evaluated."""
 _PHASE: Final = Location("--phase")
@@ -39,6 +46,13 @@ class Layers(StrEnum):
     SEQUENTIAL = "sequential"
     OVERLAPPED = "overlapped"
     FUSED = "fused"
+
+
+class Causal(StrEnum):
+    """What causal attention makes of scores that it hides: counts them, or leaves out blocks of nothing else."""
+
+    COUNT = "count"
+    SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +166,7 @@ class ModelRun:
     layers: Layers = Layers.SEQUENTIAL
     weights: tuple[Weights, ...] = ()
     cached: tuple[Cached, ...] = ()
+    causal: Causal = Causal.COUNT
     at: Location = field(default=Location("--model"), compare=False)
 
 
@@ -189,6 +204,7 @@ def plan_run(
     layers: Layers = Layers.SEQUENTIAL,
     configuration: str = "",
     at: Location = _PHASE,
+    causal: Causal = Causal.COUNT,
 ) -> ModelRun:
     """The kernels of a family's model for a phase, lengths and scope; of fused layers, those of a configuration.
 
@@ -199,7 +215,9 @@ def plan_run(
     if layers is Layers.FUSED and scope not in {Scope.LAYER, Scope.MODEL}:
         raise SpecError(f"of scope {scope} there is nothing to fuse", at=LAYERS,
                         remedy="choose --scope layer or model")  # fmt: skip
-    planner = _Planner(facts, lengths, scope, configuration if layers is Layers.FUSED else None)
+    if causal is Causal.SKIP:
+        _refuse_uncausal(facts, lengths, layers)
+    planner = _Planner(facts, lengths, scope, configuration if layers is Layers.FUSED else None, causal)
     kernels = planner.kernels()
     if not kernels:
         raise SpecError(f"{facts.name} has no kernels of scope {scope} in phase {lengths.phase}",
@@ -209,20 +227,37 @@ def plan_run(
     return ModelRun(
         facts.name, facts.family.name, scope, lengths, kernels, sum(each.times * each.words for each in weights),
         sum(each.times * each.active for each in weights), cache,
-        facts.unused, facts.left_out, layers=layers, weights=weights, cached=cached, at=facts.at,
+        facts.unused, facts.left_out, layers=layers, weights=weights, cached=cached, causal=causal, at=facts.at,
     )  # fmt: skip
+
+
+def _refuse_uncausal(facts: Facts, lengths: Lengths, layers: Layers) -> None:
+    """Raises SpecError where there are no hidden scores, or where they cannot be left out."""
+    kernels = [kernel for group in facts.family.groups for kernel in group.kernels]
+    if not any(kernel.causal for kernel in kernels):
+        raise SpecError(f"{facts.name}: nothing hides scores in the attention of family {facts.family.name}", at=CAUSAL,
+                        remedy="leave it out")  # fmt: skip
+    if lengths.phase == "decode":
+        raise SpecError("a token that is made sees all tokens: nothing is hidden in a decode", at=CAUSAL,
+                        remedy="leave it out, or choose --phase prefill")  # fmt: skip
+    if layers is Layers.FUSED:
+        raise SpecError("a fused layer runs hidden scores too: its blocks of tokens stand for each other", at=CAUSAL,
+                        remedy="choose --layers sequential or overlapped, or leave it out")  # fmt: skip
 
 
 class _Planner:
     """Evaluates the expressions of a family at the lengths of a run; `fused` is the configuration of fused layers."""
 
-    def __init__(self, facts: Facts, lengths: Lengths, scope: Scope, fused: str | None = None) -> None:
+    def __init__(
+        self, facts: Facts, lengths: Lengths, scope: Scope, fused: str | None = None, causal: Causal = Causal.COUNT
+    ) -> None:
         self.facts = facts
         self.family = facts.family
         self.values = dict(facts.values)
         self.lengths = lengths
         self.scope = scope
         self.fused = fused
+        self.causal = causal
 
     def size(self, text: str, values: Mapping[str, int], what: str) -> int:
         return evaluate_size(text, values, self.facts.at, f"{self.family.name}: {what}")
@@ -289,7 +324,17 @@ class _Planner:
                 env = {**values, **own}
                 repeat = self.size(kernel.repeat, env, kernel.name)
                 if repeat:
-                    yield self.sized(group, kernel, env), repeat * (1 if changes else self.lengths.steps)
+                    for block in self.blocks(kernel, env):
+                        yield self.sized(group, kernel, block), repeat * (1 if changes else self.lengths.steps)
+
+    def blocks(self, kernel: Kernel, env: dict[str, int]) -> list[dict[str, int]]:
+        """What expressions read of each block of queries, where hidden scores are left out; of all of them else."""
+        if self.causal is Causal.COUNT or not kernel.causal:
+            return [env]
+        new, context = env["new"], env["context"]
+        parts = max(1, min(BLOCKS, new // LEAST_BLOCK))
+        ends = [-(-new * part // parts) for part in range(parts + 1)]
+        return [{**env, "new": end - start, "keys": context + end} for start, end in pairwise(ends)]
 
     def sized(self, group: Group, kernel: Kernel, env: dict[str, int]) -> PlannedKernel:
         sizes = {name: self.size(text, env, f"{kernel.name}, {name}") for name, text in kernel.sizes.items()}

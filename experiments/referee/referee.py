@@ -129,24 +129,127 @@ def claims_table() -> str:
     return "\n".join(lines)
 
 
+STACKS = {"BERT": "BERT", "stack-T5": "T5", "stack-Llama3": "Llama3"}
+"""Models here, and what TransFusion's artifact calls them."""
+MODELS = ("BERT", "stack-TrXL", "stack-T5", "XLM", "stack-Llama3", "Llama-3-8B")
+MACHINES = {"edge": "transfusion-edge", "cloud": "fusemax"}
+STORED = ("fusemax", "fusemax+layerfuse", "transfusion")
+PLAIN = "fusemax, sequential"
+
+
+def stored() -> pl.DataFrame:
+    """What TransFusion's artifact stores, by our names of models and lengths in tokens."""
+    rows = pl.read_csv(HERE / "claims" / "transfusion.csv")
+    ours = {theirs: name for name, theirs in STACKS.items()}
+    return rows.with_columns(
+        pl.col("model").replace_strict(ours), pl.col("seq_len").replace_strict(LENGTHS, return_dtype=pl.Int64)
+    ).rename({"latency": "latency_s", "energy": "energy_pj"})
+
+
+def layers(results: Path, name: str = "layers") -> pl.DataFrame:
+    """The rows of a sweep of layers, with the machine and the design that each is of."""
+    rows = pl.read_parquet(results / name / "results.parquet")
+    machine = pl.col("architecture").replace_strict({file: name for name, file in MACHINES.items()})
+    return rows.with_columns(machine.alias("machine"), design=pl.col("configuration") + ", " + pl.col("layers"))
+
+
 def layers_table(results: Path, model: str) -> str:
-    """Markdown: a layer in seconds, closed form and cycle model; of BERT also as TransFusion's artifact stores it."""
-    theirs = pl.read_csv(HERE / "claims" / "transfusion.csv").filter(model=model)
-    ours = pl.read_parquet(results / "layers" / "results.parquet").filter(model=model)
+    """Markdown: a layer in seconds, closed form and cycle model, beside what TransFusion's artifact stores."""
+    theirs, ours = stored().filter(model=model), layers(results).filter(model=model)
     lines = ["| machine | design | " + " | ".join(LENGTHS) + " |", "|---|---|" + "---|" * len(LENGTHS)]
-    for machine, file in (("edge", "transfusion-edge"), ("cloud", "fusemax")):
-        for design in ("fusemax", "fusemax+layerfuse", "transfusion") if len(theirs) else ():
-            own = theirs.filter(machine=machine, design=design)
-            latency = dict(zip(own["seq_len"], own["latency"], strict=True))
-            lines.append(
-                f"| {machine} | stored: {design} | " + " | ".join(f"{latency[each]:.4g}" for each in LENGTHS) + " |"
-            )
-        here = ours.filter(architecture=file)
-        for (mapping, layers), part in here.group_by("configuration", "layers", maintain_order=True):
+    for machine in MACHINES:
+        for design in STORED if len(theirs) else ():
+            own = theirs.filter(machine=machine, design=design).sort("seq_len")["latency_s"]
+            lines.append(f"| {machine} | stored: {design} | " + " | ".join(f"{each:.4g}" for each in own) + " |")
+        for (design,), part in ours.filter(machine=machine).group_by("design", maintain_order=True):
             both = part.sort("seq_len").select("latency_s", "simulated/latency_s").iter_rows()
             cells = ["-" if closed is None else f"{closed:.4g} → {cycles:.4g}" for closed, cycles in both]
-            lines.append(f"| {machine} | {mapping}, {layers} | " + " | ".join(cells) + " |")
+            lines.append(f"| {machine} | {design} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def over(rows: pl.DataFrame, base: pl.DataFrame, column: str, *, faster: bool) -> pl.DataFrame:
+    """Rows with `ratio`: how many times as fast as the base of the same case, or how much of its energy."""
+    keys = ["machine", "model", "seq_len"]
+    both = rows.join(base.select(*keys, of=column), on=keys)
+    ratio = pl.col("of") / pl.col(column) if faster else pl.col(column) / pl.col("of")
+    return both.with_columns(ratio=ratio)
+
+
+def by_model(rows: pl.DataFrame, names: Sequence[str], style: str) -> list[str]:
+    """Cells: the geometric mean over lengths of each model's ratio."""
+    found = [rows.filter(model=name) for name in names]
+    return [format(each.select(mean(pl.col("ratio"))).item(), style) + "x" if len(each) else "-" for each in found]
+
+
+def speeds_table(results: Path) -> str:
+    """Markdown: speed of whole layers, geometric means over lengths; ours by closed form and cycle model."""
+    theirs, ours = stored(), layers(results)
+    base, plain = theirs.filter(design="fusemax"), ours.filter(design=PLAIN)
+    lines = ["| machine | design | against | " + " | ".join(MODELS) + " |", "|---|---|---|" + "---|" * len(MODELS)]
+    for machine in MACHINES:
+        for design in STORED[1:]:
+            own = theirs.filter(machine=machine, design=design)
+            for name, against in (("its FuseMax", base), ("FuseMax as it is", plain)):
+                cells = by_model(over(own, against, "latency_s", faster=True), MODELS, ".2f")
+                lines.append(f"| {machine} | stored: {design} | {name} | " + " | ".join(cells) + " |")
+        for (design,), part in ours.filter(machine=machine).group_by("design", maintain_order=True):
+            if design != PLAIN:
+                both = [by_model(over(part, plain, column, faster=True), MODELS, ".2f")
+                        for column in ("latency_s", "simulated/latency_s")]  # fmt: skip
+                cells = [f"{closed} → {cycles}" for closed, cycles in zip(*both, strict=True)]
+                lines.append(f"| {machine} | {design} | FuseMax as it is | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def rungs(results: Path) -> dict[str, pl.DataFrame]:
+    """Our layers of the artifact's models by what is charged, from the artifact's terms to those of this page."""
+    published, read = layers(results, "energy"), pl.col("arch.buffer.read_energy_pj")
+    exchanged = (pl.col("machine") == "edge") == (read > 10_000)
+    ours = layers(results).filter(pl.col("model").is_in(list(STACKS)))
+    return {
+        "the artifact's: registers of one element, buffers exchanged": published.filter(exchanged),
+        "each machine's own buffer": published.filter(~exchanged),
+        "registers of every element, as published": layers(results, "energy_full"),
+        "register files at their own depth: the rules of this page": ours,
+    }
+
+
+def energy_table(results: Path) -> str:
+    """Markdown: energy of FuseMax's layers here over what the artifact stores, geometric means over lengths."""
+    base = stored().filter(design="fusemax")
+    names = [(machine, model) for machine in MACHINES for model in STACKS]
+    lines = ["| what is charged | " + " | ".join(f"{machine}, {STACKS[model]}" for machine, model in names) + " |",
+             "|---|" + "---|" * len(names)]  # fmt: skip
+    for title, rows in rungs(results).items():
+        own = over(rows.filter(design=PLAIN), base, "energy_pj", faster=False)
+        cells = [by_model(own.filter(machine=machine), [model], ".3f")[0] for machine, model in names]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def saving_table(results: Path) -> str:
+    """Markdown: energy against FuseMax one kernel after another on the same terms, means over the artifact's models."""
+    lines = ["| machine | design | " + " | ".join(LENGTHS) + " |", "|---|---|" + "---|" * len(LENGTHS)]
+    theirs, levels = stored(), rungs(results)
+    first, *_, last = levels.values()
+    for machine in MACHINES:
+        cases = [(f"stored: {design}", theirs.filter(design=design), theirs.filter(design="fusemax"))
+                 for design in STORED[1:]]  # fmt: skip
+        for title, rows in (("the artifact's terms", first), ("the rules of this page", last)):
+            cases += [(f"{design}; {title}", part, rows.filter(design=PLAIN))
+                      for (design,), part in rows.filter(machine=machine).group_by("design", maintain_order=True)
+                      if design != PLAIN]  # fmt: skip
+        for title, part, against in cases:
+            found = over(part.filter(machine=machine), against, "energy_pj", faster=False)
+            cells = [mean_of(found.filter(seq_len=length)) for length in LENGTHS.values()]
+            lines.append(f"| {machine} | {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def mean_of(rows: pl.DataFrame) -> str:
+    """The geometric mean of the ratio, as text."""
+    return f"{rows.select(mean(pl.col('ratio'))).item():.3f}x"
 
 
 def decode_table(results: Path) -> str:
@@ -205,24 +308,49 @@ def attention_picture(rows: pl.DataFrame) -> plt.Figure:
 
 def layers_picture(results: Path) -> plt.Figure:
     """Speed against one kernel after another: what TransFusion's artifact stores, and what is found here."""
-    theirs = pl.read_csv(HERE / "claims" / "transfusion.csv").filter(model="BERT")
-    ours = pl.read_parquet(results / "layers" / "results.parquet").filter(model="BERT")
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-    for axis, machine, file in zip(axes, ("edge", "cloud"), ("transfusion-edge", "fusemax"), strict=True):
-        here = ours.filter(architecture=file)
-        base = here.filter(configuration="fusemax", layers="sequential").sort("seq_len")["latency_s"].to_numpy()
-        for design, colour in (("fusemax", "C0"), ("fusemax+layerfuse", "C1"), ("transfusion", "C2")):
-            own = dict(theirs.filter(machine=machine, design=design).select("seq_len", "latency").iter_rows())
-            speeds = [base[n] / own[each] for n, each in enumerate(LENGTHS)]
-            axis.plot(list(LENGTHS), speeds, "o--", color=colour, label=f"stored: {design}")
-        for (mapping, layers), part in here.group_by("configuration", "layers", maintain_order=True):
-            colour = "C2" if mapping != "fusemax" else "C1" if layers == "fused" else "C0"
-            axis.plot(list(LENGTHS), base / part.sort("seq_len")["latency_s"].to_numpy(), "s-", color=colour,
-                      label=f"here: {mapping}, {layers}")  # fmt: skip
-        axis.set(title=f"{machine} machine, a layer of BERT", xlabel="tokens")
-        axis.set_ylim(0, 2.1)
-    axes[0].set_ylabel("speed against FuseMax here,\none kernel after another")
-    axes[0].legend(frameon=False, fontsize=7, ncols=2, loc="lower right")
+    theirs, ours = stored(), layers(results)
+    figure, axes = plt.subplots(2, 3, figsize=(10, 6), sharex=True, sharey=True, layout="constrained")
+    for row, machine in zip(axes, MACHINES, strict=True):
+        for axis, model in zip(row, STACKS, strict=True):
+            here = ours.filter(machine=machine, model=model)
+            base = here.filter(design=PLAIN).sort("seq_len")["latency_s"].to_numpy()
+            for number, design in enumerate(STORED):
+                own = theirs.filter(machine=machine, model=model, design=design).sort("seq_len")["latency_s"]
+                axis.plot(list(LENGTHS), base / own.to_numpy(), "o--", color=f"C{number}", label=f"stored: {design}")
+            for (design,), part in here.group_by("design", maintain_order=True):
+                colour = "C2" if "divided" in design else "C1" if "fused" in design else "C0"
+                own = part.sort("seq_len")["simulated/latency_s"].to_numpy()
+                axis.plot(list(LENGTHS), base / own, "s-", color=colour, label=f"here, cycle by cycle: {design}")
+            axis.set_title(f"{machine}, {STACKS[model]}")
+            axis.set_ylim(0, 2.2)
+        row[0].set_ylabel("speed against FuseMax here,\none kernel after another")
+    for axis in axes[-1]:
+        axis.set_xlabel("tokens")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=8, ncols=3, loc="outside lower center")
+    return figure
+
+
+def energy_picture(results: Path) -> plt.Figure:
+    """Energy of layers against FuseMax one kernel after another, on the artifact's terms and on ours."""
+    theirs, levels = stored(), rungs(results)
+    first, *_, last = levels.values()
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
+    for axis, machine in zip(axes, MACHINES, strict=True):
+        cases = [(f"stored: {design}", "o--", f"C{number + 1}", theirs.filter(design=design), theirs, "fusemax")
+                 for number, design in enumerate(STORED[1:])]  # fmt: skip
+        for title, line, rows in (("its terms", "s:", first), ("our terms", "s-", last)):
+            cases += [(f"{design}; {title}", line, "C2" if "divided" in design else "C1", part, rows, PLAIN)
+                      for (design,), part in rows.group_by("design", maintain_order=True) if design != PLAIN]  # fmt: skip
+        for title, line, colour, part, rows, base in cases:
+            found = over(part.filter(machine=machine), rows.filter(design=base), "energy_pj", faster=False)
+            if len(found):
+                means = found.group_by("seq_len").agg(mean(pl.col("ratio"))).sort("seq_len")["ratio"]
+                axis.plot(list(LENGTHS), means, line, color=colour, label=title)
+        axis.axhline(1, color="0.3", linewidth=0.8)
+        axis.set(title=f"{machine} machine, three models", xlabel="tokens", ylim=(0.6, 1.4))
+        axis.legend(frameon=False, fontsize=7, loc="lower right" if machine == "cloud" else "upper left")
+    axes[0].set_ylabel("energy against FuseMax,\none kernel after another")
     return figure
 
 
@@ -235,14 +363,17 @@ def main() -> None:
         ("By length", lengths_table(rows)),
         ("FLAT, assumption by assumption", ladder_table(results, rows)),
         ("TransFusion's cycles a tile", claims_table()),
-        ("A layer of BERT, s", layers_table(results, "BERT")),
-        ("A layer of Llama-3-8B, s", layers_table(results, "Llama-3-8B")),
+        *((f"A layer of {model}, s", layers_table(results, model)) for model in MODELS),
+        ("Whole layers", speeds_table(results)),
+        ("Energy of FuseMax's layers", energy_table(results)),
+        ("Energy of the others", saving_table(results)),
         ("A token of Llama-3-8B, ms", decode_table(results)),
     ):
         print(f"## {title}\n\n{text}\n")
     if len(sys.argv) > 2:
         attention_picture(rows).savefig(Path(sys.argv[2]) / "attention.svg")
         layers_picture(results).savefig(Path(sys.argv[2]) / "layers.svg")
+        energy_picture(results).savefig(Path(sys.argv[2]) / "energy.svg")
 
 
 if __name__ == "__main__":

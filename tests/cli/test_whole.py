@@ -12,9 +12,9 @@ from tests.spec import configs
 ONE = ("--seq-len", "1K", "--batch", "2")
 KEYS = {
     "scope", "configuration", "architecture", "model", "family", "phase", "batch", "new_tokens", "context",
-    "accounting", "layers", "feasible", "reason", "latency_s", "compute_s", "memory_s", "energy_pj", "traffic_bytes",
-    "util_2d",
-    "util_1d", "area_um2", "macs", "tokens_per_s", "parameters", "active_parameters", "weights_bytes", "cache_bytes",
+    "accounting", "layers", "causal", "feasible", "reason", "latency_s", "compute_s", "memory_s", "energy_pj",
+    "traffic_bytes", "util_2d", "util_1d", "area_um2", "macs", "tokens_per_s", "parameters", "active_parameters",
+    "weights_bytes", "cache_bytes",
     "energy_by_part_pj", "groups", "kernels", "left_out", "skipped", "unused_fields",
     "command",
 }  # fmt: skip
@@ -59,6 +59,18 @@ def test_attention_of_a_model_is_a_run_of_one_kernel():
     assert set(grouped) == set(plain)
     assert grouped["model"] == "Llama-3-8B"
     assert grouped["sizes"] == {"B": 64, "H": 8, "E": 128, "F": 128, "M": 1024, "P": 4096}
+
+
+def test_what_causal_attention_hides_is_left_out(config):
+    words = ("fusemax", "--model", str(config), "--scope", "model", "--seq-len", "4K", "--batch", "1")
+    for command in ("run", "simulate"):
+        all_of_it, less = (einsim(command, *words, *more, "--json").json for more in ((), ("--causal", "skip")))
+        assert (all_of_it["causal"], less["causal"]) == ("count", "skip")
+        assert less["latency_s"] < all_of_it["latency_s"]
+        assert einsim(*shlex.split(less["command"])[1:], "--json").json == less
+        assert "--causal" not in all_of_it["command"]
+    text = einsim("run", *words, "--causal", "skip").out
+    assert "causal: queries in blocks, each with the keys up to its last token" in text
 
 
 def test_simulated(config):
@@ -131,6 +143,16 @@ def test_what_does_not_fit_has_a_code_of_its_own():
         (("--scope", "model", "--model", "BERT", "--phase", "training", *ONE), ("--phase",)),
         (("--scope", "model", "--model", "BERT", "--new-tokens", "-1", "--seq-len", "1K"), ()),
         (("--scope", "layer", "--model", "BERT", "--arch", "matmul-small", *ONE), ("unknown array 'array1d'",)),
+        (("--scope", "layer", "--model", "BERT", "--causal", "skip", *ONE), ("--causal: BERT: nothing hides scores",)),
+        (
+            ("--model", "Llama-3-8B", "--causal", "skip", "--phase", "decode", "--context", "1K"),
+            ("--causal: ", "nothing is hidden in a decode; leave it out"),
+        ),
+        (
+            ("--scope", "layer", "--model", "Llama-3-8B", "--causal", "skip", "--layers", "fused", *ONE),
+            ("--causal: a fused layer runs hidden scores too", "choose --layers sequential"),
+        ),
+        (("--model", "none.onnx", "--causal", "skip", *ONE), ("--causal: an ONNX graph",)),
     ],
 )
 def test_refused(words, parts):
@@ -264,6 +286,17 @@ def test_simulations_of_whole_models_are_explained(tmp_path):
     assert "query projection (" in text
     assert "times" in text
     refused("explain", str(path), "energy_pj", parts=("no field 'energy_pj'", "cycles"))
+
+
+@pytest.mark.parametrize("option", [("--layers", "fused"), ("--causal", "skip")])
+def test_how_layers_run_is_part_of_what_is_explained(tmp_path, option):
+    path = tmp_path / "r.json"
+    words = ("--scope", "layer", "--model", "Llama-3-8B", "--seq-len", "4K", "--batch", "1", *option)
+    path.write_text(einsim("run", "fusemax", *words, "--json").out)
+    record = json.loads(path.read_text())
+    for field in ("latency_s", "energy_pj"):
+        found = einsim("explain", str(path), field, "--json").json
+        assert found["value"] == pytest.approx(record[field], rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from einsim.model.whole import Setting, evaluate_whole
 from einsim.model.wholeresult import whole_record
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import Accounting, load_design
-from einsim.spec.modelrun import Layers, Lengths, Scope, plan_run
+from einsim.spec.modelrun import BLOCKS, Causal, Layers, Lengths, Scope, plan_run
 from einsim.spec.models import model_facts
 from einsim.spec.overrides import parse_override
 from tests.spec.test_models import facts_of, run_of
@@ -232,3 +232,56 @@ def test_large_linear_layers_take_the_time_of_the_closed_form():
     found = whole(model_facts("BERT"), scope=Scope.LINEAR, lengths=Lengths("prefill", 1024, ((64, 0),)))
     record = simulated_record(simulate_whole(found, Timing()))
     assert record["cycles_closed_form"] < record["cycles"] < 1.01 * record["cycles_closed_form"]
+
+
+LENGTHS = [(100, 0), (256, 0), (700, 0), (4096, 0), (5000, 0), (1500, 333), (40_000, 7)]
+
+
+def scores_of(model, new, context, causal):
+    """The kernels of attention of a layer, as sizes with how often they run, and its other kernels."""
+    run = plan_run(model_facts(model), Lengths("prefill", new, ((3, context),)), Scope.LAYER, causal=causal)
+    own = [dict(each.sizes) | {"times": each.times} for each in run.kernels if each.part == "attention"]
+    return own, [each for each in run.kernels if each.part != "attention"]
+
+
+@pytest.mark.parametrize(("new", "context"), LENGTHS)
+@pytest.mark.parametrize("model", ["Llama-3-8B", "GPT-2"])
+def test_blocks_of_causal_attention_see_all_that_is_not_hidden(model, new, context):
+    """Block after block, nothing that a query sees is missing, and what it does not see is less than a block."""
+    (one,), others = scores_of(model, new, context, Causal.COUNT)
+    many, same = scores_of(model, new, context, Causal.SKIP)
+    assert others == same
+    shared, parts = one["P"] // new, max(1, min(BLOCKS, new // 256))
+    assert sum(each["times"] for each in many) == parts
+    seen = np.concatenate([np.full(each["P"] // shared * each["times"], each["M"])
+                           for each in sorted(many, key=lambda each: each["M"])])  # fmt: skip
+    needed = context + 1 + np.arange(new)
+    assert (seen >= needed).all()
+    assert (seen - needed).max() < -(-new // parts)
+    assert seen.max() == context + new
+
+
+@pytest.mark.parametrize(("new", "context"), [(4096, 0), (16384, 0), (65536, 4096)])
+@pytest.mark.parametrize("model", ["Mistral-7B", "Gemma-2-9B"])
+def test_windows_leave_less_to_hide(model, new, context):
+    counted, skipped = (sum(each["B"] * each["P"] * each["M"] * each["times"]
+                            for each in scores_of(model, new, context, causal)[0]) for causal in Causal)  # fmt: skip
+    assert counted / 2 <= skipped <= counted
+
+
+@pytest.mark.parametrize("tokens", [1024, 16384, 131072])
+def test_hidden_scores_are_left_out_in_both_models(tokens):
+    lengths, setting = Lengths("prefill", tokens, ((1, 0),)), Setting("fusemax")
+    plans = [plan_run(model_facts("Llama-3-8B"), lengths, Scope.MODEL, causal=causal) for causal in Causal]
+    counted, skipped = ([evaluate_whole(plan, setting) for plan in plans], [])
+    skipped = [simulate_whole(each, Timing()) for each in counted]
+    closed = [sum(each.latency_s(group) for group in each.groups) for each in counted]
+    cycles = [sum(times * own.cycles for times, own in each.kernels) / 940e6 for each in skipped]
+    blocks = min(BLOCKS, tokens // 256)
+    products = [whole_record(each)["macs"] for each in counted]
+    scores = 32 * 2 * 32 * 128 * tokens**2  # layers, products, heads, width
+    assert products[0] - products[1] == scores * (blocks - 1) // (2 * blocks)
+    assert closed[1] < closed[0]
+    assert cycles[1] < cycles[0]
+    for one, other in zip(closed, cycles, strict=True):
+        assert one <= other < 1.05 * one
