@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from einsim.cascade import bind_sizes
@@ -109,8 +108,7 @@ def _mapped(saved: Record, given: dict[str, Any], at: Location) -> Explanation:
     if saved["source"] != FOUND:
         return _evaluated(load_design(saved["source"], task.workload))
     name = f"{at.source}, mapping"
-    files = library.Files({("mapping", name, None): Path(name)}, {Path(name): str(saved["mapping"]).encode()})
-    with library.given(files):
+    with library.in_memory("mapping", name, str(saved["mapping"]).encode()):
         return _evaluated(load_design(name, task.workload, architecture=given["arch"]))
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path, PurePath
@@ -22,7 +22,7 @@ from einsim.cascade import Cascade, parse
 from einsim.errors import Location, SpecError, suggest
 from einsim.spec.family import Family, Published, PublishedModels
 from einsim.spec.fields import Record, validate
-from einsim.spec.files import ask, home, kind_of
+from einsim.spec.files import Files, ask, held, home, kind_of
 from einsim.spec.workload import ModelLibrary
 from einsim.spec.yamlfile import MAX_BYTES, Document, parse_yaml
 from einsim.spec.zoo import System
@@ -118,6 +118,14 @@ def read(path: Path, most: int = MAX_BYTES) -> bytes:
         remedy = "is this the right file?" if content.startswith("larger") else None
         raise SpecError(content, at=Location(str(path)), remedy=remedy)
     return content
+
+
+@contextmanager
+def in_memory(kind: str, name: str, content: bytes) -> Iterator[None]:
+    """Inside, the file of a kind that is called `name` holds `content`, whatever is on the disk."""
+    place = Path(name)
+    with held(Files(home(), {("find", kind, name, None): place, ("read", home() / place): content})):
+        yield
 
 
 def package_digest(without: Iterable[str]) -> str:
