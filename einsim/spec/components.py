@@ -210,8 +210,7 @@ class Sram:
         """All quantities of the memory."""
         capacity, width = parameters
         words = ceil_div(capacity * 8, width)
-        values = {name: self._each(name, capacity, width) for name in SRAM_QUANTITIES}
-        return _with_adders(values, self.adder, words)
+        return _with_adders(self._values(capacity, width), self.adder, words)
 
     def cycle_ns(self, capacity: int, width: int) -> float:
         """From one access to the next in one bank: the slower of the rows beside it, as times are jagged."""
@@ -273,31 +272,43 @@ class Sram:
         upper = next(number for number, row in enumerate(rows) if row.capacity_bytes > capacity)
         return list(rows[upper - 1 : upper + 1])
 
-    def _each(self, name: str, capacity: Number, width: Number) -> Number:
+    def _values(self, capacity: Number, width: Number) -> Quantities:
         nearest = self._nearest_width(width)
         if not isinstance(nearest, np.ndarray):
-            return self._between(self._rows(nearest), name, capacity)
+            return self._between(self._rows(nearest), capacity)
         nearest, wide = np.broadcast_arrays(nearest, capacity)
-        return _by_value(nearest, lambda one, where: self._between(self._rows(one), name, wide[where]), np.float64)
+        found: dict[str, Number] = {name: np.empty(nearest.shape) for name in SRAM_QUANTITIES}
+        for one in np.unique(nearest):
+            where = nearest == one
+            for name, values in self._between(self._rows(int(one)), wide[where]).items():
+                found[name][where] = values
+        return found
 
     @staticmethod
-    def _between(kind: SramKind, name: str, capacity: Number) -> Number:
+    def _between(kind: SramKind, capacity: Number) -> Quantities:
         """Linear between the rows, a row's own value at it; beyond them the last row's (which is a misfit)."""
-        sizes, values = kind.sizes, kind.columns[name]
+        sizes, columns = kind.sizes, {name: kind.columns[name] for name in SRAM_QUANTITIES}
         last = len(sizes) - 1
         if not isinstance(capacity, np.ndarray):
             if capacity >= sizes[-1]:
-                return values[-1]
+                return {name: values[-1] for name, values in columns.items()}
             asked = max(float(capacity), sizes[0])
             lower = bisect_right(sizes, asked) - 1
             share = (asked - sizes[lower]) / (sizes[lower + 1] - sizes[lower])
-            return values[lower] + (values[lower + 1] - values[lower]) * share
-        ends, costs = np.array(sizes), np.array(values)
+            return {name: values[lower] + (values[lower + 1] - values[lower]) * share
+                    for name, values in columns.items()}  # fmt: skip
+        ends = np.array(sizes)
         many = np.clip(capacity.astype(np.float64), ends[0], ends[-1])
         below = np.minimum(np.searchsorted(ends, many, side="right") - 1, max(0, last - 1))
         above = np.minimum(below + 1, last)
-        shares = (many - ends[below]) / np.where(above > below, ends[above] - ends[below], 1.0)
-        return np.where(many >= ends[-1], costs[-1], costs[below] + (costs[above] - costs[below]) * shares)
+        beyond, low = many >= ends[-1], ends[below]
+        shares = (many - low) / np.where(above > below, ends[above] - low, 1.0)
+        found: dict[str, Number] = {}
+        for name, values in columns.items():
+            costs = np.array(values)
+            at = costs[below]
+            found[name] = np.where(beyond, costs[-1], at + (costs[above] - at) * shares)
+        return found
 
 
 def _by_value(keys: Any, make: Any, dtype: Any) -> Any:
