@@ -62,7 +62,7 @@ def explain(
     for option, value in (("--depth", depth), ("--most", most)):
         if value < 1:
             raise SpecError(f"{value} is not positive", at=Location(option))
-    at = Location(shorten(result))
+    at = Location(result)
     saved = saved_result(result, at)
     asked = Asked(result, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
     if saved is not None and asked != Asked(result):
