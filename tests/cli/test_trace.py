@@ -1,6 +1,7 @@
 """Every number of results of every kind has a chain that gives it: a field without one fails here."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from einsim.cli.saved import saved_result, traced
 from einsim.cosim.area import Measured
 from einsim.errors import Location
-from einsim.model.steps import How, faults, made, same
+from einsim.model.steps import How, Step, faults, made, same
 from einsim.model.steps import counted as count
 from einsim.report.area import measured_record
 from einsim.report.recorded import numbers
@@ -39,7 +40,7 @@ KINDS = {
     "roofline": ("roofline", "fusemax", "unfused", *BERT),
     "bound": ("bound", "attention-3pass", "attention-1pass", "--sizes", FORM, "--batch", "768"),
     "map": ("map", "attention-1pass", "--arch", "fusemax", *BERT, "--time-limit", "1"),
-    "map, shipped": ("map", "attention-1pass", "--arch", "fusemax", *BERT, "--time-limit", "0.001", "--objective", "edp"),
+    "map, shipped": ("map", "attention-1pass", "--arch", "fusemax", *BERT, "--time-limit", "0.01", "--objective=edp"),
     "map, as it is": ("map", "attn_causal-3pass", "--arch", "fusemax", "--sizes", "E=64,F=64,M=512", "--batch", "3"),
     "map, in cycles": ("map", "attention-1pass", "--arch", "fusemax", "--sizes", FORM, "--cycles"),
     "bind": ("bind", "--mapping", "fusemax", "--shape", "E=64,F=64", "--seconds", "1"),
@@ -124,10 +125,55 @@ def test_every_number_of_tools_has_a_chain(tmp_path):
 
 def test_a_chain_that_does_not_add_up_is_at_fault():
     whole = made("whole", "s", How.SUM, [count("one", 1), count("two", 2)])
+    wrong = replace(whole, value=4)
     assert faults(whole) == []
     for broken in (
-        type(whole)("whole", 4, "s", How.SUM, whole.parts), type(whole)("cost", 1, "", How.GIVEN),
-        type(whole)("run", 1, "", How.FOUND), type(whole)("leaf", 1, "", How.COUNTED, whole.parts),
-        type(whole)("none", 0, "", How.SUM), made("outer", "s", How.PRODUCT, [type(whole)("x", 4, "", How.SUM, whole.parts)]),
+        wrong, made("outer", "s", How.PRODUCT, [wrong]), replace(whole, how=How.COUNTED), replace(whole, parts=()),
+        Step("cost", 1, "", How.GIVEN), Step("run", 1, "", How.FOUND),
     ):  # fmt: skip
         assert faults(broken)
+
+
+def test_results_that_are_not_whole_any_more(tmp_path):
+    file = tmp_path / "r.json"
+    record = einsim(*KINDS["attention"], "--json").json
+    for change, parts in (
+        ({"energy_pj": None}, ("energy_pj is null there",)),
+        ({"command": record["command"].replace("--set", "--sett")}, ("cannot be read", "make it anew")),
+        ({"command": "einsim map attention-1pass --arch fusemax --model BERT --seq-len 1K", "objective": "latency"},
+         ("the result has no source", "make it anew")),
+        ({"command": "einsim explain x y"}, ("carries no command of einsim run",)),
+    ):  # fmt: skip
+        file.write_text(json.dumps(record | change))
+        refused("explain", str(file), "energy_pj", parts=parts)
+    file.write_text(json.dumps({"command": "einsim bind x --shape E=1", "slots": {"a": 1}, "assignment": {"A": "a"}}))
+    refused("explain", str(file), "slots/a", parts=("the result has no slots_by_array",))
+    file.write_text(json.dumps([record, record]))
+    refused("explain", str(file), "energy_pj", parts=("holds 2 results", "#0"))
+    assert einsim("explain", f"{file}#1", "energy_pj", "--json").json["value"] == record["energy_pj"]
+
+
+def test_a_result_by_its_names(tmp_path):
+    file = tmp_path / "r.json"
+    file.write_text(einsim(*KINDS["layer"], "--json").out)
+    named = einsim("explain", str(file), "kernels/GELU/latency_s", "--json").json
+    assert named["field"].startswith("kernels/")
+    kernels = json.loads(file.read_text())["kernels"]
+    assert named["value"] == next(each for each in kernels if each["kernel"] == "GELU")["latency_s"]
+    refused("explain", str(file), "kernels/GELO/latency_s", parts=("no field",))
+    refused("explain", str(file), "kernels/0/mapping", parts=("is no number", "linear"))
+    refused("explain", str(file), "kernels", parts=("fields, such as kernels/0/",))
+
+
+def test_people_see_as_much_as_they_ask_for(tmp_path):
+    file = tmp_path / "r.json"
+    file.write_text(einsim(*KINDS["overlapped"], "--json").out)
+    short, long_ = (einsim("explain", str(file), "latency_s", "--depth", depth).out for depth in "28")
+    assert "(--depth 3 shows them)" in short
+    assert "--depth" not in long_
+    assert len(long_) > len(short)
+    assert "GELU (layer) = 11,010,048 cycles = 786,432 steps x 14 cycles a point" in long_
+    assert "array1d, as long as all kernels need it" in short
+    few = einsim("explain", str(file), "energy_pj", "--most", "3").out
+    assert "and 9 more, together" in few
+    refused("explain", str(file), "energy_pj", "--depth", "0", parts=("--depth", "not positive"))
