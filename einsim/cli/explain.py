@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_text
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
@@ -19,7 +20,7 @@ from einsim.cli.common import (
 )
 from einsim.cli.output import print_json, show_result
 from einsim.cli.replay import Traced, closed_form, long_name
-from einsim.cli.saved import number_at, place_of, saved_result, traced
+from einsim.cli.saved import NOTHING, place_of, saved_result, traced, value_at
 from einsim.errors import Location, SpecError, suggest
 from einsim.model.result import Record, plain
 from einsim.model.steps import Step, faults, same
@@ -35,7 +36,10 @@ _LISTED: Final = 60  # fields that an error lists
 def explain(
     result: Annotated[
         str,
-        Parameter(help="A file of --json (- reads it from the input), a row (results.parquet#12), or a configuration"),
+        Parameter(
+            allow_leading_hyphen=True,
+            help="A file of --json (- reads it from the input), a row (results.parquet#12), or a configuration",
+        ),
     ],
     field: Annotated[
         str,
@@ -59,10 +63,12 @@ def explain(
     Examples: einsim explain results/attention/results.parquet#12 energy_pj,
     einsim explain fusemax area_um2 --model BERT --seq-len 16K
     """
+    if result.startswith("-") and result != "-":
+        raise SpecError(f"unknown option {shorten(result)}", at=Location("explain"), remedy="see einsim explain --help")
     for option, value in (("--depth", depth), ("--most", most)):
         if value < 1:
             raise SpecError(f"{value} is not positive", at=Location(option))
-    at = Location(shorten(result))
+    at = Location(result)
     saved = saved_result(result, at)
     asked = Asked(result, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
     if saved is not None and asked != Asked(result):
@@ -84,10 +90,10 @@ def _path(field: str, found: Traced, saved: Record) -> str:
         for path in (name, place_of(name, saved)):
             if path in found.fields:
                 return path
-    value = number_at(place_of(field, saved), saved)
-    if field and value is not None and not isinstance(value, (dict, list)):
-        raise SpecError(f"{field} is no number that comes about: {shorten(str(value))}", at=Location("explain"),
-                        remedy=_known(field, found))  # fmt: skip
+    value = value_at(place_of(field, saved), saved)
+    if field and value is not NOTHING and not isinstance(value, (dict, list)):
+        raise SpecError(f"{field} is no number that comes about: {shorten(json_text.dumps(value))}",
+                        at=Location("explain"), remedy=_known(field, found))  # fmt: skip
     raise SpecError(f"no field {shorten(field)!r} in this result", at=Location("explain"), remedy=_known(field, found))
 
 
@@ -97,19 +103,19 @@ def _known(field: str, found: Traced) -> str:
     if inside:
         return f"it has {len(inside):,} fields, such as {', '.join(inside[:_LISTED])}"
     names = dict.fromkeys([*(short for short, long in SHORT.items() if long in found.fields), *found.fields])
-    near = suggest(field, names) if field else "known"
+    near = suggest(field, names) if field else ""
     shown = [name for name in names if name.count("/") < 2][:_LISTED]
     more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
-    lead = "" if near.startswith("known") else f"{near}; "
+    lead = f"{near}; " if near.startswith("did you mean") else ""
     return f"{lead}fields: {', '.join(shown)}{more}"
 
 
 def _check(name: str, step: Step, saved: Record, at: Location) -> None:
     """Raises SpecError where a saved result says something else than its command gives now."""
-    before: Any = number_at(name, saved)
+    before: Any = value_at(name, saved)
     now = plain(step.value)
-    if isinstance(before, (int, float)) and not same(before, now):
-        raise SpecError(f"{name} is {before} there, and {now} now", at=at,
+    if before is not NOTHING and not (isinstance(before, (int, float)) and same(before, now)):
+        raise SpecError(f"{name} is {json_text.dumps(before)} there, and {now} now", at=at,
                         remedy="files or einsim have changed since: make the result anew")  # fmt: skip
     wrong = faults(step)
     assert not wrong, wrong[:3]

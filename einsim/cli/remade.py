@@ -85,6 +85,8 @@ def map_again(saved: Record, at: Location) -> Traced:
     given = arguments(command_words(saved, at, ("map",)), at)
     if "objective" not in saved:
         return _simple(given)
+    for name in ("source", "mapping", "unit", *_NAMES, "accounting", "cost_notes"):
+        Recorded(saved).at(name)
     own = _mapped(saved, given, at)
     about = {name: saved[name] for name in (*_NAMES, "accounting", "cost_notes")}
     fields = own.fields()

@@ -167,9 +167,11 @@ def _row(saved: Record, again: _Again, at: Location, *, simulates: bool) -> Trac
     simulated = cache(lambda: again.simulated().fields)
     own: dict[str, Explain] = {}
     inputs = list(saved)[: list(saved).index("feasible")] if "feasible" in saved else []
-    for name in saved:
+    for name, value in saved.items():
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            continue
         if name in inputs:
-            own[name] = partial(_coordinate, name, saved[name], at)
+            own[name] = partial(_coordinate, name, value, at)
         elif name.startswith(_SIMULATED):
             own[name] = partial(_of, simulated, name.removeprefix(_SIMULATED))
         elif name.startswith("stalls/"):

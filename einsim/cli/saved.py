@@ -19,6 +19,8 @@ _KINDS: Final[dict[str, Callable[[Record, Location], Traced]]] = {
     "bind": bind_again, "rtl": area_again, "evaluate": tensors_again,
 }  # fmt: skip
 """Command -> how its results are made again."""
+NOTHING: Final = object()
+"""What is at a path that a result has not."""
 _NAMES: Final = ("kernel", "group", "name", "cascade", "access", "part", "tensor", "einsum")
 """Keys by which an item of a list may be called."""
 
@@ -29,7 +31,7 @@ def saved_result(result: str, at: Location) -> Record | None:
     file = Path(path)
     if path == "-" or file.suffix == ".json":
         return _of_json(_read(path), row if sharp else None, at)
-    return store.read_row(file, row, at) if sharp or file.is_dir() else None
+    return store.read_row(file, row, at) if sharp or (path and file.is_dir()) else None
 
 
 def traced(saved: Record, at: Location) -> Traced:
@@ -98,19 +100,19 @@ def _position(items: list[Any], name: str, path: str) -> str:
 
 def _inside(here: Any, step: str) -> Any:
     if isinstance(here, dict):
-        return here.get(step)
+        return here.get(step, NOTHING)
     if isinstance(here, list) and step.isdecimal() and int(step) < len(here):
         return here[int(step)]
-    return None
+    return NOTHING
 
 
-def number_at(path: str, saved: Record) -> Any:
-    """What a result has at a path; None where there is nothing."""
+def value_at(path: str, saved: Record) -> Any:
+    """What a result has at a path of `place_of`; `NOTHING` where there is nothing."""
     if path in saved:  # rows are flat
         return saved[path]
     here: Any = saved
     rest = path.split("/")
-    while rest and here is not None:
+    while rest and here is not NOTHING:
         step = rest.pop(0)
         while isinstance(here, dict) and step not in here and rest:
             step = f"{step}/{rest.pop(0)}"

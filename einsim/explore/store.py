@@ -251,5 +251,8 @@ def baseline_row(path: Path, index: int) -> tuple[int, dict[str, Any]] | None:
 
 
 def _table(path: Path) -> Path:
-    """The table of results that a path means: in a folder, the sweep's."""
-    return path / "results.parquet" if path.is_dir() else path
+    """The table of results that a path means: in a folder, the sweep's, or the points of a search."""
+    if not path.is_dir():
+        return path
+    points = path / "points.parquet"
+    return points if points.is_file() and not (path / "results.parquet").exists() else path / "results.parquet"

@@ -79,11 +79,12 @@ class CountChains:
         """Words read, filled or updated for one access at one level."""
         value = getattr(row, kind)
         plan, queries = self._access(row)
+        if row.level not in plan.path:  # it is there because its tensor spills
+            return (self._spilled(row, plan, queries, kind) if value else None) or _NOTHING
         base = self._moved(row.einsum, plan, queries, row.level, kind)
-        spilled = base if base.value == value else self._spilled(row, plan, queries, kind)
-        if spilled is not None and spilled.value == value:
-            return spilled
-        return self._all(base, value)
+        if base.value == value:
+            return base
+        return self._spilled(row, plan, queries, kind) or self._all(base, value)
 
     # One rank
 
@@ -187,8 +188,9 @@ class CountChains:
             origin = Origin(at, f"proportion = {self.design.mapping.spill[number].proportion}, between 0 and 1")
             part = Step(f"proportion that leaves {rule.level}", rule.proportion, "", How.GIVEN, origin=origin)
             stays = made("what stays", "", How.DIFFERENCE, [counted("all", 1), part])
-            tries = [(plan.path[0], stays), (rule.level, part)]
-            for level, share in tries:
+            for level, share in ((row.level, stays), (rule.level, part)):
+                if level not in plan.path:
+                    continue
                 base = self._moved(row.einsum, plan, queries, level, kind)
                 if base.value * share.value == getattr(row, kind):
                     return made(f"{kind} of {row.label}", "words", How.PRODUCT, [base, share])

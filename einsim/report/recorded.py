@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
-from einsim.errors import Location
+from einsim.errors import Location, SpecError
 from einsim.model.result import Record
 from einsim.model.steps import Explain, Fields, How, Step, counted, found, made, same
 from einsim.spec.pricing import Origin
@@ -37,10 +37,14 @@ class Recorded:
         return Fields(own)
 
     def at(self, *path: str | int) -> Any:
-        """What the record has at a path."""
+        """What the record has at a path; raises SpecError where it has nothing there."""
         here: Any = self.record
-        for step in path:
-            here = here[int(step) if isinstance(here, list) else step]
+        try:
+            for step in path:
+                here = here[int(step) if isinstance(here, list) else step]
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise SpecError(f"the result has no {'/'.join(map(str, path))}", at=Location("explain"),
+                            remedy="another version of einsim made it: make it anew") from None  # fmt: skip
         return here
 
     def step(self, name: str, value: Any, unit: str, what: str, *beside: Step) -> Step:
@@ -94,13 +98,13 @@ def _slots(of: Recorded, path: list[str], value: Any) -> Step:
     """Slots of an array: those of the Einsums that it runs."""
     array = path[-1]
     rows = [counted(name, of.at("slots_by_array", name, array), "slots", f"of a tile on {array}")
-            for name, where in of.record["assignment"].items() if where == array]  # fmt: skip
+            for name, where in of.at("assignment").items() if where == array]  # fmt: skip
     return of.or_found(made(f"slots of {array}", "slots", How.SUM, rows), value, "as the solver counts them")
 
 
 def _bounds(of: Recorded) -> list[Step]:
     what = {"resource_bound": "the least load of the busiest array", "recurrence_bound": "the longest circle of tiles"}
-    return [of.step(name, of.record[name], "cycles", about) for name, about in what.items()]
+    return [of.step(name, of.at(name), "cycles", about) for name, about in what.items()]
 
 
 def _lower(of: Recorded, path: list[str], value: Any) -> Step:
@@ -109,7 +113,7 @@ def _lower(of: Recorded, path: list[str], value: Any) -> Step:
 
 
 def _interval(of: Recorded, path: list[str], value: Any) -> Step:
-    least = _lower(of, ["lower_bound"], of.record["lower_bound"])
+    least = _lower(of, ["lower_bound"], of.at("lower_bound"))
     return of.step(path[-1], value, "cycles", "cycles from tile to tile, by the solver's pipeline", least)
 
 
@@ -157,16 +161,16 @@ def _total(of: Recorded, path: list[str], value: Any) -> Step:
 
 def _area(of: Recorded, _: list[str], value: Any) -> Step:
     rows = [_total(of, ["parts", str(place), "total_um2"], part["total_um2"])
-            for place, part in enumerate(of.record["parts"]) if part["total_um2"]]  # fmt: skip
+            for place, part in enumerate(of.at("parts")) if part["total_um2"]]  # fmt: skip
     return of.or_found(made("area_um2", "um^2", How.SUM, rows), value, _TOOL)
 
 
 def _share(of: Recorded, path: list[str], value: Any) -> Step:
-    if not of.record["area_um2"]:
+    if not of.at("area_um2"):
         return counted("share", value, note="of no area")
     parts = [
         _total(of, [*path[:-1], "total_um2"], of.at(*path[:-1], "total_um2")),
-        _area(of, [], of.record["area_um2"]),
+        _area(of, [], of.at("area_um2")),
     ]
     return made("share", "", How.QUOTIENT, parts)
 
@@ -175,7 +179,7 @@ def _flip_flops(of: Recorded, _: list[str], value: Any) -> Step:
     rows = [
         made(part["part"], "", How.PRODUCT, [counted("instances", part["instances"]),
                                              of.step("flip-flops of one", part["flip_flops"], "", _TOOL)])
-        for part in of.record["parts"] if part["flip_flops"]
+        for part in of.at("parts") if part["flip_flops"]
     ]  # fmt: skip
     return of.or_found(made("flip_flops", "", How.SUM, rows), value, _TOOL)
 
@@ -226,7 +230,7 @@ TENSORS: Final[dict[str, Rule]] = {
 
 
 def _compulsory(of: Recorded, path: list[str], value: Any) -> Step:
-    word, batch = of.record["word_bytes"], of.record["batch"]
+    word, batch = of.at("word_bytes"), of.at("batch")
     words = counted(
         "words", value // (word * batch), "words", "every input that is surely read once, every output once"
     )
@@ -235,13 +239,13 @@ def _compulsory(of: Recorded, path: list[str], value: Any) -> Step:
 
 
 def _given(of: Recorded, name: str) -> Step:
-    return as_given(f"--{name.replace('_', '-')}", "an option, or its default")(of, [name], of.record[name])
+    return as_given(f"--{name.replace('_', '-')}", "an option, or its default")(of, [name], of.at(name))
 
 
 def _curve(of: Recorded, path: list[str], value: Any) -> Step:
     """What is moved once, and what passes bring again."""
     compulsory = of.at(*path[:-2], "compulsory_bytes")
-    buffer = of.record["capacities_bytes"][int(path[-1])]
+    buffer = of.at("capacities_bytes")[int(path[-1])]
     again = f"what passes move again with a buffer of {buffer:,} bytes, by minimum cuts (docs/passes.md)"
     parts = [_compulsory(of, [*path[:-2], "compulsory_bytes"], compulsory),
              of.step("again", value - compulsory, "B", again)]  # fmt: skip
@@ -269,8 +273,8 @@ def _gap(value: str) -> Rule:
     """How much less than a value the bound is."""
 
     def rule(of: Recorded, path: list[str], _: Any) -> Step:
-        least = of.step("lower_bound", of.record["lower_bound"], of.record["unit"], _BOUND)
-        known = of.step(value, of.record[value], of.record["unit"], "of the mapping")
+        least = of.step("lower_bound", of.at("lower_bound"), of.at("unit"), _BOUND)
+        known = of.step(value, of.record[value], of.at("unit"), "of the mapping")
         part = made("the bound's part of the value", "", How.QUOTIENT, [least, known])
         rest = made("what is left", "", How.DIFFERENCE, [counted("all", 1.0), part])
         return made(path[-1], "", How.GREATEST, [counted("none", 0.0), rest])
@@ -281,7 +285,7 @@ def _gap(value: str) -> Rule:
 def _compared(of: Recorded, path: list[str], value: Any) -> Step:
     model = "the cycle model" if path[-1] == "cycle_value" else "the closed form"
     what = f"{of.record['objective']} of {of.at(*path[:-1], 'name')} by {model}"
-    return of.step(path[-1], value, of.record["unit"], what)
+    return of.step(path[-1], value, of.at("unit"), what)
 
 
 SEARCH: Final[dict[str, Rule]] = {
