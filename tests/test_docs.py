@@ -8,7 +8,7 @@ import pytest
 from einsim.explore.searchfile import Bound, Rival, SearchFile
 from einsim.explore.sweepfile import SweepFile
 from einsim.spec.architecture import Architecture, Array, Memory, Operation, Registers
-from einsim.spec.family import Check, ConfigField, Family, Fused, Group, Kernel, ModelType, Need, Published
+from einsim.spec.family import Check, ConfigField, Family, Fused, Group, Kernel, ModelType, Need, Picked, Published
 from einsim.spec.mapping import Divided, EinsumPlan, Fitted, Mapping, Nest, Phase, Pipeline, Spill, Stall
 from einsim.spec.workload import ModelShape
 
@@ -17,7 +17,7 @@ FILES = (
     Architecture, Memory, Array, Registers, Operation, Mapping, Divided, Fitted, Nest, EinsumPlan, Phase, Stall, Spill,
     Pipeline, ModelShape, SweepFile, SearchFile, Bound, Rival,
 )  # fmt: skip
-MODELS = (Family, ModelType, ConfigField, Check, Group, Fused, Need, Kernel, Published)
+MODELS = (Family, ModelType, ConfigField, Check, Group, Fused, Need, Kernel, Picked, Published)
 TABLES = {"files.md": FILES, "models.md": MODELS}
 RECORDS = FILES + MODELS
 

@@ -339,9 +339,10 @@ def energy_picture(results: Path) -> plt.Figure:
     for axis, machine in zip(axes, MACHINES, strict=True):
         cases = [(f"stored: {design}", "o--", f"C{number + 1}", theirs.filter(design=design), theirs, "fusemax")
                  for number, design in enumerate(STORED[1:])]  # fmt: skip
-        for title, line, rows in (("its terms", "s:", first), ("our terms", "s-", last)):
-            cases += [(f"{design}; {title}", line, "C2" if "divided" in design else "C1", part, rows, PLAIN)
-                      for (design,), part in rows.group_by("design", maintain_order=True) if design != PLAIN]  # fmt: skip
+        for title, line, rows in (("its terms", "s:", first), ("rules of this page", "s-", last)):
+            for (design,), part in rows.filter(pl.col("design") != PLAIN).group_by("design", maintain_order=True):
+                colour = "C2" if "divided" in design else "C1"
+                cases.append((f"here: {design}; {title}", line, colour, part, rows, PLAIN))
         for title, line, colour, part, rows, base in cases:
             found = over(part.filter(machine=machine), rows.filter(design=base), "energy_pj", faster=False)
             if len(found):
@@ -349,8 +350,9 @@ def energy_picture(results: Path) -> plt.Figure:
                 axis.plot(list(LENGTHS), means, line, color=colour, label=title)
         axis.axhline(1, color="0.3", linewidth=0.8)
         axis.set(title=f"{machine} machine, three models", xlabel="tokens", ylim=(0.6, 1.4))
-        axis.legend(frameon=False, fontsize=7, loc="lower right" if machine == "cloud" else "upper left")
     axes[0].set_ylabel("energy against FuseMax,\none kernel after another")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=8, ncols=3, loc="outside lower center")
     return figure
 
 

@@ -7,7 +7,11 @@ import pytest
 
 from einsim.model.closed_form import evaluate
 from einsim.model.cycle.evaluation import simulate_design
-from einsim.spec.configuration import load_architecture, load_design
+from einsim.model.whole import Setting, evaluate_whole
+from einsim.model.wholeresult import whole_record
+from einsim.spec.configuration import Accounting, load_architecture, load_design
+from einsim.spec.modelrun import Lengths, Scope, plan_run
+from einsim.spec.models import model_facts
 from einsim.spec.overrides import parse_override
 from einsim.spec.workload import Workload
 
@@ -87,3 +91,53 @@ def test_the_machines_run_under_the_same_terms():
             if exp is not None:
                 assert exp.macro == (None if name.endswith("-unit") else {"mac": 6}), name
                 assert exp.cycles == 1, name
+
+
+def whole_layer(configuration: str, machine: str, model: str, tokens: int, *changes: str, published: bool = False):
+    run = plan_run(model_facts(model), Lengths("prefill", tokens, ((64, 0),)), Scope.LAYER, configuration=configuration)
+    accounting = Accounting.PUBLISHED if published else Accounting.FULL
+    overrides = tuple(map(parse_override, changes))
+    return whole_record(evaluate_whole(run, Setting(configuration, machine, overrides, accounting)))
+
+
+@pytest.mark.parametrize(
+    ("model", "theirs", "products"),
+    [("BERT", "BERT", 11 * 768**2), ("stack-T5", "T5", 22 * 512**2), ("stack-Llama3", "Llama3", 11 * 4096**2)],
+)
+def test_stacks_have_the_products_that_the_artifact_runs(model, theirs, products):
+    """What is linear in the length of its fused layers on the edge machine is a multiplication an element and cycle."""
+    short, long = stored("edge", theirs, "fusemax+layerfuse")
+    quadratic = (long - 4 * short) / (TOKENS["1M"] ** 2 - 4 * TOKENS["256K"] ** 2)
+    linear = (short - quadratic * TOKENS["256K"] ** 2) / TOKENS["256K"]
+    assert linear * 940e6 * 256 / 64 == pytest.approx(products, rel=0.01)
+    facts = model_facts(model)
+    run = plan_run(facts, Lengths("prefill", 1, ((1, 0),)), Scope.LAYER)
+    weights = sum(dict(k.sizes)["K"] * dict(k.sizes)["N"] for k in run.kernels if k.mapping == "linear")
+    outputs = sum(dict(k.sizes)["K"] * dict(k.sizes)["N"] for k in run.kernels if k.name == "output projection")
+    assert weights - outputs == products
+
+
+@pytest.mark.parametrize(
+    ("machine", "file", "model", "theirs", "ratio"),
+    [
+        ("edge", "transfusion-edge", "BERT", "BERT", 0.9986), ("edge", "transfusion-edge", "stack-T5", "T5", 0.9993),
+        ("edge", "transfusion-edge", "stack-Llama3", "Llama3", 1.0203), ("cloud", "fusemax", "BERT", "BERT", 0.8530),
+        ("cloud", "fusemax", "stack-T5", "T5", 0.8528), ("cloud", "fusemax", "stack-Llama3", "Llama3", 0.9040),
+    ],
+)  # fmt: skip
+def test_what_the_artifact_charges_for_fusemax(machine, file, model, theirs, ratio):
+    read, write = (12512.76, 15751.46) if machine == "edge" else (5859.93, 7881.68)
+    costs = ("arch.costs=paper-45nm", f"arch.buffer.read_energy_pj={read}", f"arch.buffer.write_energy_pj={write}")
+    found = whole_layer("fusemax", file, model, 2**20, *costs, published=True)
+    with (REFEREE / "claims" / "transfusion.csv").open() as stream:
+        (row,) = (each for each in csv.DictReader(stream)
+                  if (each["machine"], each["model"], each["design"], each["seq_len"])
+                  == (machine, theirs, "fusemax", "1M"))  # fmt: skip
+    assert found["energy_pj"] / float(row["energy"]) == pytest.approx(ratio, abs=1e-3)
+
+
+@pytest.mark.parametrize("model", ["BERT", "stack-T5", "stack-Llama3", "Llama-3-8B"])
+def test_dividing_whole_layers_nearly_halves_their_time(model):
+    plain, divided = (whole_layer(each, "transfusion-edge", model, 2**16)["latency_s"]
+                      for each in ("fusemax", "fusemax-divided"))  # fmt: skip
+    assert 1.79 < plain / divided < 1.84
