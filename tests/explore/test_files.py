@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from einsim.errors import SpecError
-from einsim.explore import keeping, work, workers
+from einsim.explore import keeping, search, work, workers
 from einsim.explore.identity import code_digest
 from einsim.explore.resultstore import ResultStore
 from einsim.explore.rows import finish
@@ -140,6 +140,42 @@ def test_the_inputs_beside_a_table_are_those_of_its_rows(own):
     assert {name for name in names if text[name] not in copies} == {"attention.cascade"}  # which is copied as parsed
     ownfiles.make(own)
     assert_frame_equal(pl.read_parquet(own / "out" / "results.parquet"), table(own, "attention.yaml"))
+
+
+def test_a_search_command(own):
+    """Designs of a later generation, rivals and the cycle model's runs are of the files of the start."""
+    file = own / "search.yaml"
+    file.write_text(
+        "name: s\nconfiguration: fusemax\nmodel: T5\nmethod: random\nevaluations: 4\nconfirm: 2\n"
+        "design:\n  - configuration: [fusemax, ./child.yaml]\n  - arch.buffer.capacity_bytes: [8 MiB, 16 MiB]\n"
+        "workloads:\n  - seq_len: [1K]\ncompare:\n  mine: {configuration: ./child.yaml}\n"
+    )
+    names = ("points", "designs", "front", "confirmed", "compared")
+
+    def found(out, editor):
+        def edited(function):
+            def call(*args, **kwargs):
+                rows = function(*args, **kwargs)
+                editor(True)
+                return rows
+
+            return call
+
+        with patch.object(search, "_BATCH", 1), patch.object(workers, "evaluate_work", edited(work.evaluate_work)):
+            done = einsim(
+                "search", str(file), "--out", str(own / out), "--no-figures", "--store", str(own / f"{out}.s")
+            )
+        assert done.code == 0, done.err
+        return [pl.read_parquet(own / out / f"{name}.parquet") for name in names]
+
+    before = found("before", lambda _: None)
+    editor = Editor(own, ALONE)
+    during = found("during", editor)
+    assert not editor.left
+    for table_of, expected in zip(during, before, strict=True):
+        assert_frame_equal(table_of, expected)
+    after = found("after", lambda _: None)
+    assert not after[1].equals(before[1])
 
 
 def test_files_that_are_gone(own):
