@@ -83,9 +83,7 @@ def explain(
         return 0
     show_result(explanation_report(name, step, found.about, depth, most))
     for other, (before, now) in changed.items():
-        show_result(
-            f"note: {other} of this result is {before} there, and {now} now: files or einsim have changed since"
-        )
+        show_result(f"note: {other} is {before} in this result, and {now} now: files or einsim have changed since")
     return 0
 
 
