@@ -153,8 +153,10 @@ class Ordering:
         jobs, needs = self.repeated_jobs, self.needs()
         for name, job in zip(self.names, jobs, strict=True):
             if job.slots > LISTED:
-                raise SpecError(f"{name} takes {job.slots:,} slots in one epoch, and a plan lists {LISTED:,} at most",
-                                at=Location(self.design.mapping_document.source), remedy="give it smaller tiles")  # fmt: skip
+                raise SpecError(
+                    f"{name} takes {job.slots:,} slots in one epoch, and a plan lists {LISTED:,} at most",
+                    at=Location(self.design.mapping_document.source), remedy="give it smaller tiles",
+                )  # fmt: skip
         return make_plan(jobs, needs, self.cost, self.fits) or make_plan(jobs, needs, self.cost, lambda _: True) or (
             self.unplanned()
         )  # fmt: skip
