@@ -108,8 +108,10 @@ class _Lines:
     def of(self, step: Step, name: str, level: int) -> Iterator[tuple[int, str]]:
         """A step's value with its formula on one line, or with its parts on lines of their own."""
         head = f"{name} = {_number(step)} {step.unit}".rstrip()
-        step = _bare(step)
-        if not step.parts:
+        whole, step = step, _bare(step)
+        if whole.parts and not step.parts:
+            yield level, f"{head} = {_formula(step)}" + (f": {step.note}" if step.note else "")
+        elif not step.parts:
             yield level, head + (f": {step.note}" if step.note else "")
         elif level and _leaves(step) <= _INLINE:
             yield level, f"{head} = {_formula(step)}"
