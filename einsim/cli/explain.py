@@ -77,10 +77,13 @@ def explain(
     name = _path(field, found, saved or {})
     step = found.fields[name]()
     _check(name, step, saved or {}, at)
+    changed = _changed(found, saved or {})
     if json:
-        print_json(explanation_record(name, step, found.about))
-    else:
-        show_result(explanation_report(name, step, found.about, depth, most))
+        print_json({**explanation_record(name, step, found.about), "changed": changed})
+        return 0
+    show_result(explanation_report(name, step, found.about, depth, most))
+    for other, (before, now) in changed.items():
+        show_result(f"note: {other} is {before} in this result, and {now} now: files or einsim have changed since")
     return 0
 
 
@@ -108,6 +111,13 @@ def _known(field: str, found: Traced) -> str:
     more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
     lead = f"{near}; " if near.startswith("did you mean") else ""
     return f"{lead}fields: {', '.join(shown)}{more}"
+
+
+def _changed(found: Traced, saved: Record) -> dict[str, tuple[Any, Any]]:
+    """Totals that are not as they were saved, as (before, now)."""
+    rows = [(name, saved[name], plain(now)) for name, now in found.totals.items() if name in saved]
+    numbers = [(name, before, now) for name, before, now in rows if before is not None and now is not None]
+    return {name: (before, now) for name, before, now in numbers if not same(before, now)}
 
 
 def _check(name: str, step: Step, saved: Record, at: Location) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -19,13 +19,14 @@ from einsim.explore import store
 from einsim.model.closed_form import evaluate
 from einsim.model.cycle.evaluation import Simulation, simulate_design
 from einsim.model.cycle.explain import simulation_fields, whole_simulation_fields
-from einsim.model.cycle.result import simulation_record
-from einsim.model.cycle.whole import simulate_whole
+from einsim.model.cycle.result import cycle_metrics, simulation_record
+from einsim.model.cycle.whole import simulate_whole, whole_metrics
 from einsim.model.explain import Explanation
-from einsim.model.result import Record, to_record
+from einsim.model.result import METRICS, Record, to_record
 from einsim.model.steps import Explain, Fields, How, Step, counted, found, made, named
 from einsim.model.whole import WholeRun
 from einsim.model.wholeexplain import whole_fields
+from einsim.model.wholeresult import run_totals
 from einsim.schedule.pipeline.timing import IDEAL, Timing
 from einsim.spec.modelrun import Causal, Layers, Scope
 from einsim.spec.overrides import parse_override
@@ -41,10 +42,11 @@ _WHOLE: Final = ("model", "seq_len", "batch", "shape", "phase", "context", "new_
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """The numbers of a result, by their paths in it, and what it is of."""
+    """The numbers of a result, by their paths in it, and what it is of; `totals` are those that tell a change."""
 
     fields: Fields
     about: Record
+    totals: Record = field(default_factory=dict)
 
 
 def replayed(saved: Record, at: Location) -> Traced:
@@ -93,7 +95,8 @@ def closed_form(asked: Asked) -> Traced:
 def _alone(own: Explanation) -> Traced:
     record = to_record(own.design, own.evaluation)
     _refuse_infeasible(record["reason"])
-    return Traced(own.fields(), {name: record[name] for name in (*_ABOUT, "cost_notes")})
+    about = {name: record[name] for name in (*_ABOUT, "cost_notes")}
+    return Traced(own.fields(), about, {name: record[name] for name in METRICS})
 
 
 @dataclass(frozen=True)
@@ -131,16 +134,18 @@ class _Again:
         whole = self._evaluated()
         _refuse_infeasible(whole.why_not)
         alone = sole_design(whole) if self.options.scope is Scope.ATTENTION and not as_row else None
-        return _alone(Explanation(*alone)) if alone is not None else Traced(whole_fields(whole), self._about(whole))
+        if alone is not None:
+            return _alone(Explanation(*alone))
+        return Traced(whole_fields(whole), self._about(whole), run_totals(whole))
 
     def simulated(self) -> Traced:
         """By the cycle model."""
         if self.is_whole:
             run = simulate_whole(self._evaluated(), self.timing)
             _refuse_infeasible(run.why_not)
-            return Traced(whole_simulation_fields(run), self._about(run.whole))
+            return Traced(whole_simulation_fields(run), self._about(run.whole), whole_metrics(run))
         simulation = simulate_design(self.asked.design(), self.timing)
-        return Traced(simulation_fields(simulation), self._about_simulation(simulation))
+        return Traced(simulation_fields(simulation), self._about_simulation(simulation), cycle_metrics(simulation))
 
     def _evaluated(self) -> WholeRun:
         asked = self.asked
@@ -183,7 +188,8 @@ def _row(saved: Record, again: _Again, at: Location, *, simulates: bool) -> Trac
         elif long_name(name) in closed.fields:
             own[name] = closed.fields[long_name(name)]
     own |= {name: explain for name, explain in closed.fields.items() if name.startswith("area_um2/")}
-    return Traced(Fields(own), closed.about)
+    changed_by_cycles = {"latency_s", "util_2d", "util_1d"} if simulates else set()
+    return Traced(Fields(own), closed.about, {n: v for n, v in closed.totals.items() if n not in changed_by_cycles})
 
 
 def _ratio(name: str, saved: Record, own: dict[str, Explain], at: Location) -> Step:

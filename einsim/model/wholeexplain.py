@@ -76,7 +76,7 @@ def _parameters(run: ModelRun, name: str, of: Callable[[Weights], int]) -> Step:
         if of(each):
             field = "active" if name != "parameters" and each.active != each.words else "weights"
             place = family_place(run.family, each.group, each.kernel, field) or Origin(run.at, field)
-            words = Step("weights", of(each), "", How.GIVEN, origin=place)
+            words = Step(f"{field} of {each.kernel}", of(each), "", How.GIVEN, origin=place)
             often = counted("times", each.times, note="layers of the model")
             parts.append(made(f"{each.kernel} ({each.group})", "", How.PRODUCT, (often, words)))
     return made(name, "", How.SUM, parts)
@@ -185,7 +185,7 @@ class _Whole:
         groups = []
         for each in run.cached:
             place = family_place(run.family, each.group, None, "cached") or Origin(run.at, "cached")
-            words = Step("words a token and layer", each.words, "", How.GIVEN, origin=place)
+            words = Step(f"words a token and {each.group}", each.words, "", How.GIVEN, origin=place)
             parts = [words, counted("layers", each.layers), counted("tokens, of all sequences", each.tokens)]
             groups.append(made(each.group, "words", How.PRODUCT, parts))
         return made("cache_bytes", "B", How.PRODUCT, [made("words", "words", How.SUM, groups), self.word()])

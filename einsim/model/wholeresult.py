@@ -46,14 +46,15 @@ def whole_record(whole: WholeRun) -> Record:
         "feasible": why_not is None,
         "reason": why_not,
     }
-    totals = _totals(whole) if why_not is None else dict.fromkeys(TOTALS)
+    totals = run_totals(whole) if why_not is None else dict.fromkeys(TOTALS)
     groups = [_group(whole, name) for name in whole.groups] if why_not is None else []
     parts = _parts(whole) if why_not is None else {}
     kernels = [kernel_record(cost) for cost in whole.kernels]
     return {**record, **totals, "energy_by_part_pj": parts, "groups": groups, "kernels": kernels}
 
 
-def _totals(whole: WholeRun) -> Record:
+def run_totals(whole: WholeRun) -> Record:
+    """The numbers of `TOTALS`, of a run that fits."""
     costs = whole.kernels
     latency = sum(whole.latency_s(group) for group in whole.groups)
     machine, lengths = whole.machine, whole.run.lengths

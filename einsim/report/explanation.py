@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from einsim.model.result import Record, plain
 from einsim.model.steps import LEAVES, How, Step, same, walk
-from einsim.report.tables import table
-from einsim.spec.pricing import Origin
 
 DEPTH: Final = 4
 """Levels of a chain that are shown."""
@@ -59,17 +58,14 @@ def explanation_report(
     What is folded says how much it is, so that sums can be checked. Of what is the greatest of several, the one that is
     so is shown in full, the others with what they come to.
     """
-    lines = [Text(line, overflow="fold") for line in _Lines(depth, most).of(step, field, 0)]
-    rows = [
-        (name, f"{_number(each)} {each.unit}".rstrip(), *_where(each.origin))
-        for name, each in _givens(step).items() if each.origin is not None
-    ]  # fmt: skip
-    columns = ("number", "value", "table", "where", "how", "source")
+    lines = [_line(level, text) for level, text in _Lines(depth, most).of(step, field, 0)]
     parts: list[RenderableType] = [Text(_head(about), style="bold"), *lines]
-    if rows:
-        fold = ("number", "where", "how", "source")
-        parts += [Text(), table("Where each number that is given comes from", columns, rows, left=6, fold=fold)]
-    return Group(*parts, *(Text(f"note: {note}", style="dim") for note in about.get("cost_notes", ())))
+    givens = [each for each in _givens(step).values() if each.origin is not None]
+    if givens:
+        parts += [Text(), Text("Where each number that is given comes from", style="bold"), *_origins(givens)]
+    told = any(each.how is How.FOUND or (each.origin is not None and each.origin.table) for each in walk(step))
+    notes = about.get("cost_notes", ()) if told else ()
+    return Group(*parts, *(Text(f"note: {note}", style="dim") for note in notes))
 
 
 def _head(about: Record) -> str:
@@ -79,37 +75,55 @@ def _head(about: Record) -> str:
     return f"{about['configuration']}: {about['cascade']}{where}{model}" + (f" ({sizes})" if sizes else "")
 
 
-def _where(origin: Origin) -> tuple[str, str, str, str]:
-    node = f", {origin.technology_nm:g} nm" if origin.technology_nm else ""
-    place = f"{origin.at.source}:{origin.at.line}" if origin.at.line else origin.at.source
-    return (f"{origin.table}{node}" if origin.table else "-", place, origin.how,
-            f"{origin.source} ({origin.date})" if origin.date else origin.source)  # fmt: skip
+def _line(level: int, text: str) -> RenderableType:
+    """A line that goes on below its beginning where it is too long."""
+    return Padding(Text(text, overflow="fold"), (0, 0, 0, 2 * level), expand=False)
+
+
+def _origins(givens: list[Step]) -> Iterator[RenderableType]:
+    """Where numbers are given, each on a line, and the sources that they name."""
+    sources: dict[str, int] = {}
+    for each in givens:
+        origin = each.origin
+        assert origin is not None
+        place = f"{origin.at.source}:{origin.at.line}" if origin.at.line else origin.at.source
+        node = f", {origin.technology_nm:g} nm" if origin.technology_nm else ""
+        table = f" ({origin.table}{node})" if origin.table else ""
+        text = f"{each.name} = {_number(each)} {each.unit}".rstrip() + f": {place}, {origin.how}{table}"
+        if origin.source:
+            source = f"{origin.source} ({origin.date})" if origin.date else origin.source
+            text += f" [{sources.setdefault(source, len(sources) + 1)}]"
+        yield _line(1, text)
+    for source, number in sources.items():
+        yield _line(1, f"[{number}] {source}")
 
 
 class _Lines:
-    """A chain line by line, `depth` levels deep, `most` parts of a sum."""
+    """A chain as (level, text) of every line, `depth` levels deep, `most` parts of a sum."""
 
     def __init__(self, depth: int, most: int) -> None:
         self.depth = depth
         self.most = most
 
-    def of(self, step: Step, name: str, level: int) -> Iterator[str]:
+    def of(self, step: Step, name: str, level: int) -> Iterator[tuple[int, str]]:
         """A step's value with its formula on one line, or with its parts on lines of their own."""
-        head = f"{'  ' * level}{name} = {_number(step)} {step.unit}".rstrip()
-        step = _bare(step)
-        if not step.parts:
-            yield head + (f": {step.note}" if step.note else "")
+        head = f"{name} = {_number(step)} {step.unit}".rstrip()
+        whole, step = step, _bare(step)
+        if whole.parts and not step.parts:
+            yield level, f"{head} = {_formula(step)}" + (f": {step.note}" if step.note else "")
+        elif not step.parts:
+            yield level, head + (f": {step.note}" if step.note else "")
         elif level and _leaves(step) <= _INLINE:
-            yield f"{head} = {_formula(step)}"
+            yield level, f"{head} = {_formula(step)}"
         elif level >= self.depth:
-            yield f"{head}, {_in_words(step)} {len(step.parts)} (--depth {level + 1} shows them)"
+            yield level, f"{head}, {_in_words(step)} {len(step.parts)} (--depth {level + 1} shows them)"
         else:
-            yield f"{head}, {_in_words(step)}"
+            yield level, f"{head}, {_in_words(step)}"
             yield from self.parts(step, level + 1)
         for each in step.beside:
             yield from self.of(each, f"beside it: {each.name}", level + 1)
 
-    def parts(self, step: Step, level: int) -> Iterator[str]:
+    def parts(self, step: Step, level: int) -> Iterator[tuple[int, str]]:
         """All parts, or the largest in their order and the others together."""
         shown = list(step.parts)
         if step.how in {How.SUM, How.GREATEST} and len(shown) > self.most:
@@ -118,7 +132,7 @@ class _Lines:
         first = next((part for part in shown if same(part.value, step.value)), None)
         for part in shown:
             if step.how in _FUNCTIONS and part is not first and _leaves(part) > _INLINE:
-                yield f"{'  ' * level}{part.name} = {_number(part)} {part.unit}".rstrip()
+                yield level, f"{part.name} = {_number(part)} {part.unit}".rstrip()
             else:
                 yield from self.of(part, part.name, level)
         if len(shown) < len(step.parts):
@@ -127,7 +141,7 @@ class _Lines:
             much = sum((each.value for each in rest), start=0) if step.how is How.SUM else max(r.value for r in rest)
             what = "together" if step.how is How.SUM else "none above"
             more = _number(Step("", much, "", How.COUNTED))
-            yield f"{'  ' * level}and {len(rest)} more, {what} {more} {step.unit}".rstrip()
+            yield level, f"and {len(rest)} more, {what} {more} {step.unit}".rstrip()
 
 
 def _bare(step: Step) -> Step:

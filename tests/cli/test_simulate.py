@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli.commands import einsim
+from tests.cli.commands import einsim, refused
 
 SMALL = ["--shape", "B=1,H=2,E=8,F=8,M=64,P=64", "--set", "arch.array2d.rows=8", "--set", "arch.array2d.columns=8",
          "--set", "arch.array1d.lanes=8"]  # fmt: skip
@@ -79,3 +79,9 @@ def test_bad_input_gets_one_message(more, code, words, tmp_path, monkeypatch):
     assert outcome.code == code
     assert words in outcome.out + outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_more_slots_than_a_plan_lists_are_refused():
+    shape = ("--shape", "B=1,H=1,E=100000000000,F=64,M=1024,P=1024")
+    depth = ("--set", "arch.array2d.registers.depth_words=1000")
+    refused("simulate", "fusemax", *shape, *depth, parts=("BQK takes 100,000,000,000 slots", "smaller tiles"))

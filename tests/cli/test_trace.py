@@ -15,6 +15,7 @@ from einsim.report.area import measured_record
 from einsim.report.recorded import numbers
 from einsim.rtl.synthesis import synthesise
 from einsim.rtl.timing import Timing
+from einsim.spec import library
 from tests.cli.commands import einsim, refused
 from tests.rtl.test_synthesis import ROW, TINY
 
@@ -151,6 +152,21 @@ def test_results_that_are_not_whole_any_more(tmp_path):
     file.write_text(json.dumps([record, record]))
     refused("explain", str(file), "energy_pj", parts=("holds 2 results", "#0"))
     assert einsim("explain", f"{file}#1", "energy_pj", "--json").json["value"] == record["energy_pj"]
+
+
+def test_a_file_that_has_changed_since(tmp_path):
+    file, machine = tmp_path / "r.json", tmp_path / "machine.yaml"
+    text = library.read(library.find("architecture", "fusemax")).decode()
+    for command in ("run", "simulate"):
+        machine.write_text(text)
+        file.write_text(einsim(command, "fusemax", *BERT, "--arch", str(machine), "--json").out)
+        assert einsim("explain", str(file), "traffic_bytes", "--json").json["changed"] == {}
+        machine.write_text(text.replace("clock_hz: 940.0e+6", "clock_hz: 470.0e+6"))
+        assert machine.read_text() != text
+        refused("explain", str(file), "latency_s", parts=("there, and", "files or einsim have changed since"))
+        assert "note: latency_s is" in einsim("explain", str(file), "traffic_bytes").out
+    machine.unlink()
+    refused("explain", str(file), "traffic_bytes", parts=("there is no file",))
 
 
 def test_a_result_by_its_names(tmp_path):

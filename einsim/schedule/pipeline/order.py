@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
-from einsim.errors import SpecError
+from einsim.errors import Location, SpecError
 from einsim.schedule.nest import Schedule, Shortfall
 from einsim.schedule.pipeline.links import Linker
 from einsim.schedule.pipeline.modulo import Plan, make_plan
@@ -20,6 +20,9 @@ from einsim.schedule.pipeline.stated import stated_plan
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import ceil_div
+
+LISTED: Final = 1 << 26
+"""Slots of a strand in one epoch that a software pipeline plans one by one, at most: half a gigabyte."""
 
 
 class Slotted(Protocol):
@@ -146,8 +149,14 @@ class Ordering:
         return any(einsum.when is not None for einsum in self.design.cascade.einsums)
 
     def interleaved(self) -> Plan:
-        """A software pipeline over the repeated strands."""
+        """A software pipeline over the repeated strands. Raises SpecError where slots are too many to be listed."""
         jobs, needs = self.repeated_jobs, self.needs()
+        for name, job in zip(self.names, jobs, strict=True):
+            if job.slots > LISTED:
+                raise SpecError(
+                    f"{name} takes {job.slots:,} slots in one epoch, and a plan lists {LISTED:,} at most",
+                    at=Location(self.design.mapping_document.source), remedy="give it smaller tiles",
+                )  # fmt: skip
         return make_plan(jobs, needs, self.cost, self.fits) or make_plan(jobs, needs, self.cost, lambda _: True) or (
             self.unplanned()
         )  # fmt: skip
