@@ -23,6 +23,13 @@ def test_everything_shipped_can_be_shown(kind):
         assert einsim("show", name, "--kind", kind.replace(" ", "-"), "--json").json[kind]["name"] == name
 
 
+def test_a_cascade_in_several_forms_shows_its_options():
+    shown = einsim("show", "layer-encoder")
+    assert "option norms: behind here, or before, root" in shown.out
+    assert einsim("show", "layer-encoder", "--json").json["options"]["network"] == ["gelu", "relu", "gated_gelu"]
+    assert einsim("show", "attention-1pass", "--json").json["options"] == {}
+
+
 def test_a_shown_cascade_parses_again():
     text = einsim("show", "attention-1pass", "--json").json["cascade"]["text"]
     assert str(parse(text)) == text
