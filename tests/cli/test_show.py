@@ -26,7 +26,11 @@ def test_everything_shipped_can_be_shown(kind):
 def test_a_cascade_in_several_forms_shows_its_options():
     shown = einsim("show", "layer-encoder")
     assert "option norms: behind here, or before, root" in shown.out
-    assert einsim("show", "layer-encoder", "--json").json["options"]["network"] == ["gelu", "relu", "gated_gelu"]
+    assert einsim("show", "layer-encoder", "--json").json["cascade"]["options"]["network"] == [
+        "gelu",
+        "relu",
+        "gated_gelu",
+    ]
     assert einsim("show", "attention-1pass", "--json").json["options"] == {}
 
 
