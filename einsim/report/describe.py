@@ -21,7 +21,7 @@ MEMORY_COLUMNS: Final = ("memory", "capacity", "bandwidth", "access", "read / wr
 
 
 def describe_cascade(cascade: Cascade) -> RenderableType:
-    """The text (of several forms the first), and per Einsum its iteration space, what it reduces and what a point costs."""
+    """The text (of several forms the first), and per Einsum its iteration space, reductions and what a point costs."""
     rows = []
     for einsum in cascade.einsums:
         space = " ".join(size_of(rank) for rank in iteration_ranks(einsum)) or "1"
