@@ -177,6 +177,7 @@ def _cascade(name: str) -> tuple[Any, RenderableType]:
         "title": cascade.title,
         "source": cascade.source,
         "text": str(cascade),
+        "options": {name: list(values) for name, values in cascade.forms.options},
         "einsums": {einsum.name: {"text": str(einsum), "operations": operations(einsum)} for einsum in cascade.einsums},
     }
     return record, describe_cascade(cascade)

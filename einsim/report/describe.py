@@ -21,7 +21,7 @@ MEMORY_COLUMNS: Final = ("memory", "capacity", "bandwidth", "access", "read / wr
 
 
 def describe_cascade(cascade: Cascade) -> RenderableType:
-    """The text, and per Einsum its iteration space, what it reduces and what a point costs."""
+    """The text (of several forms the first), and per Einsum its iteration space, reductions and what a point costs."""
     rows = []
     for einsum in cascade.einsums:
         space = " ".join(size_of(rank) for rank in iteration_ranks(einsum)) or "1"
@@ -31,7 +31,9 @@ def describe_cascade(cascade: Cascade) -> RenderableType:
     heading = Text(f"cascade {cascade.name}", style="bold")
     sizes = Text(f"sizes to give: {', '.join(size_parameters(cascade))}", style="dim")
     per_point = table("", ("Einsum", "iteration space", "reduces", "operations a point"), rows, left=4)
-    return Group(heading, Text(str(cascade).rstrip()), Text(), per_point, sizes)
+    forms = [Text(f"option {name}: {values[0]} here, or {', '.join(values[1:])}", style="dim")
+             for name, values in cascade.forms.options if len(values) > 1]  # fmt: skip
+    return Group(heading, *forms, Text(str(cascade).rstrip()), Text(), per_point, sizes)
 
 
 def describe_architecture(machine: Architecture) -> RenderableType:

@@ -23,6 +23,15 @@ def test_everything_shipped_can_be_shown(kind):
         assert einsim("show", name, "--kind", kind.replace(" ", "-"), "--json").json[kind]["name"] == name
 
 
+def test_a_cascade_in_several_forms_shows_its_options():
+    assert "option norms: behind here, or before, root" in einsim("show", "layer-encoder").out
+    options = [
+        einsim("show", name, "--json").json["cascade"]["options"] for name in ("layer-encoder", "attention-1pass")
+    ]
+    assert options[0]["network"] == ["gelu", "relu", "gated_gelu"]
+    assert options[1] == {}
+
+
 def test_a_shown_cascade_parses_again():
     text = einsim("show", "attention-1pass", "--json").json["cascade"]["text"]
     assert str(parse(text)) == text
