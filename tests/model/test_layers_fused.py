@@ -22,7 +22,7 @@ from .compare import differences, disagreements, examples
 MAPPINGS = ("layer-encoder", "layer-decoder")
 BOTH = {"weights": st.sampled_from(["rows", "tiles", "streamed"]), "hidden_tiles": st.integers(1, 3)}
 FORMS = {
-    "layer-encoder": {"norms": ["behind", "before", "root"], "network": ["gelu", "relu", "gated_gelu"]},
+    "layer-encoder": {"norms": ["behind", "before", "root"], "network": ["gelu", "relu", "silu", "gated_gelu"]},
     "layer-decoder": {"heads": ["turned", "normed"], "results": ["plain", "normed"], "network": ["silu", "gelu"]},
 }
 
@@ -172,6 +172,8 @@ def test_the_cycle_model_runs_every_point_of_every_block(weights):
     [
         ("T5", {"norms": "root", "network": "relu"}),
         ("TrXL", {"norms": "behind", "network": "relu"}),
+        ("stack-T5", {"norms": "behind", "network": "relu"}),
+        ("stack-Llama3", {"norms": "behind", "network": "silu"}),
         ("XLM", {"norms": "behind", "network": "gelu"}),
         ("ViT-L", {"norms": "before", "network": "gelu"}),
         ("Qwen3-8B", {"heads": "normed", "results": "plain", "network": "silu"}),
