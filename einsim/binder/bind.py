@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from math import ceil
+from time import monotonic
 from typing import Any, Final
 
 from einsim.binder.assignment import Assignment, Choices, able, moves
@@ -36,7 +37,7 @@ from einsim.schedule.pipeline.strands import grains, slots_of
 from einsim.schedule.pipeline.timing import Timing
 from einsim.spec.architecture import Architecture
 from einsim.spec.configuration import Design
-from einsim.spec.mappingfile import design_of, text_of
+from einsim.spec.mappingfile import design_of, text_of, with_plan
 from einsim.spec.workload import Workload
 
 TRIED: Final = 400
@@ -187,17 +188,23 @@ def bind(start: Start, seconds: float) -> Bound:
     candidates: list[_Candidate] = []
     refused: list[Refusal] = []
     ahead: list[int] = []
+    cost = 0.0  # seconds that one assignment takes at most
     first = dict(start.assignment)  # so that nothing worse than the start is found
     for assignment in chain([first], (each for each in choices.by_bound() if each != first) if start.free else ()):
         tried = len(candidates) + len(refused)
-        if candidates and (choices.bound(assignment) >= _shortest(candidates) or tried >= TRIED or not budget.left()):
+        done = candidates and choices.bound(assignment) >= _shortest(candidates)
+        if done or (tried and (tried >= TRIED or budget.left() <= cost)):
             ahead.append(choices.bound(assignment))
             break
+        began = monotonic()
         found = _candidate(start, assignment)
         if isinstance(found, Refusal):
             refused.append(found)
         else:
             candidates.append(found.looked_at(start.order, Budget.of(min(QUICK, budget.left(0.3)))))
+            _ = candidates[-1].kept_up()  # measures, so that its time is known
+        cost = max(cost, monotonic() - began)
+    budget = Budget(budget.ends - cost)  # what is found is measured again
     for number in sorted(range(len(candidates)), key=lambda n: candidates[n].pipelined.least):
         if candidates[number].pipelined.least < _shortest(candidates) and budget.left() > 0:
             below = min(_shortest(candidates), NEVER)
@@ -227,7 +234,7 @@ def _finished(
     assert plan is not None
     data = {key: value for key, value in best.data.items() if key not in {"pipeline", "timing"}}
     cycles = dict(zip(pipelined.graph.names, plan.at, strict=True)) if start.timing == Timing() else None
-    text = text_of(data, plan.interval, cycles)
+    text = text_of(data if cycles is None else with_plan(data, plan.interval, cycles))
     measured = best.measured(plan) if start.order is Order.INTERLEAVED else None  # the machine overlaps what it may
     return Bound(start, best.assignment, pipelined, min(least, ceil(best.pace)), choices, choices.split_bound(), tried,
                  tuple(refused), best.heuristic, measured, text)  # fmt: skip

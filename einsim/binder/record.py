@@ -49,7 +49,8 @@ def divided_record(found: Divided) -> dict[str, Any]:
     """The binding that is the faster, as `bound_record`, and under `divided` what cutting a rank gained.
 
     `rank`, `into` and `tiles` (of the undivided cascade, in an epoch) are null where no cut is faster. Cycles are those
-    for the work of one tile of the undivided cascade; of `cuts` each rank has the one with the least resource bound.
+    for the work of one tile of the undivided cascade; none of the cuts that were compared takes fewer than
+    `lower_bound`. Of `cuts` each rank has the one with the least resource bound.
     """
     cut = found.cut
     least = [{**_cut_record(e.cut), "resource_bound": float(e.least)} for e in foremost(found.promises)]
@@ -62,6 +63,8 @@ def divided_record(found: Divided) -> dict[str, Any]:
             "undivided_interval": found.whole.interval,
             "undivided_bound": found.whole.least,
             "split_bound": float(found.whole.split),
+            "lower_bound": float(found.least),
+            "proved": found.proved,
             "gain": float(found.gain),
             "cuts": least,
             "compared": len(found.promises),

@@ -304,8 +304,8 @@ class _Search:
             runs.append(self.running.run(found))
             self.note_run(runs[-1])
         for plan in self.plans():
-            if self.ran is None and (found := self.trials.glance(plan)) is not None:
-                runs.append(self.running.run(found))
+            if self.ran is None and (glance := self.trials.glance(plan)) is not None:
+                runs.append(self.running.run(glance))
                 self.note_run(runs[-1])
         return sorted(runs, key=lambda each: each.score)
 

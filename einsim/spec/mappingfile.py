@@ -15,7 +15,7 @@ from einsim.spec.configuration import Accounting, Design
 from einsim.spec.fields import validate
 from einsim.spec.mapping import Mapping as MappingFile
 from einsim.spec.workload import Workload
-from einsim.spec.yamlfile import parse_yaml
+from einsim.spec.yamlfile import Document
 
 WIDTH: Final = 116
 SOURCE: Final = "mapping"
@@ -23,27 +23,21 @@ SOURCE: Final = "mapping"
 
 def design_of(data: dict[str, Any], cascade: Cascade, machine: Architecture, workload: Workload) -> Design:
     """The design of a mapping file's data; raises SpecError where it is no mapping."""
-    document = parse_yaml(text_of(data), SOURCE)
+    document = Document(SOURCE, data)
     mapping = validate(MappingFile, document)
     return Design(cascade, machine, mapping, workload, Accounting.FULL, (), document, document)
 
 
-def parsed(text: str) -> dict[str, Any]:
-    """The data of a mapping file's text."""
-    value = parse_yaml(text, SOURCE).value
-    assert isinstance(value, dict)
-    return value
+def with_plan(data: Mapping[str, Any], interval: int, cycles: Mapping[str, NDArray[np.int64]]) -> dict[str, Any]:
+    """A mapping file's data with a plan of an epoch, in place of the one that it has."""
+    plan = {name: runs_of([int(each) for each in at]) for name, at in cycles.items()}
+    kept = {key: value for key, value in data.items() if key not in {"pipeline", "timing"}}
+    return {**kept, "pipeline": [{"interval": interval, "cycles": plan}]}
 
 
-def text_of(
-    data: dict[str, Any], interval: int | None = None, cycles: Mapping[str, NDArray[np.int64]] | None = None
-) -> str:
-    """The YAML text of a mapping file, with the plan of an epoch where there is one."""
-    whole = dict(data)
-    if interval is not None and cycles is not None:
-        plan = {name: runs_of([int(each) for each in at]) for name, at in cycles.items()}
-        whole["pipeline"] = [{"interval": interval, "cycles": plan}]
-    return yaml.safe_dump(whole, sort_keys=False, default_flow_style=None, width=WIDTH, allow_unicode=True)
+def text_of(data: Mapping[str, Any]) -> str:
+    """The YAML text of a mapping file."""
+    return yaml.safe_dump(dict(data), sort_keys=False, default_flow_style=None, width=WIDTH, allow_unicode=True)
 
 
 def data_of(mapping: MappingFile) -> dict[str, Any]:

@@ -2,17 +2,19 @@
 
 from itertools import product
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from einsim.binder.assignment import able
 from einsim.binder.bind import Start, bind, choices_of
 from einsim.binder.bounds import bounds_of
-from einsim.binder.divide import Cut, Tiled, compared, foremost, start_of
+from einsim.binder.divide import Cut, Tiled, bind_divided, compared, foremost, pace, start_of
 from einsim.binder.graph import graph_of
 from einsim.binder.solver import Order
 from einsim.binder.starts import from_cascade, in_tiles
 from einsim.cascade import Division
+from einsim.errors import SpecError
 from einsim.schedule.lower import lower
 from einsim.schedule.pipeline.build import orderings
 from einsim.spec import library
@@ -141,6 +143,24 @@ def test_a_cut_that_gains_is_written_and_followed(small, tmp_path):
     epochs = 512 // 4 * 192 // (16 * tiles)
     steady = (runs[1]["cycles"] - runs[0]["cycles"]) / epochs
     assert steady == pytest.approx(record["simulated_interval"], abs=0.05)
+
+
+def test_a_cut_whose_plan_comes_to_its_bound_is_found_among_those_of_a_lower_bound():
+    """E = 64, F = 128: values 20 + 108 promise 1744 cycles a tile and take 2053; 16 + 112 take 1859."""
+    began = monotonic()
+    found = bind_divided(tiled("transfusion-edge", 64, 128), 40)
+    assert monotonic() - began < 44
+    assert pace(found.whole) == 2064
+    assert found.whole.split <= found.least <= pace(found.best, found.cut) <= 1859
+
+
+def test_no_legal_assignment_takes_no_longer_than_any():
+    """Two tiles and one in an epoch overfill registers, assignment after assignment."""
+    start = start_of(tiled("transfusion-edge", 64, 128), Cut(Division("p", ("pa", "pb"), "pg"), (256, 512), 3))
+    began = monotonic()
+    with pytest.raises(SpecError, match="no binding of"):
+        bind(start, 3)
+    assert monotonic() - began < 6
 
 
 def test_a_start_of_a_cut_is_bound_as_any(small):
