@@ -28,7 +28,7 @@ def test_a_cascade_in_several_forms_shows_its_options():
     options = [
         einsim("show", name, "--json").json["cascade"]["options"] for name in ("layer-encoder", "attention-1pass")
     ]
-    assert options[0]["network"] == ["gelu", "relu", "gated_gelu"]
+    assert options[0]["network"] == ["gelu", "relu", "silu", "gated_gelu"]
     assert options[1] == {}
 
 
