@@ -6,7 +6,7 @@ import os
 
 from rich.console import Console
 
-from benchmarks import cluster_speed, cycle_speed, store_speed, sweep_speed, whole_models
+from benchmarks import cluster_speed, cycle_speed, reading, store_speed, sweep_speed, whole_models
 from benchmarks.main_job import PUBLISHED_S, run
 from benchmarks.model_speed import AXES, CONFIGURATIONS, measure
 from einsim.report.tables import table
@@ -23,6 +23,16 @@ def main() -> None:
     ]
     console.print(table("Published attention evaluation, figures included (the artifact says nine hours for all of it)",
                         ("start", "seconds", "peak MiB", "less than nine hours"), rows))  # fmt: skip
+    read = reading.measure()
+    console.print()
+    console.print(
+        table(
+            "Every shipped cascade parsed, checked and its passes counted, beside lark's parse trees alone",
+            ("cascades", "trees, s", "parsed and checked, s", "passes, s", "ratio", "slowest", "s"),
+            [(str(read.cascades), f"{read.trees_s:.2f}", f"{read.read_s:.2f}", f"{read.passes_s:.2f}",
+              f"{read.ratio:.1f}x", read.slowest, f"{read.slowest_s:.3f}")],
+        )
+    )  # fmt: skip
     speeds = [measure(name, axes, DESIGNS) for axes in AXES for name in CONFIGURATIONS]
     lines = [
         (
