@@ -15,7 +15,7 @@ from einsim.cli.app import application
 from einsim.cli.common import Asked
 from einsim.cli.whole import WholeOptions, evaluated, sole_design
 from einsim.errors import InfeasibleError, Location, SpecError
-from einsim.explore import store
+from einsim.explore import tables
 from einsim.model.closed_form import evaluate
 from einsim.model.cycle.evaluation import Simulation, simulate_design
 from einsim.model.cycle.explain import simulation_fields, whole_simulation_fields
@@ -196,7 +196,7 @@ def _ratio(name: str, saved: Record, own: dict[str, Explain], at: Location) -> S
     """A number beside that of the row that the sweep names its baseline."""
     field, unit = _RATIOS[name]
     path, _, index = at.source.partition("#")
-    known = store.baseline_row(Path(path), int(saved["index"])) if index else None
+    known = tables.baseline_row(Path(path), int(saved["index"])) if index else None
     mine = own[field]()
     if known is None:
         return found(name, saved[name], "", "over the sweep's baseline, which its folder does not say any more", mine)

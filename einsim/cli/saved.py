@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from einsim.cli.remade import area_again, bind_again, bound_again, map_again, roofline_again, tensors_again
 from einsim.cli.replay import Traced, command_words, replayed
+from einsim.cli.summaries import is_summary, search_again, summary_again, sweep_again
 from einsim.errors import Location, SpecError
-from einsim.explore import store
+from einsim.explore import tables
 from einsim.model.result import Record
 
 _KINDS: Final[dict[str, Callable[[Record, Location], Traced]]] = {
     "run": replayed, "simulate": replayed, "roofline": roofline_again, "bound": bound_again, "map": map_again,
-    "bind": bind_again, "rtl": area_again, "evaluate": tensors_again,
+    "bind": bind_again, "rtl": area_again, "evaluate": tensors_again, "search": search_again, "sweep": sweep_again,
 }  # fmt: skip
 """Command -> how its results are made again."""
 NOTHING: Final = object()
@@ -31,11 +32,13 @@ def saved_result(result: str, at: Location) -> Record | None:
     file = Path(path)
     if path == "-" or file.suffix == ".json":
         return _of_json(_read(path), row if sharp else None, at)
-    return store.read_row(file, row, at) if sharp or (path and file.is_dir()) else None
+    return tables.read_row(file, row, at) if sharp or (path and file.is_dir()) else None
 
 
 def traced(saved: Record, at: Location) -> Traced:
     """What explains a saved result. Raises SpecError for one that no command has made."""
+    if is_summary(saved):
+        return summary_again(saved, at)
     return _KINDS[command_words(saved, at, tuple(_KINDS))[1]](saved, at)
 
 

@@ -16,7 +16,16 @@ from cyclopts import Parameter
 from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from einsim.cli.common import ExecutorName, ExecutorOption, JsonOption, SchedulerOption, StoreOption, means, unchanging
+from einsim.cli.common import (
+    ExecutorName,
+    ExecutorOption,
+    JsonOption,
+    SchedulerOption,
+    StoreOption,
+    command_line,
+    means,
+    unchanging,
+)
 from einsim.cli.output import complain, print_json, show_result
 from einsim.cli.signals import Stopped, deferred
 from einsim.errors import Location, SpecError
@@ -29,6 +38,7 @@ from einsim.explore.search import confirm, search
 from einsim.explore.searchfile import Method
 from einsim.explore.sweep import Means, run_points
 from einsim.explore.sweepfile import TimeModel
+from einsim.model.result import Record
 from einsim.report.front import front_report
 from einsim.spec import library
 
@@ -69,7 +79,9 @@ def search_(
                 raise found.stopped or Stopped(signal.SIGINT)
             files = found.write(stage, figures=figures)
         if json:
-            print_json(found.summary() | {"folder": str(folder), "files": [str(folder / each) for each in files]})
+            command = command_line("search", [file], {"--out": out, "--store": store})
+            files = [folder / each for each in files]
+            print_json({**found.summary(), "folder": str(folder), "files": list(map(str, files)), "command": command})
         else:
             found.print(folder)
         if found.stopped is not None:
@@ -88,6 +100,8 @@ class _Search:
     numbers: list[pl.DataFrame] = field(default_factory=list)
     confirmed: pl.DataFrame | None = None
     rivals: pl.DataFrame | None = None
+    behind: dict[str, pl.DataFrame] = field(default_factory=dict)
+    """The points of designs that were confirmed or compared, by the table of these."""
     stopped: Stopped | None = None
     seconds: float = 0.0
 
@@ -112,7 +126,9 @@ class _Search:
                     bar.update(task, description=f"{file.name}: cycle model", total=None)
                 self._compare(check)
                 if self.confirming and len(self.front):
-                    self.confirmed = confirm(designs, self.front, lambda each: self._evaluate(each, check))
+                    self.behind["confirmed"], self.confirmed = confirm(
+                        designs, self.front, lambda each: self._evaluate(each, check)
+                    )
             except Stopped as error:
                 self.stopped = error
         self.seconds = time.perf_counter() - started
@@ -126,17 +142,20 @@ class _Search:
         """What the designs to compare with reach, by both models."""
         import polars as pl  # noqa: PLC0415
 
-        rows, simulated = [], []
-        for name in self.designs.file.compare:
+        rows, behind = [], []
+        for place, name in enumerate(self.designs.file.compare):
             rival = self.designs.rival(name)
-            points = self._evaluate(rival.points([0]), check)
-            rows.append(numbers_of(points.sort("index"), rival).with_columns(name=pl.lit(name)))
+            points = self._evaluate(rival.points([0]), check).sort("index")
+            numbers = numbers_of(points, rival).with_columns(name=pl.lit(name))
             if self.confirming:
-                more = confirm(rival, rows[-1], lambda each: self._evaluate(each, check))
-                simulated.append(more.select("closed_form_s", "difference", simulated_s="latency_s"))
+                points, more = confirm(rival, numbers, lambda each: self._evaluate(each, check))
+                columns = more.select("closed_form_s", "difference", simulated_s="latency_s")
+                numbers = pl.concat([numbers, columns], how="horizontal")
+            rows.append(numbers.with_columns(design=pl.lit(place, numbers.schema["design"])))
+            behind.append(points.with_columns(pl.col("index") + place * rival.workloads))
         if rows:
-            table = pl.concat(rows, how="diagonal_relaxed")
-            self.rivals = pl.concat([table, pl.concat(simulated)], how="horizontal") if simulated else table
+            self.rivals = pl.concat(rows, how="diagonal_relaxed")
+            self.behind["compared"] = pl.concat(behind, how="diagonal_relaxed")
 
     @property
     def confirming(self) -> bool:
@@ -161,12 +180,13 @@ class _Search:
         import polars as pl  # noqa: PLC0415
 
         points = pl.concat(self.points, how="diagonal_relaxed").sort("index")
-        files = outputs.write_table(stage, "points", points)
+        files = outputs.write_points(stage, "", points, self.designs.workloads)
         files += outputs.write_table(stage, "designs", self.table)
         files += outputs.write_table(stage, "front", self.front)
         for name, frame in (("confirmed", self.confirmed), ("compared", self.rivals)):
             if frame is not None:
                 files += outputs.write_table(stage, name, frame)
+                files += outputs.write_points(stage, name, self.behind[name], self.designs.workloads)
         if figures and self.stopped is None and len(self.designs.file.objectives) > 1 and len(self.front):
             files += self._draw(stage)
         inputs = outputs.write_inputs(stage, self.designs.space, points)
@@ -197,9 +217,9 @@ class _Search:
             "evaluated": len(self.table),
             "feasible": int((self.table["violation"] == 0.0).sum()),
             "hypervolume": growth[-1][1] if growth else 0.0,
-            "front": self.front.to_dicts(),
-            "confirmed": [] if self.confirmed is None else self.confirmed.to_dicts(),
-            "compared": [] if self.rivals is None else self.rivals.to_dicts(),
+            "front": _records(self.front),
+            "confirmed": _records(self.confirmed),
+            "compared": _records(self.rivals),
         }
 
     def print(self, folder: Path) -> None:
@@ -212,3 +232,12 @@ class _Search:
         where = (f"\n{len(table):,} of {len(self.designs):,} designs on {self.designs.workloads} workloads in "
                  f"{self.seconds:.2f} s, {kept:,} keep all constraints; everything is in {folder}")  # fmt: skip
         show_result(Group(report, where))
+
+
+def _records(frame: pl.DataFrame | None) -> list[Record]:
+    """Rows for scripts: how far an infeasible design is from its constraints is no number."""
+    import polars as pl  # noqa: PLC0415
+
+    if frame is None:
+        return []
+    return frame.with_columns(pl.when(pl.col("violation").is_finite()).then("violation")).to_dicts()

@@ -14,7 +14,16 @@ from cyclopts import Parameter
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from einsim.cli.common import ExecutorName, ExecutorOption, JsonOption, SchedulerOption, StoreOption, means, unchanging
+from einsim.cli.common import (
+    ExecutorName,
+    ExecutorOption,
+    JsonOption,
+    SchedulerOption,
+    StoreOption,
+    command_line,
+    means,
+    unchanging,
+)
 from einsim.cli.output import complain, print_json, show_result, text_width
 from einsim.cli.signals import Stopped, deferred
 from einsim.errors import Location, SpecError
@@ -70,7 +79,9 @@ def sweep(
             stopped = _write(space, report, stage, figures=figures, seconds=seconds, stopped=stopped)
         if json:
             files = [str(folder / name) for name in report.files]
-            print_json({"folder": str(folder), "rows": len(frame), "files": files, "summary": report.summary()})
+            command = command_line("sweep", [file], {"--out": out, "--engine": str(engine), "--store": store})
+            print_json({"folder": str(folder), "rows": len(frame), "files": files, "summary": report.summary(),
+                        "command": command})  # fmt: skip
         else:
             report.print(folder, seconds)
         if stopped is not None:

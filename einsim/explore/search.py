@@ -170,8 +170,10 @@ class Sampled:
             self.study.tell(trial, values)
 
 
-def confirm(designs: Designs, front: pl.DataFrame, evaluate: Evaluate) -> pl.DataFrame:
-    """What the cycle model says of the first designs of a front: as `numbers_of`, with its own latencies.
+def confirm(designs: Designs, front: pl.DataFrame, evaluate: Evaluate) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The points of the first designs of a front with both models' numbers, and what the cycle model says of these.
+
+    The latter is as `numbers_of`, with the cycle model's latencies.
 
     Columns `closed_form_s` and `difference` (of the cycle model's latency from it, relative) are beside them;
     `simulated/reason` says why a design does not run there.
@@ -179,9 +181,9 @@ def confirm(designs: Designs, front: pl.DataFrame, evaluate: Evaluate) -> pl.Dat
     import polars as pl  # noqa: PLC0415
 
     few = [int(design) for design in front["design"].head(designs.file.confirm)]
-    points = evaluate(designs.simulated().points(few))
+    both = evaluate(designs.simulated().points(few)).sort("index")
     runs = pl.col("feasible") & pl.col("simulated/reason").is_null()
-    points = points.with_columns(
+    points = both.with_columns(
         closed_form_s="latency_s", latency_s=pl.when(runs).then("simulated/latency_s"), feasible=runs,
         reason=pl.coalesce("simulated/reason", "reason"),
     )  # fmt: skip
@@ -189,9 +191,7 @@ def confirm(designs: Designs, front: pl.DataFrame, evaluate: Evaluate) -> pl.Dat
         if f"simulated/{name}" in points.columns:
             points = points.with_columns(pl.col(f"simulated/{name}").alias(name))
     closed = points.group_by(pl.col("index") // designs.workloads).agg(pl.col("closed_form_s").log().mean().exp())
-    table = numbers_of(points.sort("index"), designs).join(
-        closed.rename({"index": "design"}), on="design", maintain_order="left"
-    )
+    table = numbers_of(points, designs).join(closed.rename({"index": "design"}), on="design", maintain_order="left")
     order = {design: place for place, design in enumerate(few)}
     table = table.with_columns(difference=pl.col("latency_s") / pl.col("closed_form_s") - 1.0)
-    return table.sort(table["design"].replace_strict(order))
+    return both, table.sort(table["design"].replace_strict(order))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from einsim import __version__
 from einsim.errors import Location, SpecError
 from einsim.explore.point import Point
-from einsim.explore.space import Space, baseline, load_space
+from einsim.explore.space import Space
 from einsim.spec import library
 from einsim.spec.configuration import stand_ins
 from einsim.spec.inherit import ancestry
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 _HIDDEN: Final = ".einsim-"
-_MANIFEST: Final = "manifest.json"
+MANIFEST: Final = "manifest.json"
+"""The file that says what is there."""
+POINTS: Final = "points"
+"""The table of a search's points, and how those of points behind other tables end."""
 
 
 @contextmanager
@@ -67,7 +70,7 @@ def check_output(folder: Path) -> None:
 def _commit(stage: Path, folder: Path) -> None:
     """Moves all files to their places, the manifest last, and removes those of an earlier sweep."""
     names = sorted((path.relative_to(stage) for path in stage.rglob("*") if path.is_file()),
-                   key=lambda name: name == Path(_MANIFEST))  # fmt: skip
+                   key=lambda name: name == Path(MANIFEST))  # fmt: skip
     stale = _listed(folder) - set(names)
     try:
         for name in names:
@@ -85,7 +88,7 @@ def _commit(stage: Path, folder: Path) -> None:
 def _listed(folder: Path) -> set[Path]:
     """Files of an earlier sweep, as its manifest lists them."""
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text())
         names = {Path(name) for name in [*manifest["files"], *manifest["inputs"].values()]}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return set()
@@ -134,6 +137,14 @@ def write_table(folder: Path, stem: str, frame: pl.DataFrame) -> list[Path]:
         write_file(folder / f"{stem}.parquet", frame.write_parquet),
         write_file(folder / f"{stem}.csv", frame.write_csv),
     ]
+
+
+def write_points(folder: Path, stem: str, frame: pl.DataFrame, workloads: int) -> list[Path]:
+    """Writes the points that a table's rows of designs are means of, each with its design."""
+    import polars as pl  # noqa: PLC0415 - half of the command line's commands need no tables
+
+    numbered = frame.select("index", (pl.col("index") // workloads).alias("design"), pl.exclude("index"))
+    return write_table(folder, f"{stem}_{POINTS}" if stem else POINTS, numbered)
 
 
 def write_inputs(folder: Path, space: Space[Any], frame: pl.DataFrame) -> dict[str, str]:
@@ -208,51 +219,4 @@ def write_manifest(
         "inputs": inputs,
         "files": sorted(str(path.relative_to(folder)) for path in files),
     }
-    return write_text(folder / _MANIFEST, json.dumps(manifest, indent=2) + "\n")
-
-
-def read_row(path: Path, index: str, at: Location) -> dict[str, Any]:
-    """The row of a sweep's table (a Parquet or CSV file, or the folder with it) whose column `index` says so.
-
-    Rows of a store's table, which have no such column, count from 0. Raises SpecError where there is none.
-    """
-    import polars as pl  # noqa: PLC0415 - slow to import
-
-    file = _table(path)
-    if not index.isdecimal():
-        raise SpecError("no row is named", at=at, remedy=f"write {path}#0 for the row with index 0")
-    try:
-        frame = pl.read_csv(file) if file.suffix == ".csv" else pl.read_parquet(file)
-        if "design" in frame.columns and "index" not in frame.columns:
-            raise SpecError("has designs, each over several workloads", at=Location(str(file)),
-                            remedy=f"name a row of {file.parent / 'points.parquet'}")  # fmt: skip
-        exported = "code" in frame.columns and "index" not in frame.columns  # of a store: rows have no numbers there
-        rows = frame.with_row_index("index") if exported else frame
-        rows = rows.filter(pl.col("index") == int(index))
-    except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(str(file))) from None
-    except (pl.exceptions.PolarsError, OverflowError) as error:
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SpecError(f"is no sweep's table: {message}", at=Location(str(file))) from None
-    if not len(rows):
-        raise SpecError(f"there is no row {index}", at=at, remedy=f"the table has {len(frame)} rows")
-    return rows.to_dicts()[0]
-
-
-def baseline_row(path: Path, index: int) -> tuple[int, dict[str, Any]] | None:
-    """The row that a sweep's row is compared with, and its index; None where its folder does not say any more."""
-    folder = _table(path).parent
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_text())
-        place = baseline(load_space(folder / manifest["inputs"]["sweep"]), index)
-        return place, read_row(path, str(place), Location(str(path)))
-    except (OSError, ValueError, TypeError, KeyError, SpecError):
-        return None
-
-
-def _table(path: Path) -> Path:
-    """The table of results that a path means: in a folder, the sweep's, or the points of a search."""
-    if not path.is_dir():
-        return path
-    points = path / "points.parquet"
-    return points if points.is_file() and not (path / "results.parquet").exists() else path / "results.parquet"
+    return write_text(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")

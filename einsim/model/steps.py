@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import reduce
+from math import exp, fsum, log
 from typing import Final
 
 from einsim.spec.expressions import Number
@@ -28,6 +29,7 @@ class How(StrEnum):
     DIFFERENCE = "difference"
     GREATEST = "greatest"
     LEAST = "least"
+    MEAN = "geometric mean"
 
 
 LEAVES: Final = frozenset({How.COUNTED, How.GIVEN, How.FOUND})
@@ -67,6 +69,8 @@ def combine(how: How, values: list[Number]) -> Number:
             return max(values)
         case How.LEAST:
             return min(values)
+        case How.MEAN:
+            return exp(fsum(log(value) for value in values) / len(values)) if all(values) else 0.0
         case How.COUNTED | How.GIVEN | How.FOUND:
             raise ValueError(f"{how} follows from nothing")
 

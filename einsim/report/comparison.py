@@ -6,7 +6,7 @@ import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from einsim.errors import Location, SpecError
 from einsim.explore.axes import identity, spelt
@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+PLACE: Final = "published_at"
+"""The column that says in which line of which file a published row is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Published rows that are points of a sweep: values of `keys` as results show them, and of `metrics`."""
+    """Published rows that are points of a sweep: values of `keys` as results show them, of `metrics`, and `PLACE`."""
 
     keys: tuple[str, ...]
     metrics: dict[str, str]
@@ -57,8 +61,8 @@ def read_published(content: bytes, source: str, space: Space[Any]) -> Published:
         numbers = {column: _value(column, row[column], place) for column in metrics}
         rows[key] = (place, numbers)
     found = [
-        {**{field: shown[field][part] for field, part in zip(keys, key, strict=True)}, **numbers}
-        for key, (_, numbers) in rows.items()
+        {**{field: shown[field][part] for field, part in zip(keys, key, strict=True)}, **numbers, PLACE: str(place)}
+        for key, (place, numbers) in rows.items()
         if all(part in shown[field] for field, part in zip(keys, key, strict=True))
     ]
     if not found:
@@ -100,11 +104,16 @@ def _value(column: str, text: str, at: Location) -> float | None:
 
 
 def compare(frame: pl.DataFrame, published: Published) -> pl.DataFrame:
-    """Published rows with ours: `METRIC/published`, `METRIC/ours`, `METRIC/difference` (ours / published - 1)."""
+    """Published rows with ours.
+
+    `index` is that of our row; `METRIC/published`, `METRIC/ours`, `METRIC/difference` (ours / published - 1), and `PLACE`.
+    """
     import polars as pl  # noqa: PLC0415
 
     keys = list(published.keys)
-    kinds = {key: frame.schema[key] for key in keys} | dict.fromkeys(published.metrics, pl.Float64())
+    kinds = (
+        {key: frame.schema[key] for key in keys} | dict.fromkeys(published.metrics, pl.Float64()) | {PLACE: pl.String()}
+    )
     theirs = pl.DataFrame(published.rows, schema=kinds)
     own = {name: name for name in METRICS if name in frame.columns}
     ours = frame.select(*keys, "index", **{f"{name}/ours": name for name in own})
@@ -117,4 +126,4 @@ def compare(frame: pl.DataFrame, published: Published) -> pl.DataFrame:
             mine.alias(f"{column}/ours"),
             (mine / pl.col(column) - 1).alias(f"{column}/difference"),
         ]
-    return joined.select(columns)
+    return joined.select("index", *columns, PLACE)

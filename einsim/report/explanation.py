@@ -17,10 +17,12 @@ DEPTH: Final = 4
 MOST: Final = 16
 """Parts of a sum that are shown."""
 _SIGNS: Final = {How.SUM: " + ", How.PRODUCT: " x ", How.QUOTIENT: " / ", How.DIFFERENCE: " - "}
-_FUNCTIONS: Final = {How.GREATEST: "max", How.LEAST: "min"}
+_FUNCTIONS: Final = {How.GREATEST: "max", How.LEAST: "min", How.MEAN: "geomean"}
 _WORDS: Final = {How.QUOTIENT: "the first over the second of", How.DIFFERENCE: "the first less the second of"}
 _INLINE: Final = 8
 """Numbers in a formula on one line."""
+_FEW: Final = 4
+"""Parts of a mean that are shown with all that they are of."""
 
 
 def explanation_record(field: str, step: Step, about: Record) -> Record:
@@ -129,6 +131,9 @@ class _Lines:
         if step.how in {How.SUM, How.GREATEST} and len(shown) > self.most:
             largest = sorted(range(len(shown)), key=lambda n: -abs(step.parts[n].value))[: self.most]
             shown = [step.parts[n] for n in sorted(largest)]
+        if step.how is How.MEAN:
+            yield from self.mean(step, level)
+            return
         first = next((part for part in shown if same(part.value, step.value)), None)
         for part in shown:
             if step.how in _FUNCTIONS and part is not first and _leaves(part) > _INLINE:
@@ -142,6 +147,17 @@ class _Lines:
             what = "together" if step.how is How.SUM else "none above"
             more = _number(Step("", much, "", How.COUNTED))
             yield level, f"and {len(rest)} more, {what} {more} {step.unit}".rstrip()
+
+    def mean(self, step: Step, level: int) -> Iterator[tuple[int, str]]:
+        """Parts of a mean: of more than a few, what they come to, as each can be explained by itself."""
+        few = len(step.parts) <= _FEW
+        for part in step.parts if few else step.parts[: self.most]:
+            if few or _leaves(part) <= _INLINE:
+                yield from self.of(part, part.name, level)
+            else:
+                yield level, f"{part.name} = {_number(part)} {part.unit}".rstrip()
+        if not few and len(step.parts) > self.most:
+            yield level, f"and {len(step.parts) - self.most} more (--most {len(step.parts)} shows them)"
 
 
 def _bare(step: Step) -> Step:

@@ -47,7 +47,8 @@ def test_a_row_of_a_sweep(tmp_path):
     for name in (f"{out}#1", f"{out}/results.parquet#1", f"{out}/results.csv#1"):
         assert einsim("explain", name, "energy_pj", "--json").json["value"] == wanted
     refused("explain", f"{out}#2", "energy_pj", parts=("no row 2", "2 rows"))
-    refused("explain", f"{out}#x", "energy_pj", parts=("no row is named",))
+    refused("explain", f"{out}#x", "energy_pj", parts=("no row x", "#0"))
+    refused("explain", f"{out}#", "energy_pj", parts=("no row is named", "#0"))
     refused("explain", str(out), "energy_pj", parts=("no row is named",))
     refused("explain", f"{sweep}#0", "energy_pj", parts=("no sweep's table",))
     refused("explain", f"{tmp_path}/none.parquet#0", "energy_pj", parts=("none.parquet", "cannot be read"))

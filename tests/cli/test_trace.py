@@ -110,6 +110,63 @@ def test_every_column_of_sweeps_and_stores_has_a_chain(tmp_path):
     assert check_all(f"{out}#0") > 25
 
 
+SEARCH = """
+name: s
+configuration: fusemax
+design:
+  - arch.array2d.rows: [64, 128]
+workloads:
+  - model: [BERT]
+  - seq_len: [1K, 2K]
+objectives: [latency_s, area_um2]
+constraints: {power_w: {at_most: 500}, util_2d: {at_least: 0.5}}
+compare:
+  FLAT: {configuration: flat}
+  tiny: {set: {arch.buffer.capacity_bytes: 1024}}
+"""
+
+
+def test_every_number_of_a_search_has_a_chain(tmp_path):
+    space, out, result = tmp_path / "s.yaml", tmp_path / "out", tmp_path / "r.json"
+    space.write_text(SEARCH)
+    outcome = einsim("search", str(space), "--out", str(out), "--no-figures", "--json")
+    result.write_text(outcome.out)
+    assert [each["violation"] is None for each in outcome.json["compared"]] == [False, True]
+    assert check_all(result) > 40
+    for name in ("designs.parquet#1", "front.csv#0", "confirmed.parquet#0", "compared.csv#FLAT", "points.parquet#1",
+                 "compared_points.csv#1", "confirmed_points.parquet#0"):  # fmt: skip
+        assert check_all(f"{out}/{name}") >= 10
+    chain = einsim("explain", f"{out}/confirmed.parquet#0", "latency_s", "--json").json["chain"]
+    assert [part["name"] for part in chain["parts"]] == [f"simulated/latency_s of confirmed_points.parquet#{n}"
+                                                         for n in (0, 1)]  # fmt: skip
+    chain = einsim("explain", f"{out}/designs.parquet#1", "violation", "--json").json
+    assert chain["value"] > 0
+    assert chain["costs"]["power_w at most"]["file"].endswith(".yaml")
+    assert "buffer" in einsim("explain", f"{out}/compared.parquet#tiny", "latency_s").err
+    refused("explain", f"{out}/compared.parquet#other", "latency_s", parts=("no row other", "#0"))
+    (out / "manifest.json").unlink()
+    assert "does not say any more" in einsim("explain", f"{out}/designs.parquet#1", "violation").out
+    (out / "points.parquet").unlink()
+    refused("explain", f"{out}/designs.parquet#1", "latency_s", parts=("no table of their points", "search anew"))
+
+
+def test_means_of_a_sweep_and_its_published_rows_have_chains(tmp_path, monkeypatch):
+    sweep, out, result = tmp_path / "s.yaml", tmp_path / "out", tmp_path / "r.json"
+    (tmp_path / "p.csv").write_text("configuration,latency_s\nflat,0.01\nfusemax,\n")
+    sweep.write_text(SWEEP.replace("TIME", "closed-form") + "published: p.csv\n")
+    result.write_text(einsim("sweep", str(sweep), "--out", str(out), "--no-figures", "--json").out)
+    assert check_all(result) >= 12
+    assert check_all(f"{out}/comparison.parquet#2") >= 4
+    costs = einsim("explain", f"{out}/comparison.csv#2", "latency_s/difference", "--json").json["costs"]
+    assert (costs["latency_s, published"]["file"], costs["latency_s, published"]["line"]) == (
+        str(tmp_path / "p.csv"),
+        2,
+    )
+    monkeypatch.setattr("einsim.cli.summaries.CHAINED", 1)
+    chain = einsim("explain", str(result), "summary/0/speedup_geometric", "--json").json["chain"]
+    assert [part["note"] for part in chain["parts"]] == [f"explained at {out}/results.parquet#{n}" for n in (0, 1)]
+
+
 def test_every_number_of_tools_has_a_chain(tmp_path):
     file, arrays = tmp_path / "r.json", tmp_path / "in.npz"
     made_ = synthesise([ROW], "row", liberty=TINY, folder=tmp_path)
