@@ -106,7 +106,7 @@ def _value(column: str, text: str, at: Location) -> float | None:
 def compare(frame: pl.DataFrame, published: Published) -> pl.DataFrame:
     """Published rows with ours.
 
-    `index` is that of our row; `METRIC/published`, `METRIC/ours`, `METRIC/difference` (ours / published - 1), and `PLACE`.
+    Our row's `index`; `METRIC/published`, `METRIC/ours`, `METRIC/difference` (ours / published - 1); `PLACE`.
     """
     import polars as pl  # noqa: PLC0415
 
