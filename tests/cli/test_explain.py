@@ -50,7 +50,7 @@ def test_a_row_of_a_sweep(tmp_path):
     refused("explain", f"{out}#x", "energy_pj", parts=("no row x", "#0"))
     refused("explain", f"{out}#", "energy_pj", parts=("no row is named", "#0"))
     refused("explain", str(out), "energy_pj", parts=("no row is named",))
-    refused("explain", f"{sweep}#0", "energy_pj", parts=("no sweep's table",))
+    refused("explain", f"{sweep}#0", "energy_pj", parts=("is no table",))
     refused("explain", f"{tmp_path}/none.parquet#0", "energy_pj", parts=("none.parquet", "cannot be read"))
 
 
