@@ -187,9 +187,9 @@ def _row(saved: Record, again: _Again, at: Location, *, simulates: bool) -> Trac
             own[name] = partial(_ratio, name, saved, own, at)
         elif long_name(name) in closed.fields:
             own[name] = closed.fields[long_name(name)]
-    own |= {name: explain for name, explain in closed.fields.items() if name.startswith("area_um2/")}
+    parts = {name: inner for name, inner in closed.fields.inner.items() if name == "area_um2"}  # rows have the sum
     changed_by_cycles = {"latency_s", "util_2d", "util_1d"} if simulates else set()
-    return Traced(Fields(own), closed.about, {n: v for n, v in closed.totals.items() if n not in changed_by_cycles})
+    return Traced(Fields(own, parts), closed.about, {n: v for n, v in closed.totals.items() if n not in changed_by_cycles})
 
 
 def _ratio(name: str, saved: Record, own: dict[str, Explain], at: Location) -> Step:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import reduce
+from functools import cache, reduce
 from math import exp, fsum, log
 from typing import Final
 
@@ -150,6 +150,9 @@ class Fields(Mapping[str, Explain]):
 
     own: Mapping[str, Explain]
     inner: Mapping[str, Callable[[], Fields]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inner", {prefix: cache(inner) for prefix, inner in self.inner.items()})
 
     def __getitem__(self, path: str) -> Explain:
         """What explains the number at a path; raises KeyError where there is none."""

@@ -49,7 +49,7 @@ def steady(text: str, tmp_path, sizes: dict[str, int], *changes: str) -> float:
 
 
 def test_the_published_interval_from_the_cascade_and_the_machine_alone(tmp_path):
-    found = bind(from_cascade(ONE_PASS, "fusemax", {"E": 64, "F": 64}, Order.INTERLEAVED), 20)
+    found = bind(from_cascade(ONE_PASS, "fusemax", {"E": 64, "F": 64}, Order.INTERLEAVED), 6)
     assert (found.interval, found.least, found.proved) == (138, 138, True)
     assert (found.bounds.resource, found.bounds.recurrence) == (138, 65)
     published = from_mapping("fusemax", None, {"E": 64, "F": 64}, Order.INTERLEAVED).assignment
@@ -103,7 +103,7 @@ def test_one_tile_at_a_time():
 )
 def test_the_cycle_model_keeps_up_with_the_plan(tmp_path, changes, sizes):
     arch = machine(tmp_path, changes)
-    found = bind(from_cascade(ONE_PASS, arch, sizes, Order.INTERLEAVED), 12)
+    found = bind(from_cascade(ONE_PASS, arch, sizes, Order.INTERLEAVED), 5)
     whole = {**sizes, "M": 16384, "P": 16384}
     measured = steady(found.text, tmp_path, whole, "arch.dram.bandwidth_bytes_per_s=null")  # the arrays alone
     assert found.least <= found.interval
@@ -122,8 +122,8 @@ def test_the_cycle_model_keeps_up_with_the_plan(tmp_path, changes, sizes):
 def test_an_assignment_that_the_paper_does_not_use(tmp_path):
     """Where a head's values are wider than its keys, the lanes are the bottleneck, and small Einsums move."""
     sizes = {"E": 64, "F": 80}
-    fixed = bind(from_cascade(ONE_PASS, "fusemax", sizes, Order.INTERLEAVED, free=False), 12)
-    free = bind(from_cascade(ONE_PASS, "fusemax", sizes, Order.INTERLEAVED), 30)
+    fixed = bind(from_cascade(ONE_PASS, "fusemax", sizes, Order.INTERLEAVED, free=False), 4)
+    free = bind(from_cascade(ONE_PASS, "fusemax", sizes, Order.INTERLEAVED), 15)
     assert fixed.interval >= 2 * 80 + 10 == fixed.bounds.resource
     assert free.interval < fixed.interval
     assert steady(free.text, tmp_path, {**sizes, "M": 16384, "P": 16384}) == free.interval

@@ -46,6 +46,7 @@ def test_a_row_of_a_sweep(tmp_path):
     wanted = einsim("run", "fusemax", "--model", "BERT", "--seq-len", "4K", "--json").json["energy_pj"]
     for name in (f"{out}#1", f"{out}/results.parquet#1", f"{out}/results.csv#1"):
         assert einsim("explain", name, "energy_pj", "--json").json["value"] == wanted
+    assert einsim("explain", f"{out}#1", "area_um2/buffer", "--json").json["value"] > 0
     refused("explain", f"{out}#2", "energy_pj", parts=("no row 2", "2 rows"))
     refused("explain", f"{out}#x", "energy_pj", parts=("no row x", "#0"))
     refused("explain", f"{out}#", "energy_pj", parts=("no row is named", "#0"))

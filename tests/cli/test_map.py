@@ -87,7 +87,7 @@ def test_ctrl_c_gives_the_best_so_far():
     words = [sys.executable, "-m", "einsim", "map", "attention-1pass", *ATTENTION[1:], "--objective", "energy",
              "--time-limit", "600", "--json"]  # fmt: skip
     run = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
-    time.sleep(12)
+    time.sleep(7)
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=120)
     assert run.returncode == 130

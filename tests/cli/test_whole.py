@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from tests.cli.commands import einsim, refused
+from tests.cli.test_trace import check_all
 from tests.spec import configs
 
 ONE = ("--seq-len", "1K", "--batch", "2")
@@ -258,20 +259,12 @@ def test_a_sweep_of_phases_says_what_runs_and_simulations_say(tmp_path):
         assert beside["held_bytes"] > 0
 
 
-def test_rows_of_whole_models_are_explained(tmp_path):
-    path = tmp_path / "s.yaml"
-    for time_model, fields in (
-        ("both", ("latency_s", "simulated/cycles", "energy_pj/dram", "util_2d")),
-        ("cycle", ("latency_s", "simulated/latency_s", "energy_pj", "traffic_bytes")),
-    ):
-        path.write_text(PHASES.replace("TIME", time_model))
-        out = tmp_path / time_model
-        assert einsim("sweep", str(path), "--out", str(out), "--no-figures").code == 0
-        row = table(out)[2]
-        for field in fields:
-            outcome = einsim("explain", f"{out}#2", field, "--json")
-            assert outcome.code == 0, outcome.err
-            assert outcome.json["value"] == pytest.approx(row[field], rel=1e-12)
+@pytest.mark.parametrize("time_model", ["both", "cycle"])
+def test_rows_of_whole_models_are_explained(tmp_path, time_model):
+    path, out = tmp_path / "s.yaml", tmp_path / "out"
+    path.write_text(PHASES.replace("TIME", time_model))
+    assert einsim("sweep", str(path), "--out", str(out), "--no-figures").code == 0
+    assert check_all(f"{out}#2") > 25
 
 
 def test_simulations_of_whole_models_are_explained(tmp_path):

@@ -201,7 +201,7 @@ def sweep_files(draw):
     return file
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sweep_files())
 @example({"name": "lengths", "configuration": "fusemax", "axes": LENGTHS})
 @example({"name": "flat", "configuration": "flat", "axes": LENGTHS[:2]})

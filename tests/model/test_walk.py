@@ -29,7 +29,7 @@ def legal(sweep: Sweep) -> None:
         raise
 
 
-@examples(400)
+@examples(250)
 @given(sweeps())
 def test_counts_of_random_designs_equal_the_walk(sweep):
     legal(sweep)

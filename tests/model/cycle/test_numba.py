@@ -42,6 +42,7 @@ def ran(program, machine, *, skip):
 
 @pytest.mark.parametrize("skip", [True, False])
 def test_two_compilers_agree(kernels, monkeypatch, skip):
+    monkeypatch.setenv("NUMBA_OPT", "0")  # compiling takes longest
     cases = [random_program(seed) for seed in SEEDS]
     ours = [ran(program, machine, skip=skip) for program, machine in cases]
     monkeypatch.setattr(runner, "native", lambda *_: kernels)
