@@ -189,7 +189,8 @@ def _row(saved: Record, again: _Again, at: Location, *, simulates: bool) -> Trac
             own[name] = closed.fields[long_name(name)]
     parts = {name: inner for name, inner in closed.fields.inner.items() if name == "area_um2"}  # rows have the sum
     changed_by_cycles = {"latency_s", "util_2d", "util_1d"} if simulates else set()
-    return Traced(Fields(own, parts), closed.about, {n: v for n, v in closed.totals.items() if n not in changed_by_cycles})
+    totals = {name: total for name, total in closed.totals.items() if name not in changed_by_cycles}
+    return Traced(Fields(own, parts), closed.about, totals)
 
 
 def _ratio(name: str, saved: Record, own: dict[str, Explain], at: Location) -> Step:
