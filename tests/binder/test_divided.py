@@ -23,6 +23,7 @@ from einsim.schedule.pipeline.build import orderings
 from einsim.spec import library
 from einsim.spec.mappingfile import design_of
 from tests.cli.commands import einsim, refused
+from tests.model.compare import EXHAUSTIVE
 
 CASCADE = str(Path(__file__).with_name("divided.cascade"))
 
@@ -148,11 +149,16 @@ def test_a_cut_that_gains_is_written_and_followed(small, tmp_path):
     assert steady == pytest.approx(record["simulated_interval"], abs=0.05)
 
 
-def test_a_cut_whose_plan_comes_to_its_bound_is_found_among_those_of_a_lower_bound():
+CUTS = [(16, 32, 20, 528, 496)] + [(64, 128, 60, 2064, 1859)] * EXHAUSTIVE  # E, F, seconds, undivided, best
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("e", "f", "seconds", "undivided", "best"), CUTS)
+def test_a_cut_whose_plan_comes_to_its_bound_is_found_among_those_of_a_lower_bound(e, f, seconds, undivided, best):
     """E = 64, F = 128: values 20 + 108 promise 1744 cycles a tile and take 2053; 16 + 112 take 1859."""
-    found = bind_divided(tiled("transfusion-edge", 64, 128), 40)
-    assert pace(found.whole) == 2064
-    assert found.whole.split <= found.least <= pace(found.best, found.cut) <= 1859
+    found = bind_divided(tiled("transfusion-edge", e, f), seconds)
+    assert pace(found.whole) == undivided
+    assert found.whole.split <= found.least <= pace(found.best, found.cut) <= best
 
 
 class Clock:
