@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,12 @@ def test_engine_names_no_einsum(path):
 def test_files_are_rooms():
     long = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in MODULES}
     assert {name: lines for name, lines in long.items() if lines > 450} == {}
+
+
+def test_no_command_loads_what_it_may_not_need():
+    """Libraries that are slow to import wait until there is a figure, a table or a problem for them."""
+    slow = ["matplotlib", "polars", "numba", "ortools", "optuna", "duckdb", "distributed", "onnx", "sympy"]
+    modules = [module_name(path) for path in sorted((PACKAGE / "cli").glob("*.py"))]
+    code = f"import sys\nfor m in {modules}: __import__(m)\nprint([m for m in {slow} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"

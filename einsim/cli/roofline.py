@@ -24,7 +24,7 @@ from einsim.errors import InfeasibleError, Location, SpecError
 from einsim.model.closed_form import Evaluation, evaluate
 from einsim.model.result import reason
 from einsim.model.roofline import Roofline, roofline
-from einsim.report.roofline import draw_roofline, roofline_record, roofline_report
+from einsim.report.roofline import roofline_record, roofline_report
 from einsim.spec.configuration import Design, load_design
 from einsim.spec.overrides import parse_override
 from einsim.spec.workload import Workload
@@ -53,6 +53,7 @@ def roofline_(
     files: list[Path] = []
     if out is not None:
         from einsim.report.drawing import save_figure  # noqa: PLC0415 - matplotlib is slow to import
+        from einsim.report.rooflineplot import draw_roofline  # noqa: PLC0415
 
         title = f"{model} at {seq_len} tokens" if model else ""
         files = save_figure(draw_roofline(found, title), "roofline", out)

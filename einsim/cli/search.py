@@ -199,7 +199,7 @@ class _Search:
 
     def _draw(self, stage: Path) -> list[Path]:
         from einsim.report.drawing import save_figure  # noqa: PLC0415 - matplotlib is slow to import
-        from einsim.report.front import draw_front  # noqa: PLC0415
+        from einsim.report.frontplot import draw_front  # noqa: PLC0415
 
         gc.freeze()  # see einsim.cli.app
         file = self.designs.file

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
-from einsim.report import style
+from einsim.report import style, wording
 from einsim.report.grid import ALONE, INFEASIBLE, Cube, Strip
 from einsim.report.layout import RIGHT, Layout
 from einsim.report.sheet import Sheet, column_width, last_name
@@ -62,7 +62,7 @@ def write_around(
         write(layout.width / 2, y, line, style.TITLE_PT).set_fontweight("bold")
     for i, line in enumerate(reversed(below)):
         write(middle, layout.height - layout.head + 3.0 + style.TEXT_ROW_PT * (i + 0.5), line, style.TICK_PT)
-    write(middle, 6.0, style.axis_label(str(grid.x_axis or grid.series_axis)))
+    write(middle, 6.0, wording.axis_label(str(grid.x_axis or grid.series_axis)))
     for row, strip in enumerate(strips):
         for low, high in layout.spans(row):
             lines = style.wrap(strip.label, high - low, style.LABEL_PT)
@@ -73,7 +73,7 @@ def write_around(
 def facet_names(sheet: Sheet) -> list[list[str]]:
     """What stands above each facet, in lines as wide as a panel."""
     axes, room = sheet.grid.facet_axes, sheet.layout.panel_width
-    named = [[style.show_named(*pair) for pair in zip(axes, facet, strict=True)] for facet in sheet.grid.facets]
+    named = [[wording.show_named(*pair) for pair in zip(axes, facet, strict=True)] for facet in sheet.grid.facets]
     return [style.wrap(", ".join(parts), room, style.LABEL_PT, "bold") for parts in named]
 
 
@@ -92,7 +92,7 @@ def bar_key(sheet: Sheet) -> str:
     if not sheet.numbered:
         return ""
     grid = sheet.grid
-    of = f", {style.axis_label(str(grid.series_axis))}" if style.is_number(grid.series[0]) else ""
+    of = f", {wording.axis_label(str(grid.series_axis))}" if wording.is_number(grid.series[0]) else ""
     return f"Bars of a group{of}: " + ", ".join(f"({i})\u00a0{name}" for i, name in enumerate(grid.names, 1))
 
 
@@ -113,8 +113,8 @@ def legend_columns(sheet: Sheet, overall: Sequence[str]) -> list[list[Entry]]:
     if grid.x_axis is None or grid.series_axis is None:
         return []
     entries: list[Entry] = []
-    if style.is_number(grid.series[0]):
-        entries.append((Patch(alpha=0.0), style.axis_label(grid.series_axis)))
+    if wording.is_number(grid.series[0]):
+        entries.append((Patch(alpha=0.0), wording.axis_label(grid.series_axis)))
     for name, mean, look in zip(grid.names, overall or [""] * len(grid.names), sheet.looks, strict=True):
         handle = draw_line(look, np.zeros(1), np.zeros(1)) if sheet.lines else _swatch(look)
         entries.append((handle, f"{name}  {mean}" if mean else name))

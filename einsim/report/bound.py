@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from rich.console import RenderableType
 
+from einsim.report import wording
 from einsim.report.tables import table
 from einsim.units import show_bytes
 
@@ -119,7 +120,7 @@ def _axes(axes: Axes, values: Sequence[float]) -> None:
     axes.set(xscale="log", yscale="log", xlim=(CAPACITIES[0] * 0.75, CAPACITIES[-1] * 1.35), ylim=(low, high))
     axes.minorticks_off()
     ticks = style.log_ticks(low, high) if high / low > 10 else style.linear_ticks(low, high, 5)
-    axes.set_yticks(ticks, [style.show_number(tick) for tick in ticks], color=style.INK)
+    axes.set_yticks(ticks, [wording.show_number(tick) for tick in ticks], color=style.INK)
     shown = CAPACITIES[::4]
     axes.set_xticks(shown, [show_bytes(capacity) for capacity in shown], color=style.INK)
     axes.tick_params(length=2.0, width=0.5, pad=2.0, labelsize=style.TICK_PT)

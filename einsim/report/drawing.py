@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from einsim.errors import Location, SpecError
 from einsim.explore.store import write_file
 from einsim.report.figures import FigureKind, draw
-from einsim.report.front import draw_latency_front
+from einsim.report.frontplot import draw_latency_front
 from einsim.report.style import METADATA, saving
 
 if TYPE_CHECKING:

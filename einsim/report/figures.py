@@ -16,7 +16,7 @@ import polars as pl
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from einsim.report import style
+from einsim.report import style, wording
 from einsim.report.around import notice
 from einsim.report.grid import ALONE, FINE, INFEASIBLE, LINES_FROM, Cube, Grid, Strip, thin
 from einsim.report.panels import paint
@@ -61,7 +61,7 @@ def draw(
 
 
 def _strips(kind: FigureKind, grid: Grid, baseline: Mapping[str, object]) -> list[Strip]:
-    against = ", ".join(style.show_named(axis, value) for axis, value in baseline.items())
+    against = ", ".join(wording.show_named(axis, value) for axis, value in baseline.items())
     match kind:
         case FigureKind.SPEEDUP if baseline:
             return [_ratio(grid, f"Speedup over {against}", "speedup")]
@@ -93,7 +93,7 @@ def _ratio(grid: Grid, label: str, column: str) -> Strip:
     """Ratios to the baseline. Points that fit but have no ratio have nothing to compare with."""
     strip = _strip(grid, label, grid.cube(column))
     marks = np.where((strip.marks == FINE) & np.isnan(strip.values) & (grid.cube("feasible") == 1), ALONE, strip.marks)
-    captions = _written(strip.values, style.show_ratio) if grid.x_axis is None else strip.captions
+    captions = _written(strip.values, wording.show_ratio) if grid.x_axis is None else strip.captions
     return replace(strip, marks=marks, captions=captions, reference=1.0)
 
 
@@ -107,7 +107,7 @@ def _with_means(strip: Strip) -> Strip:
     """The arithmetic and geometric means over x behind its values, starred where points are missing."""
     averages = np.stack(_means(strip.values), axis=-1)
     star = np.where((strip.marks != FINE).any(axis=-1), "*", "").astype(object)[..., None]
-    texts = _written(averages, style.show_ratio) + np.where(np.isfinite(averages), star, "")
+    texts = _written(averages, wording.show_ratio) + np.where(np.isfinite(averages), star, "")
     values = np.concatenate([strip.values, averages], axis=-1)
     return replace(strip, values=values, captions=np.concatenate([strip.captions, texts], axis=-1), means=2)
 
@@ -127,7 +127,7 @@ def _overall(strip: Strip) -> list[str]:
     partial = (strip.marks != FINE).any(axis=(0, 2))
     pairs = zip(*_means(strip.values.swapaxes(0, 1).reshape(series, -1)), partial, strict=True)
     return [
-        f"{style.show_ratio(mean)} / {style.show_ratio(geomean)}{'*' if some else ''}" if np.isfinite(mean) else ""
+        f"{wording.show_ratio(mean)} / {wording.show_ratio(geomean)}{'*' if some else ''}" if np.isfinite(mean) else ""
         for mean, geomean, some in pairs
     ]
 
@@ -141,7 +141,7 @@ def _breakdown(grid: Grid, label: str | None) -> Strip:
     joules = total * 1e-12
     strip = _strip(grid, "Energy (J)", joules) if label is None else _ratio(grid, label, "energy_ratio")
     if label is None and np.nanmax(joules, initial=0.0) > style.LOG_FROM * np.nanmin(joules, initial=np.inf):
-        captions = _written(joules, style.show_joules)
+        captions = _written(joules, wording.show_joules)
         strip = replace(_strip(grid, "Share of energy (%)", 100.0 * total / total), captions=captions, limit=100.0)
     stack = {part: values * (strip.values / total) for part, values in _fold(parts, total).items()}
     return replace(strip, stack=stack)

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from einsim.errors import SpecError
-from einsim.report import style
+from einsim.report import wording
 
 Cube = NDArray[np.float64]
 """Numbers by facet, series and x; NaN where there is none."""
@@ -53,7 +53,7 @@ class Grid:
         facets, at_facet = _distinct(list(zip(*between, strict=True)), len(frame))
         series, at_series = _distinct(frame[series_axis].to_list() if series_axis else [], len(frame))
         xs, at_x = _distinct(frame[x_axis].to_list() if x_axis else [], len(frame))
-        if all(style.is_number(x) for x in xs):
+        if all(wording.is_number(x) for x in xs):
             order = np.argsort(np.array(xs))
             xs, at_x = tuple(xs[i] for i in order), np.argsort(order)[at_x]
         places = (at_facet * len(series) + at_series) * len(xs) + at_x
@@ -74,12 +74,12 @@ class Grid:
     def names(self) -> list[str]:
         """The series in words."""
         axis = self.series_axis
-        return [style.show_value(axis, value) if axis else "" for value in self.series]
+        return [wording.show_value(axis, value) if axis else "" for value in self.series]
 
     @property
     def x_is_numeric(self) -> bool:
         """Whether x has an order and distances."""
-        return self.x_axis is not None and all(style.is_number(x) for x in self.xs)
+        return self.x_axis is not None and all(wording.is_number(x) for x in self.xs)
 
 
 def _leading_axes(frame: pl.DataFrame, axes: Sequence[str]) -> tuple[str, ...]:

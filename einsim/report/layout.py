@@ -8,16 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from einsim.report.style import (
-    COLUMN_PT,
-    LOG_FROM,
-    PAGE_PT,
-    TICK_PT,
-    linear_ticks,
-    log_ticks,
-    show_value,
-    text_width,
-)
+from einsim.report.style import COLUMN_PT, LOG_FROM, PAGE_PT, TICK_PT, linear_ticks, log_ticks, text_width
+from einsim.report.wording import show_value
 
 RIGHT: Final = 6.0
 COLUMN_GAP: Final = 8.0

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from einsim.report import style
+from einsim.report import style, wording
 from einsim.report.around import (
     MARKS,
     bar_key,
@@ -96,7 +96,7 @@ def _frame(axes: Axes, sheet: Sheet, y: YAxis, shown: Sequence[str], *, leftmost
     turned = 90.0 if sheet.upright else 0.0
     axes.set_xticks(sheet.x.centres if shown else [], shown, parse_math=False, color=style.INK, rotation=turned)
     ticks = y.ticks if leftmost else ()
-    axes.set_yticks(ticks, [style.show_number(tick) for tick in ticks], color=style.INK)
+    axes.set_yticks(ticks, [wording.show_number(tick) for tick in ticks], color=style.INK)
     for side, spine in axes.spines.items():
         spine.set_visible(side in {"left", "bottom"})
         spine.set_linewidth(0.5)

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from einsim.report import style
+from einsim.report import style, wording
 from einsim.report.grid import Cube, Grid, Strip
 from einsim.report.layout import (
     LOW_PANEL_PT,
@@ -97,11 +97,11 @@ def make_sheet(grid: Grid, strips: Sequence[Strip], ys: Sequence[YAxis], *, line
     elif grid.x_axis is None:
         x = bar_axis(grid.names, 1, 0)
     else:
-        labels = [style.show_value(grid.x_axis, value) for value in grid.xs]
+        labels = [wording.show_value(grid.x_axis, value) for value in grid.xs]
         x = bar_axis(labels, len(grid.series), strips[0].means)
     groups = style.part_groups(list(strips[0].stack))
     written = (groups and len(grid.series) > 1) or any((strip.captions != "").any() for strip in strips)
-    widest = max(style.text_width(style.show_number(tick), style.TICK_PT) for y in ys for tick in y.ticks)
+    widest = max(style.text_width(wording.show_number(tick), style.TICK_PT) for y in ys for tick in y.ticks)
     high = PANEL_PT if len(strips) == 1 else LOW_PANEL_PT
     stories = max(len(style.wrap(strip.label, high, style.LABEL_PT)) for strip in strips)
     layout = lay_out(

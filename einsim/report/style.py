@@ -1,4 +1,4 @@
-"""How figures look: colours, words, tick values, sizes, and the settings to save them with.
+"""How figures look: colours, tick values, sizes, and the settings to save them with.
 
 Lengths are in points (1/72 inch), as in print. Colours are safe for colour-blind readers (Paul Tol's muted
 scheme, ColorBrewer's PuOr) and told apart in grey by lightness or hatching.
@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import PurePath
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -20,7 +19,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from einsim.model.costs import LEAKAGE
-from einsim.units import show_bytes, show_count, show_si
+from einsim.report import wording
 
 COLUMN_PT: Final = 252.0  # one column of a two-column page
 PAGE_PT: Final = 516.0  # both
@@ -54,10 +53,6 @@ _RC: Final[dict[Any, Any]] = {
     "savefig.bbox": None,
     "savefig.dpi": "figure",
 }
-_UNITS: Final = {"_bytes_per_s": "", "_bytes": "", "_hz": "", "_pj": " (pJ)", "_um2": " (µm²)", "_s": " (s)"}
-_TOKENS: Final = {
-    "seq_len": "Sequence length (tokens)", "context": "Cached tokens", "new_tokens": "New tokens",
-}  # fmt: skip
 _RC_LOCK: Final = threading.Lock()
 
 
@@ -115,7 +110,7 @@ _ARRAY_HATCH: Final = ("", "///////", "......")
 
 def series_looks(values: Sequence[object]) -> tuple[Look, ...]:
     """One look a series: categories in the order given, quantities (all numbers) from dark to light."""
-    if len(values) > 1 and all(is_number(value) for value in values):
+    if len(values) > 1 and all(wording.is_number(value) for value in values):
         ramp = mpl.colormaps["viridis"]
         shades = [mpl.colors.to_hex(ramp(0.92 * i / (len(values) - 1))) for i in range(len(values))]
         return tuple(Look(shade, "", _SERIES[i % len(_SERIES)].marker) for i, shade in enumerate(shades))
@@ -162,74 +157,6 @@ def part_looks(groups: Sequence[tuple[str, Sequence[str]]]) -> dict[str, Look]:
 def _lightness(colour: str) -> float:
     red, green, blue = mpl.colors.to_rgb(colour)
     return float(0.299 * red + 0.587 * green + 0.114 * blue)
-
-
-def is_number(value: object) -> bool:
-    """Whether a value of an axis is a quantity (True and False are not)."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def axis_label(axis: str) -> str:
-    """An axis in words, `arch.array2d.rows` -> `array2d rows`, with the unit unless values show it."""
-    if axis in _TOKENS:
-        return _TOKENS[axis]
-    words = " ".join(axis.split(".")[-2:]) if axis.count(".") > 1 else axis.rpartition(".")[2]
-    words = words.capitalize() if words == axis.lower() else words
-    for suffix, unit in _UNITS.items():
-        if words.endswith(suffix):
-            words = words.removesuffix(suffix) + unit
-            break
-    return words.replace("_", " ")
-
-
-def show_value(axis: str, value: object) -> str:
-    """A value of an axis: 4096 tokens -> `4K`, 16777216 of `capacity_bytes` -> `16 MiB`; names cut short."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if axis.endswith("_bytes"):
-            return show_bytes(value)
-        if axis.endswith("_bytes_per_s"):
-            return f"{show_bytes(value)}/s"
-        if axis.endswith("_hz"):
-            return show_si(value, "Hz")
-        return show_count(value) if isinstance(value, int) and value < 2**40 else show_number(value)
-    text = " ".join(str(value).split()) if value is not None else "none"
-    if axis in {"configuration", "architecture"}:
-        text = PurePath(text).stem
-    return text if len(text) <= 24 else f"…{text[-23:]}"
-
-
-def show_named(axis: str, value: object) -> str:
-    """A value where nothing else says of which axis: names as they are, `array2d rows = 256` (one word)."""
-    shown = show_value(axis, value)
-    if axis == "seq_len":
-        return f"{shown}\u00a0tokens"
-    if is_number(value) or "." in axis or axis in {"accounting", "architecture"}:
-        return f"{axis_label(axis)}\u00a0=\u00a0{shown}"
-    return shown
-
-
-def show_number(value: float) -> str:
-    """A number for a tick, at most three digits, or a whole one of five: 0.25, 1500, 2×10⁻⁷."""
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    digits, _, power = f"{value:.2e}".partition("e")
-    digits = digits.rstrip("0").rstrip(".")
-    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"10{raised}" if digits == "1" else f"{digits}×10{raised}"
-
-
-def show_ratio(value: float) -> str:
-    """A ratio beside a bar: 6.7×, 0.82×, 1.04×, 15×."""
-    if not math.isfinite(value):
-        return ""
-    if value < 0.1 or value >= 1e4:
-        return f"{show_number(float(f'{value:.2g}'))}×"
-    return f"{value:.{0 if value >= 9.95 else 1 if value >= 1.995 else 2}f}×"
-
-
-def show_joules(value: float) -> str:
-    """An energy above a bar, in two digits: 1.9 J, 54 kJ."""
-    return show_si(float(f"{value:.2g}"), "J")
 
 
 def linear_ticks(low: float, high: float, most: int = 7) -> list[float]:

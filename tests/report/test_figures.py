@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 
 from einsim.errors import SpecError
-from einsim.report import style
+from einsim.report import style, wording
 from einsim.report.figures import FigureKind, draw
 
 SPEEDUP, ENERGY, UTILISATION, BREAKDOWN = FigureKind
@@ -130,11 +130,11 @@ def test_means_are_written_above_their_bars_and_over_all_points_in_the_legend():
     numbers = column(frame, "speedup", configuration="c", model="T5")
     written = [text.get_text() for text in figure.axes[2].texts]
     assert len(written) == 10
-    assert style.show_ratio(np.mean(numbers)) in written
-    assert style.show_ratio(np.exp(np.mean(np.log(numbers)))) in written
+    assert wording.show_ratio(np.mean(numbers)) in written
+    assert wording.show_ratio(np.exp(np.mean(np.log(numbers)))) in written
     everything = column(frame, "speedup", configuration="c")
     mean, geomean = np.mean(everything), np.exp(np.mean(np.log(everything)))
-    assert legend(figure)[2] == f"c  {style.show_ratio(mean)} / {style.show_ratio(geomean)}"
+    assert legend(figure)[2] == f"c  {wording.show_ratio(mean)} / {wording.show_ratio(geomean)}"
     ticks = [label.get_text() for label in figure.axes[3].get_xticklabels()]
     assert ticks == ["1K", "4K", "16K", "64K", "256K", "1M", "mean", "geomean"]
 
@@ -259,7 +259,7 @@ def test_many_values_of_a_numeric_axis_make_lines():
     assert sum(len(mark.get_xdata()) for mark in marks(figure.axes[1], "x")) == 3
     assert "10 MiB" in [label.get_text() for label in figure.axes[1].get_xticklabels()]
     numbers = [number for number in column(frame, "speedup", configuration="b") if number is not None]
-    assert legend(figure)[1].startswith(f"b  {style.show_ratio(np.mean(numbers))} / ")
+    assert legend(figure)[1].startswith(f"b  {wording.show_ratio(np.mean(numbers))} / ")
 
 
 def test_values_that_grow_by_factors_stand_on_a_logarithmic_axis():
@@ -355,7 +355,7 @@ def test_totals_too_unlike_to_stack_are_shares_with_their_joules_above():
     figure = draw(BREAKDOWN, frame, axes=("configuration", "seq_len"), baseline=None)
     np.testing.assert_allclose(list(tops(figure.axes[0]).values())[-1], 100.0)
     written = [text.get_text() for text in figure.axes[0].texts]
-    assert style.show_joules(frame["energy_pj"][0] * 1e-12) in written
+    assert wording.show_joules(frame["energy_pj"][0] * 1e-12) in written
 
 
 # Points without numbers.
@@ -381,7 +381,7 @@ def test_means_leave_out_what_does_not_fit_and_say_so():
     numbers = [number for number in column(frame, "speedup", configuration="c", model="BERT") if number is not None]
     assert len(numbers) == 5
     assert tops(figure.axes[0])["c"][-2] == pytest.approx(np.mean(numbers))
-    assert f"{style.show_ratio(np.mean(numbers))}*" in [text.get_text() for text in figure.axes[0].texts]
+    assert f"{wording.show_ratio(np.mean(numbers))}*" in [text.get_text() for text in figure.axes[0].texts]
     assert [label.endswith("*") for label in legend(figure)] == [False, False, True, False, False]
     assert any("points\u00a0that\u00a0have\u00a0a\u00a0number" in text for text in texts(figure))
 
@@ -528,7 +528,7 @@ def test_few_artists_draw_the_bars():
     ],
 )
 def test_axis_values_in_words(axis, value, shown):
-    assert style.show_value(axis, value) == shown
+    assert wording.show_value(axis, value) == shown
 
 
 @pytest.mark.parametrize(
@@ -543,7 +543,7 @@ def test_axis_values_in_words(axis, value, shown):
     ],
 )
 def test_axes_in_words(axis, words):
-    assert style.axis_label(axis) == words
+    assert wording.axis_label(axis) == words
 
 
 @pytest.mark.parametrize(
@@ -558,14 +558,14 @@ def test_axes_in_words(axis, words):
     ],
 )
 def test_ratios_in_words(ratio, shown):
-    assert style.show_ratio(ratio) == shown
+    assert wording.show_ratio(ratio) == shown
 
 
 @pytest.mark.parametrize(
     ("number", "shown"), [(0.0, "0"), (0.25, "0.25"), (1500.0, "1500"), (1e6, "10⁶"), (2e-7, "2×10⁻⁷")]
 )
 def test_numbers_in_words(number, shown):
-    assert style.show_number(number) == shown
+    assert wording.show_number(number) == shown
 
 
 def test_ticks_are_round_and_few():
@@ -605,7 +605,7 @@ def test_looks_differ():
     ],
 )
 def test_a_value_alone_says_of_which_field(axis, value, shown):
-    assert style.show_named(axis, value) == shown
+    assert wording.show_named(axis, value) == shown
 
 
 @pytest.mark.parametrize("series", [4, 9, 10, 12, 24])
