@@ -131,7 +131,7 @@ def claims_table() -> str:
 
 STACKS = {"BERT": "BERT", "stack-T5": "T5", "stack-Llama3": "Llama3"}
 """Models here, and what TransFusion's artifact calls them."""
-MODELS = ("BERT", "stack-TrXL", "stack-T5", "XLM", "stack-Llama3", "Llama-3-8B")
+MODELS = ("BERT", "stack-TrXL", "stack-T5", "stack-XLM", "stack-Llama3", "Llama-3-8B")
 MACHINES = {"edge": "transfusion-edge", "cloud": "fusemax"}
 STORED = ("fusemax", "fusemax+layerfuse", "transfusion")
 PLAIN = "fusemax, sequential"
