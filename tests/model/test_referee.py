@@ -120,15 +120,16 @@ def test_stacks_have_the_products_that_the_artifact_runs(model, theirs, products
 
 @pytest.fixture
 def artifact(monkeypatch):
-    """The script that counts what TransFusion's artifact charges for FuseMax."""
+    """The script that counts what TransFusion's artifact stores for FuseMax."""
     monkeypatch.syspath_prepend(REFEREE)
     return importlib.import_module("artifact")
 
 
-def test_every_energy_that_the_artifact_stores_for_fusemax(artifact):
+def test_all_that_the_artifact_stores_for_fusemax(artifact):
     rows = list(artifact.stored())
     assert len(rows) == 2 * 2 * 3 * 6  # with and without fused layers
-    for case, energy in rows:
+    for case, latency, energy in rows:
+        assert case.latency_s() == pytest.approx(latency, rel=1e-12), case
         assert artifact.total_pj(case.charges()) == pytest.approx(energy, rel=1e-12), case
 
 
