@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from einsim.analysis.derive import derive as search
-from einsim.cli.common import JsonOption
+from einsim.cli.common import JsonOption, command_line
 from einsim.cli.output import print_json, show_result
 from einsim.cli.zoo import CascadeArgument
 from einsim.errors import Location
@@ -36,6 +36,6 @@ def derive(
     if out is not None:
         store.write_text(out, record["text"])
     if json:
-        print_json(record)
+        print_json(record | {"command": command_line("derive", [cascade], {"--rank": rank})})
     else:
         show_result(derivation_report(record))

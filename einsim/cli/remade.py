@@ -25,7 +25,8 @@ from einsim.model.result import Record
 from einsim.model.rooflineexplain import roofline_fields
 from einsim.model.steps import Explain, Fields, How, Step, counted, made, named
 from einsim.report.bound import bound_record
-from einsim.report.recorded import BINDING, CURVES, HARDWARE, SEARCH, TENSORS, Recorded, Rule
+from einsim.report.recorded import Recorded, Rule
+from einsim.report.rules import BINDING, CURVES, DERIVED, HARDWARE, PASSES, SEARCH, TENSORS, TESTED
 from einsim.spec import library
 from einsim.spec.configuration import Design, load_design, load_machine_file
 from einsim.spec.machine import load_machine
@@ -76,8 +77,17 @@ def kept(rules: dict[str, Rule], command: tuple[str, ...]) -> Callable[[Record, 
 
 
 bind_again = kept(BINDING, ("bind",))
-area_again = kept(HARDWARE, ("rtl", "area"))
+passes_again = kept(PASSES, ("passes",))
+derived_again = kept(DERIVED, ("derive",))
 tensors_again = kept(TENSORS, ("evaluate",))
+
+
+def hardware_again(saved: Record, at: Location) -> Traced:
+    """What synthesis said of generated hardware, or how its runs compared."""
+    words = command_words(saved, at, ("rtl",))
+    kinds = {"area": HARDWARE, "test": TESTED}
+    kind = next((each for each in kinds if words[2:3] == [each]), "area")
+    return kept(kinds[kind], ("rtl", kind))(saved, at)
 
 
 def map_again(saved: Record, at: Location) -> Traced:

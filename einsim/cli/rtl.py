@@ -102,7 +102,10 @@ def cosimulate(
         save_as(drawn.waves(subject, watch(subject, seed, folder, pressure=not steady), epoch), waves, "--waves")
     record = campaign_record(subject, comparisons, engine)
     if json:
-        print_json(record)
+        command = command_line("rtl test", [configuration], {
+            "--shape": shape, "--arch": arch, "--set": set_, "--format": operand, "--seed": seed, "--runs": runs,
+            "--engine": engine, "--steady": steady})  # fmt: skip
+        print_json({**record, "command": command})
     else:
         show_result(campaign_report(record))
     return 0 if record["equal"] else 1

@@ -8,7 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from einsim.cli.remade import area_again, bind_again, bound_again, map_again, roofline_again, tensors_again
+from einsim.cli.remade import (
+    bind_again,
+    bound_again,
+    derived_again,
+    hardware_again,
+    map_again,
+    passes_again,
+    roofline_again,
+    tensors_again,
+)
 from einsim.cli.replay import Traced, command_words, replayed
 from einsim.cli.summaries import is_summary, search_again, summary_again, sweep_again
 from einsim.errors import Location, SpecError
@@ -17,7 +26,8 @@ from einsim.model.result import Record
 
 _KINDS: Final[dict[str, Callable[[Record, Location], Traced]]] = {
     "run": replayed, "simulate": replayed, "roofline": roofline_again, "bound": bound_again, "map": map_again,
-    "bind": bind_again, "rtl": area_again, "evaluate": tensors_again, "search": search_again, "sweep": sweep_again,
+    "bind": bind_again, "rtl": hardware_again, "passes": passes_again, "derive": derived_again,
+    "evaluate": tensors_again, "search": search_again, "sweep": sweep_again,
 }  # fmt: skip
 """Command -> how its results are made again."""
 NOTHING: Final = object()

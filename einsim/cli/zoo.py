@@ -73,7 +73,7 @@ def passes(
     """
     record = passes_record(library.load_cascade(cascade, at=Location("passes")), rank)
     if json:
-        print_json(record)
+        print_json(record | {"command": command_line("passes", [cascade], {"--rank": rank})})
     else:
         show_result(passes_report(record))
 
