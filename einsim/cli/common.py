@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
@@ -20,7 +20,7 @@ from einsim.explore.resultstore import ResultStore
 from einsim.explore.sweep import Means
 from einsim.spec.configuration import Accounting, Design, load_design
 from einsim.spec.files import Files, held
-from einsim.spec.overrides import parse_override
+from einsim.spec.overrides import Override, parse_override
 from einsim.spec.workload import Workload, parse_shape
 from einsim.units import parse_count
 
@@ -66,37 +66,40 @@ SchedulerOption = Annotated[
 JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON")]
 
 
+@Parameter(name="*")
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One design as the command line asks for it."""
+class DesignOptions:
+    """What the options say of a configuration's design and workload."""
 
-    configuration: str
-    model: str | None = None
-    seq_len: str | None = None
-    batch: str | None = None
-    shape: str | None = None
-    arch: str | None = None
-    sets: Sequence[str] = ()
-    accounting: Accounting = Accounting.FULL
+    model: ModelOption = None
+    seq_len: LengthOption = None
+    batch: BatchOption = None
+    shape: ShapeOption = None
+    arch: ArchOption = None
+    set_: SetOption = None
+    accounting: AccountingOption = Accounting.FULL
 
-    def design(self) -> Design:
-        """Loads it; raises SpecError for what is wrong in it."""
+    @property
+    def overrides(self) -> list[Override]:
+        """What they change; raises SpecError for what is no change."""
+        return [parse_override(text) for text in self.set_ or ()]
+
+    def load(self, configuration: str) -> Design:
+        """Loads the design; raises SpecError for what is wrong in it."""
+        load = workload(self.model, self.seq_len, self.batch, self.shape)
         return load_design(
-            self.configuration,
-            workload(self.model, self.seq_len, self.batch, self.shape),
-            architecture=self.arch,
-            overrides=[parse_override(text) for text in self.sets],
-            accounting=self.accounting,
+            configuration, load, architecture=self.arch, overrides=self.overrides, accounting=self.accounting
         )
 
-    def command(self, name: str, *flags: str) -> str:
+    def command(self, name: str, configuration: str, *flags: str) -> str:
         """The command line that asks for the same again."""
         given = {"--model": self.model, "--seq-len": self.seq_len, "--batch": self.batch, "--shape": self.shape,
-                 "--arch": self.arch}  # fmt: skip
-        options = [word for option, value in given.items() if value is not None for word in (option, value)]
-        sets = [word for text in self.sets for word in ("--set", text)]
-        words = ["einsim", name, self.configuration, *options, *sets, "--accounting", str(self.accounting), *flags]
-        return shlex.join(words)
+                 "--arch": self.arch, "--set": self.set_, "--accounting": str(self.accounting)}  # fmt: skip
+        return " ".join([command_line(name, [configuration], given), *map(shlex.quote, flags)])
+
+
+PLAIN: Final = DesignOptions()
+"""No option is given."""
 
 
 def command_line(name: str, words: Sequence[str], options: Mapping[str, object]) -> str:

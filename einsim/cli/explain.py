@@ -7,17 +7,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from einsim.cli.common import (
-    AccountingOption,
-    ArchOption,
-    Asked,
-    BatchOption,
-    JsonOption,
-    LengthOption,
-    ModelOption,
-    SetOption,
-    ShapeOption,
-)
+from einsim.cli.common import PLAIN, DesignOptions, JsonOption
 from einsim.cli.output import print_json, show_result
 from einsim.cli.replay import Traced, closed_form, long_name
 from einsim.cli.saved import NOTHING, place_of, saved_result, traced, value_at
@@ -25,7 +15,6 @@ from einsim.errors import Location, SpecError, suggest
 from einsim.model.result import Record, plain
 from einsim.model.steps import Step, faults, same
 from einsim.report.explanation import DEPTH, MOST, explanation_record, explanation_report
-from einsim.spec.configuration import Accounting
 from einsim.units import shorten
 
 SHORT: Final = {"energy": "energy_pj", "area": "area_um2", "latency": "latency_s", "traffic": "traffic_bytes"}
@@ -46,13 +35,7 @@ def explain(
         Parameter(help="Any number in it: energy_pj, energy_pj/buffer, kernels/head/latency_s, stalls/array2d/full"),
     ],
     *,
-    model: ModelOption = None,
-    seq_len: LengthOption = None,
-    batch: BatchOption = None,
-    shape: ShapeOption = None,
-    arch: ArchOption = None,
-    set_: SetOption = None,
-    accounting: AccountingOption = Accounting.FULL,
+    options: DesignOptions = PLAIN,
     depth: Annotated[int, Parameter(name="--depth", help="Levels of the chain to show; --json has all of it")] = DEPTH,
     most: Annotated[int, Parameter(name="--most", help="Parts of a sum to show, the largest")] = MOST,
     json: JsonOption = False,
@@ -70,10 +53,9 @@ def explain(
             raise SpecError(f"{value} is not positive", at=Location(option))
     at = Location(result)
     saved = saved_result(result, at)
-    asked = Asked(result, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
-    if saved is not None and asked != Asked(result):
+    if saved is not None and options != PLAIN:
         raise SpecError("a saved result takes no options of a design", at=at, remedy="leave them out")
-    found = traced(saved, at) if saved is not None else closed_form(asked)
+    found = traced(saved, at) if saved is not None else closed_form(result, options)
     name = _path(field, found, saved or {})
     step = found.fields[name]()
     _check(name, step, saved or {}, at)

@@ -11,8 +11,8 @@ from typing import Any, Final
 from cyclopts import CycloptsError
 
 from einsim.cli.app import application
-from einsim.cli.common import Asked
-from einsim.cli.whole import WholeOptions, evaluated, sole_design
+from einsim.cli.common import PLAIN, DesignOptions
+from einsim.cli.whole import ALONE, WholeOptions, sole_design
 from einsim.errors import InfeasibleError, Location, SpecError
 from einsim.explore import tables
 from einsim.model.closed_form import evaluate
@@ -27,8 +27,6 @@ from einsim.model.whole import WholeRun
 from einsim.model.wholeexplain import whole_fields
 from einsim.model.wholeresult import run_totals
 from einsim.schedule.pipeline.timing import IDEAL, Timing
-from einsim.spec.modelrun import Causal, Layers, Scope
-from einsim.spec.overrides import parse_override
 from einsim.spec.pricing import Origin
 
 _ABOUT: Final = ("configuration", "cascade", "architecture", "model", "seq_len", "sizes", "accounting")
@@ -37,7 +35,6 @@ RATIOS: Final = {"speedup": ("latency_s", "s"), "energy_ratio": ("energy_pj", "p
 _SIMULATED: Final = "simulated/"
 _AGAIN: Final = "make it anew with this version of einsim, with --json or in a sweep"
 _ASIDE: Final = frozenset({"--help", "-h", "--version"})
-_WHOLE: Final = ("model", "seq_len", "batch", "shape", "phase", "context", "new_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +94,9 @@ def arguments(words: list[str], at: Location) -> dict[str, Any]:
     return dict(bound.arguments)
 
 
-def closed_form(asked: Asked) -> Traced:
+def closed_form(configuration: str, options: DesignOptions) -> Traced:
     """The numbers of one design, by the closed form."""
-    design = asked.design()
+    design = options.load(configuration)
     return _alone(Explanation(design, evaluate(design)))
 
 
@@ -114,37 +111,30 @@ def _alone(own: Explanation) -> Traced:
 class _Again:
     """A result by one time model or the other."""
 
-    asked: Asked
+    configuration: str
+    design: DesignOptions
+    whole: WholeOptions
     timing: Timing
-    options: WholeOptions
-    attention: str | None
 
     @staticmethod
     def of(words: list[str], at: Location) -> _Again:
         """What a command of einsim run or simulate asks for."""
-        options = arguments(words, at)
-        sets = tuple(options.pop("set_", None) or ())
-        asked = Asked(**{n: v for n, v in options.items() if n in Asked.__dataclass_fields__}, sets=sets)
-        given: dict[str, Any] = {name: options.get(name) for name in _WHOLE}
-        whole = WholeOptions(
-            scope=Scope(options.get("scope", Scope.ATTENTION)), allow_skip=bool(options.get("allow_skip")),
-            layers=Layers(options.get("layers", Layers.SEQUENTIAL)),
-            causal=Causal(options.get("causal", Causal.COUNT)), **given,
-        )  # fmt: skip
-        return _Again(asked, IDEAL if options.get("ideal") else Timing(), whole, options.get("attention"))
+        given = arguments(words, at)
+        timing = IDEAL if given.get("ideal") else Timing()
+        return _Again(given["configuration"], given.get("design", PLAIN), given.get("whole", ALONE), timing)
 
     @property
     def is_whole(self) -> bool:
         """Whether more than one design may be run."""
-        return not self.options.plain or bool(self.attention)
+        return not self.whole.plain(self.design)
 
     def closed_form(self, *, as_row: bool = False) -> Traced:
         """By the closed form; `as_row` keeps the totals of a run that is one design."""
         if not self.is_whole:
-            return closed_form(self.asked)
+            return closed_form(self.configuration, self.design)
         whole = self._evaluated()
         _refuse_infeasible(whole.why_not)
-        alone = sole_design(whole) if self.options.scope is Scope.ATTENTION and not as_row else None
+        alone = sole_design(whole) if self.whole.scope == "attention" and not as_row else None
         if alone is not None:
             return _alone(Explanation(*alone))
         return Traced(whole_fields(whole), self._about(whole), run_totals(whole))
@@ -155,26 +145,23 @@ class _Again:
             run = simulate_whole(self._evaluated(), self.timing)
             _refuse_infeasible(run.why_not)
             return Traced(whole_simulation_fields(run), self._about(run.whole), whole_metrics(run))
-        simulation = simulate_design(self.asked.design(), self.timing)
+        simulation = simulate_design(self.design.load(self.configuration), self.timing)
         return Traced(simulation_fields(simulation), self._about_simulation(simulation), cycle_metrics(simulation))
 
     def _evaluated(self) -> WholeRun:
-        asked = self.asked
-        overrides = [parse_override(text) for text in asked.sets]
-        return evaluated(self.options, asked.configuration, asked.arch, overrides, asked.accounting, self.attention)
+        return self.whole.evaluated(self.configuration, self.design)
 
     def _about_simulation(self, simulation: Simulation) -> Record:
         record = simulation_record(simulation)
         _refuse_infeasible(record["reason"])
         machine = simulation.design.architecture
-        notes = {"accounting": str(self.asked.accounting), "cost_notes": list(machine.pricing.notes)}
+        notes = {"accounting": str(self.design.accounting), "cost_notes": list(machine.pricing.notes)}
         return {name: record[name] for name in _ABOUT if name in record} | notes
 
     def _about(self, whole: WholeRun) -> Record:
-        asked = self.asked
-        return {"configuration": asked.configuration, "cascade": str(self.options.scope), "model": whole.run.model,
+        return {"configuration": self.configuration, "cascade": self.whole.scope, "model": whole.run.model,
                 "architecture": whole.machine.name, "seq_len": whole.run.lengths.new, "sizes": {},
-                "accounting": str(asked.accounting), "cost_notes": list(whole.machine.pricing.notes)}  # fmt: skip
+                "accounting": str(self.design.accounting), "cost_notes": list(whole.machine.pricing.notes)}  # fmt: skip
 
 
 def _row(saved: Record, again: _Again, at: Location, *, simulates: bool) -> Traced:

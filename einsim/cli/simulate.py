@@ -10,30 +10,9 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import RenderableType
 
-from einsim.cli.common import (
-    AccountingOption,
-    ArchOption,
-    Asked,
-    BatchOption,
-    JsonOption,
-    LengthOption,
-    ModelOption,
-    SetOption,
-    ShapeOption,
-)
+from einsim.cli.common import PLAIN, DesignOptions, JsonOption
 from einsim.cli.output import print_json, show_result
-from einsim.cli.whole import (
-    AttentionOption,
-    CausalOption,
-    ContextOption,
-    LayersOption,
-    NewTokensOption,
-    PhaseOption,
-    ScopeOption,
-    SkipOption,
-    WholeOptions,
-    evaluated,
-)
+from einsim.cli.whole import ALONE, WholeOptions
 from einsim.errors import InfeasibleError, Location, SpecError
 from einsim.model.cycle.evaluation import Simulation, simulate_design
 from einsim.model.cycle.result import simulation_record
@@ -42,9 +21,7 @@ from einsim.model.result import Record
 from einsim.report.simulation import simulation_report
 from einsim.report.whole import simulated_whole_report
 from einsim.schedule.pipeline.timing import IDEAL, Timing
-from einsim.spec.configuration import Accounting
-from einsim.spec.modelrun import LAYERS, Causal, Layers, Scope
-from einsim.spec.overrides import parse_override
+from einsim.spec.modelrun import LAYERS
 
 LOGGED = 400_000
 """Issues that are written down for traces and pictures."""
@@ -53,13 +30,7 @@ LOGGED = 400_000
 def simulate(
     configuration: Annotated[str, Parameter(help="A mapping: a shipped name or a file")],
     *,
-    model: ModelOption = None,
-    seq_len: LengthOption = None,
-    batch: BatchOption = None,
-    shape: ShapeOption = None,
-    arch: ArchOption = None,
-    set_: SetOption = None,
-    accounting: AccountingOption = Accounting.FULL,
+    design: DesignOptions = PLAIN,
     trace: Annotated[Path | None, Parameter(help="Write a Chrome/Perfetto trace of the first issues (JSON)")] = None,
     waterfall: Annotated[Path | None, Parameter(help="Write a picture of a few epochs (PNG, SVG, PDF)")] = None,
     occupancy: Annotated[Path | None, Parameter(help="Write a picture of what memories hold over time")] = None,
@@ -67,14 +38,7 @@ def simulate(
                                     help="Skip what repeats itself (the numbers are the same)")] = True,
     ideal: Annotated[bool, Parameter(negative="", help="No fill, no drain, no latencies, no limits on ports")] = False,
     most: Annotated[int | None, Parameter(name="--max-issues", help="Give up after so many simulated issues")] = None,
-    scope: ScopeOption = "attention",
-    phase: PhaseOption = None,
-    context: ContextOption = None,
-    new_tokens: NewTokensOption = None,
-    attention: AttentionOption = None,
-    layers: LayersOption = "sequential",
-    causal: CausalOption = "count",
-    allow_skip: SkipOption = False,
+    whole: WholeOptions = ALONE,
     json: JsonOption = False,
 ) -> int:  # fmt: skip
     """Run one design cycle by cycle, and say where every cycle goes.
@@ -84,37 +48,21 @@ def simulate(
     """
     if most is not None and most <= 0:
         raise SpecError(f"{most} is not positive", at=Location("--max-issues"))
-    asked = Asked(configuration, model, seq_len, batch, shape, arch, tuple(set_ or ()), accounting)
-    options = WholeOptions(
-        Scope(scope),
-        model,
-        seq_len,
-        batch,
-        shape,
-        phase,
-        context,
-        new_tokens,
-        allow_skip,
-        Layers(layers),
-        Causal(causal),
-    )
-    if options.layers is Layers.OVERLAPPED:
+    if whole.layers == "overlapped":
         raise SpecError("the cycle model runs kernels one after another; overlapped layers are a bound of `einsim run`",
                         at=LAYERS, remedy="choose sequential or fused")  # fmt: skip
-    if not options.plain or attention:
+    timing, flags = (IDEAL, ["--ideal"]) if ideal else (Timing(), [])
+    if not whole.plain(design):
         if trace or waterfall or occupancy:
             raise SpecError("pictures and traces are of one kernel", at=Location("--scope"),
                             remedy="simulate one by --shape and --scope attention")  # fmt: skip
-        overrides = [parse_override(text) for text in set_ or ()]
-        whole = evaluated(options, configuration, arch, overrides, accounting, attention)
-        record = simulated_record(simulate_whole(whole, IDEAL if ideal else Timing(), skip=skip, most=most))
-        more = [*(["--ideal"] if ideal else []), *(["--attention", attention] if attention else [])]
-        record["command"] = asked.command("simulate", *options.flags(*more))
+        run = simulate_whole(whole.evaluated(configuration, design), timing, skip=skip, most=most)
+        record = simulated_record(run)
+        record["command"] = design.command("simulate", configuration, *whole.flags(), *flags)
         return _show(record, simulated_whole_report, json)
-    design = asked.design()
     log = LOGGED if trace or waterfall or occupancy else 0
-    simulation = simulate_design(design, IDEAL if ideal else Timing(), skip=skip, log=log, most=most)
-    record = simulation_record(simulation) | {"command": asked.command("simulate", *(["--ideal"] if ideal else []))}
+    simulation = simulate_design(design.load(configuration), timing, skip=skip, log=log, most=most)
+    record = simulation_record(simulation) | {"command": design.command("simulate", configuration, *flags)}
     if simulation.feasible:
         _write(simulation, trace, waterfall, occupancy)
     return _show(record, simulation_report, json)

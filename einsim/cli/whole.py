@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from einsim.cli.common import count_option
+from einsim.cli.common import DesignOptions, count_option
 from einsim.errors import Location, SpecError
 from einsim.model.closed_form import Evaluation
 from einsim.model.whole import Setting, WholeRun, evaluate_whole, refuse_workload_changes
 from einsim.spec import library
-from einsim.spec.configuration import Accounting, Design
+from einsim.spec.configuration import Design
 from einsim.spec.modelrun import CAUSAL, LAYERS, Causal, Layers, Lengths, ModelRun, Scope, plan_run
 from einsim.spec.models import batch_lengths, fixed_length, model_facts
 from einsim.spec.onnxgraph import read_onnx
-from einsim.spec.overrides import Override
 
 ScopeOption = Annotated[
     Literal["attention", "linear", "attention+linear", "layer", "model"],
@@ -57,84 +55,76 @@ SkipOption = Annotated[
 ]
 
 
+@Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class WholeOptions:
-    """What the options of a whole model say."""
+    """What the options say of a whole model."""
 
-    scope: Scope
-    model: str | None
-    seq_len: str | None
-    batch: str | None
-    shape: str | None
-    phase: Literal["prefill", "decode"] | None
-    context: str | None
-    new_tokens: str | None
-    allow_skip: bool
-    layers: Layers = Layers.SEQUENTIAL
-    causal: Causal = Causal.COUNT
+    scope: ScopeOption = "attention"
+    phase: PhaseOption = None
+    context: ContextOption = None
+    new_tokens: NewTokensOption = None
+    attention: AttentionOption = None
+    layers: LayersOption = "sequential"
+    causal: CausalOption = "count"
+    allow_skip: SkipOption = False
 
-    def flags(self, *more: str) -> list[str]:
+    def flags(self) -> list[str]:
         """The words of a command line that say the same of a whole model."""
-        given = {"--scope": str(self.scope), "--phase": self.phase, "--context": self.context,
-                 "--new-tokens": self.new_tokens,
-                 "--layers": None if self.layers is Layers.SEQUENTIAL else str(self.layers),
-                 "--causal": None if self.causal is Causal.COUNT else str(self.causal)}  # fmt: skip
+        given = {"--scope": self.scope, "--phase": self.phase, "--context": self.context,
+                 "--new-tokens": self.new_tokens, "--layers": None if self.layers == "sequential" else self.layers,
+                 "--causal": None if self.causal == "count" else self.causal,
+                 "--attention": self.attention}  # fmt: skip
         words = [word for option, value in given.items() if value is not None for word in (option, value)]
-        return [*words, *(["--allow-skip"] if self.allow_skip else []), *more]
+        return [*words, *(["--allow-skip"] if self.allow_skip else [])]
 
-    @property
-    def plain(self) -> bool:
+    def plain(self, design: DesignOptions) -> bool:
         """Whether they mean the attention of a shape, as ever: by sizes, or by a model of the library."""
-        if self.scope is not Scope.ATTENTION or self.layers is not Layers.SEQUENTIAL or self.causal is Causal.SKIP:
-            return False
-        if self.phase or self.context or self.new_tokens or self.allow_skip:
+        if self != ALONE:
             return False
         names = {shape.name.lower() for shape in library.load_models().models}
-        return self.model is None or self.shape is not None or self.model.lower() in names
+        return design.model is None or design.shape is not None or design.model.lower() in names
 
-    def planned(self, configuration: str) -> ModelRun:
-        """The run that they mean on a configuration; raises SpecError where they say too little or are wrong."""
-        if self.model is None:
+    def evaluated(self, configuration: str, design: DesignOptions) -> WholeRun:
+        """The run that they mean, by the closed form; raises SpecError where they say too little or are wrong."""
+        overrides = design.overrides
+        refuse_workload_changes(overrides)
+        setting = Setting(configuration, design.arch, tuple(overrides), design.accounting, self.attention)
+        return evaluate_whole(self._planned(configuration, design), setting)
+
+    def _planned(self, configuration: str, design: DesignOptions) -> ModelRun:
+        model, scope, layers, causal = design.model, Scope(self.scope), Layers(self.layers), Causal(self.causal)
+        if model is None:
             raise SpecError(
                 "no model is named", at=Location("--model"), remedy="give a name, a config.json or an .onnx"
             )
-        if self.shape is not None:
-            raise SpecError(f"--shape says nothing about --scope {self.scope}", at=Location("--shape"),
+        if design.shape is not None:
+            raise SpecError(f"--shape says nothing about --scope {scope}", at=Location("--shape"),
                             remedy="give --model, --seq-len and --batch")  # fmt: skip
-        seq_len, batch = count_option("--seq-len", self.seq_len), count_option("--batch", self.batch)
+        seq_len, batch = count_option("--seq-len", design.seq_len), count_option("--batch", design.batch)
         new = count_option("--new-tokens", self.new_tokens)
-        if self.model.endswith(".onnx"):
+        if model.endswith(".onnx"):
             if self.phase or self.context or new:
                 raise SpecError("an ONNX graph is what it is: it has no phases and no cache", at=Location("--model"),
                                 remedy="leave --phase, --context and --new-tokens out")  # fmt: skip
-            if self.causal is Causal.SKIP:
+            if causal is Causal.SKIP:
                 raise SpecError("an ONNX graph says nothing of which scores are hidden", at=CAUSAL,
                                 remedy="leave it out")  # fmt: skip
-            if self.layers is Layers.FUSED:
+            if layers is Layers.FUSED:
                 raise SpecError("an ONNX graph has no fused form of its layers", at=LAYERS,
                                 remedy="choose sequential or overlapped")  # fmt: skip
-            return read_onnx(self.model, self.scope, seq_len, batch, allow_skip=self.allow_skip, layers=self.layers)
+            return read_onnx(model, scope, seq_len, batch, allow_skip=self.allow_skip, layers=layers)
         if self.allow_skip:
             raise SpecError(
                 "only nodes of ONNX graphs can be skipped", at=Location("--allow-skip"), remedy="leave it out"
             )
-        facts = model_facts(self.model)
+        facts = model_facts(model)
         lengths: Lengths = batch_lengths(self.phase, seq_len, batch, self.context, new, fixed_length(facts))
-        return plan_run(facts, lengths, self.scope, self.layers, configuration, causal=self.causal)
+        return plan_run(facts, lengths, scope, layers, configuration, causal=causal)
 
 
-def evaluated(
-    options: WholeOptions,
-    configuration: str,
-    arch: str | None,
-    overrides: Sequence[Override],
-    accounting: Accounting,
-    attention: str | None,
-) -> WholeRun:
-    """The run that the options mean, evaluated by the closed form."""
-    refuse_workload_changes(overrides)
-    setting = Setting(configuration, arch, tuple(overrides), accounting, attention)
-    return evaluate_whole(options.planned(configuration), setting)
+ALONE: Final = WholeOptions()
+"""No option is given: the attention of one layer."""
 
 
 def sole_design(whole: WholeRun) -> tuple[Design, Evaluation] | None:

@@ -10,7 +10,7 @@ from einsim.errors import Location, SpecError, suggest
 from einsim.explore.sweepfile import Common
 from einsim.spec.configuration import Accounting
 from einsim.spec.family import Phase
-from einsim.spec.modelrun import Layers, Scope, parse_contexts, write_contexts
+from einsim.spec.modelrun import Causal, Layers, Scope, parse_contexts, write_contexts
 from einsim.spec.models import model_name
 from einsim.spec.overrides import Override, make_override
 from einsim.spec.yamlfile import Document, write_value
@@ -18,7 +18,7 @@ from einsim.units import INT64_MAX, parse_bytes, parse_count
 
 EXTENT: Final = ("scope", "phase", "context", "new_tokens")
 """What of a model is run, and in which phase."""
-PLAIN: Final = ("configuration", "architecture", "accounting", *EXTENT, "layers", "model", "seq_len", "batch")
+PLAIN: Final = ("configuration", "architecture", "accounting", *EXTENT, "layers", "causal", "model", "seq_len", "batch")
 LENGTHS: Final = frozenset({"seq_len", "batch", "new_tokens"})
 _OPTIONAL: Final = frozenset({"architecture", "phase", "context", "new_tokens"})
 
@@ -187,7 +187,7 @@ def spelt(field: str, value: Any, at: Location) -> Any:
         raise SpecError(f"{field}: {write_value(value)} is no name", at=at)
     if field == "model":
         return model_name(value, at)
-    kind = {"accounting": Accounting, "scope": Scope, "layers": Layers}.get(field)
+    kind = {"accounting": Accounting, "scope": Scope, "layers": Layers, "causal": Causal}.get(field)
     known: Sequence[str] = get_args(Phase) if field == "phase" else list(kind or ())
     if known and value not in known:
         raise SpecError(f"unknown {field} {value!r}", at=at, remedy=suggest(value, known))

@@ -142,7 +142,7 @@ class Identities:
         if lengths is None:
             key: tuple[Any, ...] = (own.model, own.seq_len, own.sizes)
         else:
-            key = (own.model, lengths, point.scope, point.layers, point.configuration.value)
+            key = (own.model, lengths, point.scope, point.layers.value, point.causal.value, point.configuration.value)
         if key not in self._workloads:
             with held(self.files):
                 about = [own.model, own.seq_len, sorted(own.sizes)] if lengths is None else _run(point, self._kernels)
@@ -186,13 +186,14 @@ class Identities:
         named = tuple(change.text for change in point.overrides if names_files(change))
         run = () if point.lengths is None else (point.workload.model, point.lengths)
         return (point.configuration.value, point.architecture.value, point.accounting, point.time_model, point.scope,
-                point.layers, named, *run)  # fmt: skip
+                point.layers.value, point.causal.value, named, *run)  # fmt: skip
 
     def _spec(self, point: Point) -> tuple[Key, Document]:
-        key = self._kind(point)[:7]
+        key = self._kind(point)[:8]
         if key not in self._specs:
             contents, machine = _contents(point)
-            about = [self.code, *map(str, (point.accounting, point.time_model, point.scope, point.layers))]
+            how = (point.accounting, point.time_model, point.scope, point.layers.value, point.causal.value)
+            about = [self.code, *map(str, how)]
             self._specs[key] = (term("spec", *about, contents), machine)
         return self._specs[key]
 

@@ -15,7 +15,7 @@ from einsim.model.whole import WholeRun, evaluate_whole, first_design, load_kern
 from einsim.spec import library
 from einsim.spec.configuration import Accounting, Design, load_design
 from einsim.spec.family import Phase
-from einsim.spec.modelrun import Layers, Lengths, ModelRun, Scope, plan_run
+from einsim.spec.modelrun import CAUSAL, LAYERS, Causal, Layers, Lengths, ModelRun, Scope, plan_run
 from einsim.spec.models import batch_lengths, fixed_length, model_attention, model_facts
 from einsim.spec.overrides import Override
 from einsim.spec.workload import DEFAULT_BATCH, WORKLOAD, Workload
@@ -36,10 +36,11 @@ class Point:
     accounting: Accounting
     workload: Workload
     overrides: tuple[Override, ...]
-    time_model: TimeModel = TimeModel.CLOSED_FORM
-    scope: Scope = Scope.ATTENTION
-    lengths: Lengths | None = None
-    layers: Layers = Layers.SEQUENTIAL
+    time_model: TimeModel
+    scope: Scope
+    lengths: Lengths | None
+    layers: Setting
+    causal: Setting
 
     def plan(self, scope: Scope | None = None) -> ModelRun:
         """The kernels of the point's model, all of its scope or of another one."""
@@ -48,8 +49,12 @@ class Point:
         refuse_workload_changes(self.overrides)
         at = self.workload.at
         facts, scope = model_facts(self.workload.model, at), scope or self.scope
-        layers = Layers.SEQUENTIAL if scope is Scope.ATTENTION else self.layers
-        return plan_run(facts, self.lengths, scope, layers, self.configuration.value, at)
+        layers: Layers = Layers.SEQUENTIAL if scope is Scope.ATTENTION else self.layers.value
+        try:
+            return plan_run(facts, self.lengths, scope, layers, self.configuration.value, at, causal=self.causal.value)
+        except SpecError as error:
+            there = {LAYERS: self.layers.at, CAUSAL: self.causal.at}.get(error.at or at, error.at)
+            raise SpecError(error.message, at=there, remedy=error.remedy) from None
 
     def _setting(self) -> WholeSetting:
         named, machine = self.configuration, self.architecture
@@ -105,8 +110,9 @@ class Point:
     def end(self) -> str:
         """The command line after what is changed."""
         scope = "" if self.lengths is None else f" --scope {self.scope} --phase {self.lengths.phase}"
-        layers = "" if self.layers is Layers.SEQUENTIAL else f" --layers {self.layers}"
-        return f" --accounting {self.accounting}{scope}{layers}"
+        layers = "" if self.layers.value is Layers.SEQUENTIAL else f" --layers {self.layers.value}"
+        causal = "" if self.causal.value is Causal.COUNT else f" --causal {self.causal.value}"
+        return f" --accounting {self.accounting}{scope}{layers}{causal}"
 
 
 def changed(change: Override) -> str:

@@ -19,7 +19,7 @@ from einsim.explore.point import Extent, Point, make_lengths, make_workload
 from einsim.explore.sweepfile import Common, SweepFile, TimeModel
 from einsim.spec import library
 from einsim.spec.fields import validate
-from einsim.spec.modelrun import Layers, Lengths
+from einsim.spec.modelrun import Causal, Layers, Lengths
 from einsim.spec.overrides import Override, make_override
 from einsim.spec.workload import Workload
 from einsim.spec.yamlfile import Document
@@ -113,7 +113,8 @@ class Space(Generic[F]):
         configuration, architecture = (self._beside(plain[field]) for field in ("configuration", "architecture"))
         return Point(
             index, tuple(coordinates), configuration, architecture, plain["accounting"].value,
-            workload, tuple(overrides), self.time_model, plain["scope"].value, lengths, plain["layers"].value,
+            workload, tuple(overrides), self.time_model, plain["scope"].value, lengths, plain["layers"],
+            plain["causal"],
         )  # fmt: skip
 
     def _beside(self, named: Setting) -> Setting:
@@ -126,7 +127,7 @@ class Space(Generic[F]):
         """What a point runs, and the lengths of its batch where that is more than the attention of one layer."""
         extent = Extent(*(plain[field].value for field in EXTENT))
         model, seq_len, batch = (plain[field].value for field in ("model", "seq_len", "batch"))
-        if extent.alone:
+        if extent.alone and plain["causal"].value is Causal.COUNT:
             layers = plain["layers"]
             if layers.value is not Layers.SEQUENTIAL:
                 raise SpecError(f"attention alone is no layer that could be {layers.value}", at=layers.at,

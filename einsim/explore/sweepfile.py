@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from einsim.spec.configuration import Accounting
 from einsim.spec.family import Phase
 from einsim.spec.fields import Count, Name, Record
-from einsim.spec.modelrun import Layers, Scope
+from einsim.spec.modelrun import Causal, Layers, Scope
 from einsim.spec.workload import DEFAULT_BATCH
 
 
@@ -37,8 +37,8 @@ class TimeModel(StrEnum):
 
 Axes = list[dict[str, list[Any]]]
 """Each entry is a mapping of fields to lists of values; the entries are crossed with each other, the fields of one
-entry advance together. A field is one of configuration, architecture, accounting, scope, layers, phase, context,
-new_tokens, model, seq_len, batch, or a path such as arch.array2d.rows, mapping.P1 or workload.M."""
+entry advance together. A field is one of configuration, architecture, accounting, scope, layers, causal, phase,
+context, new_tokens, model, seq_len, batch, or a path such as arch.array2d.rows, mapping.P1 or workload.M."""
 
 
 class Common(Record):
@@ -59,6 +59,9 @@ class Common(Record):
     layers: Layers = Field(
         Layers.SEQUENTIAL,
         description="sequential, overlapped or fused: how the kernels of a layer run (of scopes with layers)",
+    )
+    causal: Causal = Field(
+        Causal.COUNT, description="count or skip: scores that causal attention hides in a prefill (docs/models.md)"
     )
     phase: Phase | None = Field(None, description="prefill or decode of the model (docs/models.md)")
     context: int | str | None = Field(

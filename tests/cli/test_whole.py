@@ -308,12 +308,49 @@ def test_how_layers_run_is_part_of_what_is_explained(tmp_path, option):
         ("context: ['2x1K', '3x2K']\nnew_tokens: 7\nbatch: 2", "a batch of 2 is not the 3 sequences"),
         ("workload.M: [1, 2]\ncontext: 4K", "sizes of their own"),
         ("architecture: [null, nowhere]\ncontext: 4K", ":6:26: unknown architecture 'nowhere'"),
+        (
+            "causal: [count, skip]\nseq_len: 1K\nlayers: fused",
+            ":8:1: Llama-3-8B: a layer of family decoder has no fused form of flat",
+        ),
+        ("causal: [count, drop]", "unknown causal 'drop'"),
+        ("layers: [sequential, fused]\nphase: prefill\nseq_len: 1K", ":6:26: "),
     ],
 )
 def test_sweeps_of_whole_models_that_are_wrong(tmp_path, change, part):
     path = tmp_path / "s.yaml"
     path.write_text(f"name: s\nconfiguration: flat\nmodel: Llama-3-8B\nscope: layer\naxes:\n  - {change}\n")
     assert refused("sweep", str(path), parts=(part,)).startswith(f"einsim: {path}:")
+
+
+def test_hidden_scores_left_out_in_a_sweep_are_those_of_a_run(tmp_path):
+    path, out = tmp_path / "s.yaml", tmp_path / "out"
+    text = "name: s\nbatch: 2\nmodel: Llama-3-8B\nconfiguration: fusemax\nseq_len: 2K\nSCOPE"
+    text += "axes:\n  - causal: [count, skip]\n"
+    for scope in ("", "scope: layer\n"):
+        path.write_text(text.replace("SCOPE", scope))
+        assert (
+            einsim("sweep", str(path), "--out", str(out), "--no-figures", "--store", str(tmp_path / "kept")).code == 0
+        )
+        count, skip = table(out)
+        assert skip["latency_s"] < count["latency_s"]
+        for row in (count, skip):
+            words = (
+                "run",
+                "fusemax",
+                "--model",
+                "Llama-3-8B",
+                "--seq-len",
+                "2K",
+                "--batch",
+                "2",
+                "--causal",
+                row["causal"],
+            )
+            record = einsim(*words, *(["--scope", "layer"] if scope else []), "--json").json
+            assert [row[name] for name in ("latency_s", "energy_pj")] == [record["latency_s"], record["energy_pj"]]
+            assert einsim("explain", f"{out}#{row['index']}", "latency_s", "--json").json["value"] == row["latency_s"]
+    path.write_text(text.replace("SCOPE", "").replace("Llama-3-8B", "BERT"))
+    refused("sweep", str(path), parts=(f"{path}:7:21: BERT: nothing hides scores", "leave it out"))
 
 
 def test_encoders_in_a_sweep_of_decodes(tmp_path):

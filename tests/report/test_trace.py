@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from functools import lru_cache
 from itertools import pairwise
 
 import pytest
@@ -10,9 +11,10 @@ from einsim.report.trace import MACHINE, MEMORIES, STRANDS, trace
 from tests.report.runs import CONFIGURATIONS, machine, runs
 
 
-def read(configuration, **how):
+@lru_cache
+def read(configuration):
     """The trace as a reader of the file has it."""
-    return json.loads(json.dumps(trace(runs(configuration, **how), machine(configuration)), allow_nan=False))
+    return json.loads(json.dumps(trace(runs(configuration), machine(configuration)), allow_nan=False))
 
 
 def tracks(events):

@@ -328,6 +328,15 @@ def test_a_table_beside_the_architecture(tmp_path):
     assert {Path(name).name for name in made.pricing.files} == {"mine.yaml", "paper-45nm.yaml", "sram-cacti7.csv"}
 
 
+def test_the_table_of_the_page_on_costs(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "costs.md").read_text()
+    text = re.search(r"```yaml\n(name: mine\n.*?)```", page, re.DOTALL)[1]
+    (tmp_path / "my-sram.csv").write_text((library.folder("architecture") / "costs" / "sram-cacti7.csv").read_text())
+    made = own(tmp_path, text, f"costs={tmp_path / 'mine.yaml'}")
+    assert made.arrays["array2d"].operations["mac"].energy_pj == 9.1
+    assert {Path(name).name for name in made.pricing.files} == {"mine.yaml", "paper-45nm.yaml", "my-sram.csv"}
+
+
 CSV = ",".join(("technology_nm", "capacity_bytes", "width_bits", "banks", "ports", "read_energy_pj", "write_energy_pj",
                 "leak_mw", "area_um2", "access_ns", "cycle_ns"))  # fmt: skip
 
