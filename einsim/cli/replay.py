@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, Final
 
 from cyclopts import CycloptsError
@@ -31,10 +30,11 @@ from einsim.schedule.pipeline.timing import IDEAL, Timing
 from einsim.spec.pricing import Origin
 
 _ABOUT: Final = ("configuration", "cascade", "architecture", "model", "seq_len", "sizes", "accounting")
-_RATIOS: Final = {"speedup": ("latency_s", "s"), "energy_ratio": ("energy_pj", "pJ")}
+RATIOS: Final = {"speedup": ("latency_s", "s"), "energy_ratio": ("energy_pj", "pJ")}
 """Numbers of a row beside those of its baseline."""
 _SIMULATED: Final = "simulated/"
 _AGAIN: Final = "make it anew with this version of einsim, with --json or in a sweep"
+_ASIDE: Final = frozenset({"--help", "-h", "--version"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,19 @@ def command_words(saved: Record, at: Location, known: tuple[str, ...]) -> list[s
     return words
 
 
+def having(saved: Any, at: Location, **kinds: type | tuple[type, ...]) -> Record:
+    """A record with what its command writes there; raises SpecError for one that has something else, or nothing."""
+    for name, kind in kinds.items():
+        if not isinstance(saved, dict) or not isinstance(saved.get(name), kind):
+            raise SpecError(f"has no {name} as einsim writes it", at=at, remedy=_AGAIN)
+    found: Record = saved
+    return found
+
+
 def arguments(words: list[str], at: Location) -> dict[str, Any]:
     """What the words of a command mean, by the names of its parameters."""
+    if not _ASIDE.isdisjoint(words):
+        raise SpecError("carries a command that has no result", at=at, remedy=_AGAIN)
     try:
         _, bound, _ = application(words[1:]).parse_args(words[1:], exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -170,7 +181,7 @@ def _row(saved: Record, again: _Again, at: Location, *, simulates: bool) -> Trac
             own[name] = partial(_share, simulated, name)
         elif simulates and name in {"latency_s", "util_2d", "util_1d"}:
             own[name] = partial(_of, simulated, name)
-        elif name in _RATIOS:
+        elif name in RATIOS:
             own[name] = partial(_ratio, name, saved, own, at)
         elif long_name(name) in closed.fields:
             own[name] = closed.fields[long_name(name)]
@@ -182,9 +193,9 @@ def _row(saved: Record, again: _Again, at: Location, *, simulates: bool) -> Trac
 
 def _ratio(name: str, saved: Record, own: dict[str, Explain], at: Location) -> Step:
     """A number beside that of the row that the sweep names its baseline."""
-    field, unit = _RATIOS[name]
-    path, _, index = at.source.partition("#")
-    known = tables.baseline_row(Path(path), int(saved["index"])) if index else None
+    field, unit = RATIOS[name]
+    path, word = tables.file_and_row(at.source)
+    known = tables.baseline_row(path, saved["index"]) if word else None
     mine = own[field]()
     if known is None:
         return found(name, saved[name], "", "over the sweep's baseline, which its folder does not say any more", mine)

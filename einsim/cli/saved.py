@@ -38,11 +38,11 @@ _NAMES: Final = ("kernel", "group", "name", "cascade", "access", "part", "tensor
 
 def saved_result(result: str, at: Location) -> Record | None:
     """A saved result; None where `result` is none, but a configuration."""
-    path, sharp, row = result.partition("#")
-    file = Path(path)
-    if path == "-" or file.suffix == ".json":
-        return _of_json(_read(path), row if sharp else None, at)
-    return tables.read_row(file, row, at) if sharp or (path and file.is_dir()) else None
+    file, row = tables.file_and_row(result)
+    if file == Path("-") or file.suffix == ".json":
+        return _of_json(_read(file), row, at)
+    is_table = row is not None or file.suffix in {".csv", ".parquet"} or (result and file.is_dir())
+    return tables.read_row(file, row or "", at) if is_table else None
 
 
 def traced(saved: Record, at: Location) -> Traced:
@@ -52,13 +52,13 @@ def traced(saved: Record, at: Location) -> Traced:
     return _KINDS[command_words(saved, at, tuple(_KINDS))[1]](saved, at)
 
 
-def _read(path: str) -> bytes:
-    if path == "-":
+def _read(file: Path) -> bytes:
+    if file == Path("-"):
         return sys.stdin.buffer.read() if sys.stdin is not None else b""
     try:
-        return Path(path).read_bytes()
+        return file.read_bytes()
     except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(path)) from None
+        raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(str(file))) from None
 
 
 def _of_json(content: bytes, row: str | None, at: Location) -> Record:

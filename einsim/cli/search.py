@@ -7,7 +7,7 @@ import itertools
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -133,10 +133,8 @@ class _Search:
                 self.stopped = error
         self.seconds = time.perf_counter() - started
 
-    def _evaluate(self, points: Sequence[Point], check: Callable[[], None]) -> pl.DataFrame:
-        import polars as pl  # noqa: PLC0415
-
-        return pl.concat(run_points(points, lambda _: check(), self.means), how="diagonal_relaxed")
+    def _evaluate(self, points: Sequence[Point], check: Callable[[], None]) -> Iterator[pl.DataFrame]:
+        return run_points(points, lambda _: check(), self.means)
 
     def _compare(self, check: Callable[[], None]) -> None:
         """What the designs to compare with reach, by both models."""
@@ -145,7 +143,7 @@ class _Search:
         rows, behind = [], []
         for place, name in enumerate(self.designs.file.compare):
             rival = self.designs.rival(name)
-            points = self._evaluate(rival.points([0]), check).sort("index")
+            points = pl.concat(self._evaluate(rival.points([0]), check), how="diagonal_relaxed").sort("index")
             numbers = numbers_of(points, rival).with_columns(name=pl.lit(name))
             if self.confirming:
                 points, more = confirm(rival, numbers, lambda each: self._evaluate(each, check))

@@ -8,10 +8,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
-from einsim.cli.replay import Traced, command_words, replayed
+from einsim.cli.replay import RATIOS, Traced, command_words, having, replayed
 from einsim.errors import InfeasibleError, Location
 from einsim.explore import tables
-from einsim.explore.searchfile import MEANS, MOST
+from einsim.explore.searchfile import MEANS, MOST, scale_of
 from einsim.model.result import METRICS, Record
 from einsim.model.steps import Explain, Fields, How, Step, counted, found, made, named
 from einsim.report.comparison import PLACE
@@ -24,6 +24,7 @@ _UNITS: Final = {"latency_s": "s", "energy_pj": "pJ", "traffic_bytes": "bytes", 
                  "held_bytes": "bytes"}  # fmt: skip
 _PICO: Final = 1e-12
 _SIMULATED: Final = "simulated/"
+_MEANS_OF_RATIOS: Final = frozenset(f"{ratio}_{mean}" for ratio in RATIOS for mean in ("geometric", "arithmetic"))
 _LISTS: Final = ("front", "confirmed", "compared")
 
 
@@ -84,10 +85,11 @@ def _product(name: str, energy: Step, latency: Step) -> Step:
 
 
 def _design(saved: Record, at: Location) -> Traced:
-    path = Path(at.source.partition("#")[0])
-    if saved.get("feasible") is False:
+    path = tables.file_and_row(at.source)[0]
+    having(saved, at, design=int, feasible=bool)
+    if not saved["feasible"]:
         raise InfeasibleError(f"infeasible, so that there is nothing to explain: {saved.get('reason')}")
-    table, rows = tables.rows_behind(path, int(saved["design"]))
+    table, rows = tables.rows_behind(path, saved["design"])
     about = {"configuration": f"design {saved.get('name', saved['design'])} of {path}",
              "cascade": f"{len(rows)} points in {table}"}  # fmt: skip
     return Traced(Fields(_design_fields(saved, at, path, _Rows(table, rows))), about)
@@ -174,7 +176,7 @@ def _violation(saved: Record, at: Location, path: Path, own: dict[str, Explain])
             origin = Origin(document.locate(("constraints", name, side)), "a constraint of the search")
             given = Step(f"{name} {side.replace('_', ' ')}", limit, "", How.GIVEN, origin=origin)
             pair = [own[name](), given] if side == "at_most" else [given, own[name]()]
-            size = given if limit > 0 else counted("its size", max(abs(limit), 1e-300))
+            size = given if limit == scale_of(limit) else counted("its size", scale_of(limit))
             missed = made(f"{name} beyond it", "", How.QUOTIENT, [made("missed", "", How.DIFFERENCE, pair), size])
             steps.append(made(f"{name}, {side.replace('_', ' ')}", "", How.GREATEST, [counted("kept", 0), missed]))
     return made("violation", "", How.SUM, steps) if steps else counted("violation", 0.0, note="there is no constraint")
@@ -186,11 +188,12 @@ def _violation(saved: Record, at: Location, path: Path, own: dict[str, Explain])
 def search_again(saved: Record, at: Location) -> Traced:
     """What a search printed: its designs by the tables in its folder."""
     command_words(saved, at, ("search",))
-    record = Recorded(saved)
-    folder = Path(record.at("folder"))
+    record = Recorded(having(saved, at, folder=str, **dict.fromkeys(_LISTS, list)))
+    folder = Path(saved["folder"])
     inner: dict[str, Callable[[], Fields]] = {}
     for kind in _LISTS:
-        for place, row in enumerate(record.at(kind)):
+        for place, row in enumerate(saved[kind]):
+            having(row, Location(f"{at}: {kind}/{place}"), design=int, feasible=bool)
             there = Location(f"{folder / kind}.parquet#{row['design']}")
             inner[f"{kind}/{place}"] = partial(_fields_of, row, there)
     own = record.fields({
@@ -204,8 +207,8 @@ def search_again(saved: Record, at: Location) -> Traced:
 
 
 def _fields_of(row: Record, at: Location) -> Fields:
-    path = Path(at.source.partition("#")[0])
-    return Fields(_design_fields(row, at, path, _Rows(*tables.rows_behind(path, int(row["design"])))))
+    path = tables.file_and_row(at.source)[0]
+    return Fields(_design_fields(row, at, path, _Rows(*tables.rows_behind(path, row["design"]))))
 
 
 # A sweep: means of its rows, and its rows beside published ones.
@@ -214,10 +217,11 @@ def _fields_of(row: Record, at: Location) -> Fields:
 def sweep_again(saved: Record, at: Location) -> Traced:
     """What a sweep printed: means over rows of its table."""
     command_words(saved, at, ("sweep",))
-    record = Recorded(saved)
-    table = Path(record.at("folder")) / "results.parquet"
-    own: dict[str, Explain] = {"rows": partial(counted, "rows", record.at("rows"), "", f"of {table}")}
-    for place, mean in enumerate(record.at("summary")):
+    having(saved, at, folder=str, rows=int, summary=list)
+    table = Path(saved["folder"]) / "results.parquet"
+    own: dict[str, Explain] = {"rows": partial(counted, "rows", saved["rows"], "", f"of {table}")}
+    for place, mean in enumerate(saved["summary"]):
+        having(mean, Location(f"{at}: summary/{place}"), points=int, infeasible=int)
         field, value = next(iter(mean.items()))
         rows = cache(partial(_summed, table, field, value))
         for name, number in mean.items():
@@ -225,9 +229,9 @@ def sweep_again(saved: Record, at: Location) -> Traced:
             if name in {"points", "infeasible"}:
                 what = "feasible" if name == "points" else "infeasible"
                 own[path] = partial(counted, name, number, "", f"{what} rows of {field} = {value}")
-            elif number is not None and name != field:
+            elif number is not None and name in _MEANS_OF_RATIOS:
                 own[path] = partial(_mean, name, rows)
-            elif isinstance(number, (int, float)):
+            elif name == field and isinstance(number, (int, float)):
                 own[path] = partial(counted, name, number, "", "the value of the sweep's first axis")
     return Traced(Fields(own), {"configuration": "sweep", "cascade": str(table)})
 
@@ -247,27 +251,30 @@ def _mean(name: str, rows: Callable[[], _Rows]) -> Step:
 
 def _comparison(saved: Record, at: Location) -> Traced:
     """A published row with the row of the sweep that is the same point."""
-    path = Path(at.source.partition("#")[0])
+    having(saved, at, index=int, **{PLACE: str})
+    path = tables.file_and_row(at.source)[0]
     keys = {name: value for name, value in saved.items() if "/" not in name and name not in {PLACE, "index"}}
     table = path.with_name("results.parquet")
     rows = cache(lambda: _Rows(table, tables.rows_where(table, {"index": saved["index"]})))
-    source, _, line = str(saved[PLACE]).rpartition(":")
+    source, _, line = saved[PLACE].rpartition(":")
     own: dict[str, Explain] = {"index": partial(counted, "index", saved["index"], "", f"the row's number in {table}")}
     for name, value in saved.items():
         if name in keys and isinstance(value, (int, float)) and not isinstance(value, bool):
             own[name] = partial(Step, name, value, "", How.GIVEN, origin=Origin(at, "the row's coordinate"))
     columns = dict.fromkeys(name.rpartition("/")[0] for name in saved if "/" in name)
     for column in columns:
-        metric = next(each for each in METRICS if column == each or column.startswith(f"{each}_"))
+        metric = next((each for each in METRICS if column == each or column.startswith(f"{each}_")), None)
+        if metric is None:
+            continue
         unit = _UNITS.get(metric, "")
-        there = Origin(Location(source, int(line)), "published")
-        theirs = partial(Step, f"{column}, published", saved[f"{column}/published"], unit, How.GIVEN, origin=there)
+        there = Origin(Location(source, int(line) if line.isdecimal() else None), "published")
+        theirs = partial(Step, f"{column}, published", saved.get(f"{column}/published"), unit, How.GIVEN, origin=there)
         mine = partial(lambda metric: rows().step(metric), metric)
         more: dict[str, Explain] = {
             "published": theirs, "ours": mine,
             "difference": partial(lambda mine, theirs: _relative("difference", mine(), theirs()), mine, theirs),
         }  # fmt: skip
         own |= {f"{column}/{kind}": explain for kind, explain in more.items()
-                if saved.get(f"{column}/{kind}") is not None}  # fmt: skip
+                if isinstance(saved.get(f"{column}/{kind}"), (int, float))}  # fmt: skip
     about = {"configuration": f"row of {path}", "cascade": ", ".join(map(str, keys.values()))}
     return Traced(Fields(own), about)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from einsim.errors import SpecError
 from einsim.explore.axes import axes_of
 from einsim.explore.point import Point
-from einsim.explore.searchfile import MEANS, MOST, Method, Rival, SearchFile
+from einsim.explore.searchfile import MEANS, MOST, Method, Rival, SearchFile, scale_of
 from einsim.explore.space import MAX_POINTS, Space
 from einsim.explore.sweepfile import TimeModel
 from einsim.spec import library
@@ -152,7 +152,7 @@ def _violation(file: SearchFile) -> pl.Expr:
     for name, bound in file.constraints.items():
         value = pl.col(name)
         if bound.at_most is not None:
-            total += ((value - bound.at_most) / max(abs(bound.at_most), 1e-300)).clip(0.0, None).fill_null(0.0)
+            total += ((value - bound.at_most) / scale_of(bound.at_most)).clip(0.0, None).fill_null(0.0)
         if bound.at_least is not None:
-            total += ((bound.at_least - value) / max(abs(bound.at_least), 1e-300)).clip(0.0, None).fill_null(0.0)
+            total += ((bound.at_least - value) / scale_of(bound.at_least)).clip(0.0, None).fill_null(0.0)
     return total

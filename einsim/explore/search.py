@@ -22,8 +22,8 @@ from einsim.extras import load
 if TYPE_CHECKING:
     import polars as pl
 
-Evaluate = Callable[[Sequence[Point]], "pl.DataFrame"]
-"""Rows of points, in any order (column `index` says which)."""
+Evaluate = Callable[[Sequence[Point]], "Iterator[pl.DataFrame]"]
+"""Tables of points, in any order (column `index` says which)."""
 
 _BATCH: Final = 4096
 """Points that are evaluated together, where nothing waits for their results."""
@@ -44,16 +44,38 @@ class Chooser(Protocol):
 def search(designs: Designs, evaluate: Evaluate) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Runs a search; yields, part by part, rows of points and rows of the designs that they belong to.
 
-    Designs come in the order in which they were chosen. Raises SpecError for a point that is wrong.
+    Designs come in the order in which they were chosen. Who stops it still gets those of which all points are there.
+    Raises SpecError for a point that is wrong.
     """
     chooser = make_chooser(designs)
     while chosen := chooser.ask():
-        points = evaluate(designs.points(chosen))
-        order = {design: place for place, design in enumerate(chosen)}
-        numbers = numbers_of(points.sort("index"), designs)
-        numbers = numbers.sort(numbers["design"].replace_strict(order))
-        chooser.tell(numbers)
-        yield points, numbers
+        tables: list[pl.DataFrame] = []
+        stopped: KeyboardInterrupt | None = None
+        try:
+            for table in evaluate(designs.points(chosen)):
+                tables.append(table)
+        except KeyboardInterrupt as error:
+            stopped = error
+        points = _of_whole_designs(tables, designs)
+        if len(points):
+            order = {design: place for place, design in enumerate(chosen)}
+            numbers = numbers_of(points, designs)
+            numbers = numbers.sort(numbers["design"].replace_strict(order))
+            if stopped is None:
+                chooser.tell(numbers)
+            yield points, numbers
+        if stopped is not None:
+            raise stopped
+
+
+def _of_whole_designs(tables: Sequence[pl.DataFrame], designs: Designs) -> pl.DataFrame:
+    """The points of those designs of which every workload is there, by their index."""
+    import polars as pl  # noqa: PLC0415 - half of the command line's commands need no tables
+
+    if not tables:
+        return pl.DataFrame()
+    points = pl.concat(tables, how="diagonal_relaxed").sort("index")
+    return points.filter(pl.len().over(pl.col("index") // designs.workloads) == designs.workloads)
 
 
 def make_chooser(designs: Designs) -> Chooser:
@@ -181,7 +203,7 @@ def confirm(designs: Designs, front: pl.DataFrame, evaluate: Evaluate) -> tuple[
     import polars as pl  # noqa: PLC0415
 
     few = [int(design) for design in front["design"].head(designs.file.confirm)]
-    both = evaluate(designs.simulated().points(few)).sort("index")
+    both = pl.concat(evaluate(designs.simulated().points(few)), how="diagonal_relaxed").sort("index")
     runs = pl.col("feasible") & pl.col("simulated/reason").is_null()
     points = both.with_columns(
         closed_form_s="latency_s", latency_s=pl.when(runs).then("simulated/latency_s"), feasible=runs,

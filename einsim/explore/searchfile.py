@@ -27,6 +27,7 @@ MOST: Final = ("area_um2", "power_w", "held_bytes")
 """Numbers of a design that are the largest over its workloads."""
 HIGHER: Final = frozenset({"util_2d", "util_1d"})
 """Numbers of which more is better."""
+_NOTHING: Final = 1e-100
 
 
 class Bound(Record):
@@ -40,6 +41,11 @@ class Bound(Record):
         if self.at_most is None and self.at_least is None:
             raise ValueError("give at_most or at_least")
         return self
+
+
+def scale_of(limit: float) -> float:
+    """What a miss of a bound is relative to: the bound, or 1 where that is next to nothing."""
+    return abs(limit) if abs(limit) > _NOTHING else 1.0
 
 
 class Rival(Record):

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 _BEHIND: Final = {"designs": POINTS, "front": POINTS, "confirmed": f"confirmed_{POINTS}",
                   "compared": f"compared_{POINTS}"}  # fmt: skip
 """A search's tables of designs -> the tables of their points."""
+_TABLES: Final = "name a Parquet or CSV file, or the folder of a sweep or search"
+
+
+def file_and_row(result: str) -> tuple[Path, str | None]:
+    """What FILE#ROW names; the file's own name, or its folder's, may have a # in it."""
+    if "#" not in result or Path(result).exists():
+        return Path(result), None
+    file, _, row = result.rpartition("#")
+    return Path(file), row
 
 
 def read_row(path: Path, word: str, at: Location) -> Record:
@@ -35,8 +44,8 @@ def read_row(path: Path, word: str, at: Location) -> Record:
         raise SpecError("no row is named", at=at, remedy=f"write {path}#{_first(frame)} for the first")
     rows = _named(frame, word)
     if not len(rows):
-        raise SpecError(f"there is no row {word}", at=at,
-                        remedy=f"the table has {len(frame)} rows, the first is #{_first(frame)}")  # fmt: skip
+        first = f", the first is #{_first(frame)}" if len(frame) else ""
+        raise SpecError(f"there is no row {word}", at=at, remedy=f"the table has {len(frame)} rows{first}")
     return rows.to_dicts()[0]
 
 
@@ -44,13 +53,15 @@ def read_table(file: Path) -> pl.DataFrame:
     """A table; raises SpecError for a file that is none."""
     import polars as pl  # noqa: PLC0415 - slow to import
 
+    if not file.is_file():
+        raise SpecError("there is no such table", at=Location(str(file)), remedy=_TABLES)
     try:
         return pl.read_csv(file) if file.suffix == ".csv" else pl.read_parquet(file)
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror or error}", at=Location(str(file))) from None
     except (pl.exceptions.PolarsError, OverflowError) as error:
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SpecError(f"is no table: {message}", at=Location(str(file))) from None
+        raise SpecError(f"is no table: {message}", at=Location(str(file)), remedy=_TABLES) from None
 
 
 def table_of(path: Path) -> Path:
@@ -61,10 +72,10 @@ def table_of(path: Path) -> Path:
     return points if points.is_file() and not (path / "results.parquet").exists() else path / "results.parquet"
 
 
-def _first(frame: pl.DataFrame) -> int:
+def _first(frame: pl.DataFrame) -> Any:
     """What names the first row."""
     key = next((name for name in ("index", "design") if name in frame.columns), None)
-    return int(frame[key][0]) if key and len(frame) else 0
+    return frame[key][0] if key and len(frame) else 0
 
 
 def _named(frame: pl.DataFrame, word: str) -> pl.DataFrame:
@@ -78,7 +89,7 @@ def _named(frame: pl.DataFrame, word: str) -> pl.DataFrame:
     number = int(word)
     for key in ("index", "design"):
         if key in frame.columns:
-            return frame.filter(pl.col(key) == number)
+            return frame.filter(pl.col(key).cast(pl.Int64, strict=False) == number)
     return frame.with_row_index("index").filter(pl.col("index") == number)
 
 
@@ -113,10 +124,10 @@ def rows_where(table: Path, values: Record) -> list[Record]:
                     remedy="make it anew with this version of einsim")  # fmt: skip
 
 
-def baseline_row(path: Path, index: int) -> tuple[int, Record] | None:
+def baseline_row(path: Path, index: Any) -> tuple[int, Record] | None:
     """The row that a sweep's row is compared with, and its index; None where its folder does not say any more."""
     try:
-        place = baseline(load_space(_input(table_of(path).parent)), index)
+        place = baseline(load_space(_input(table_of(path).parent)), int(index))
         return place, read_row(path, str(place), Location(str(path)))
     except (OSError, ValueError, TypeError, KeyError, SpecError):
         return None

@@ -116,7 +116,7 @@ def same(one: Number, other: Number) -> bool:
     """Whether two numbers are the same: integers exactly, floats but for the order of their sums."""
     if isinstance(one, int) and isinstance(other, int):
         return one == other
-    return bool(abs(one - other) <= _SAME * max(abs(one), abs(other)))
+    return bool(one == other or abs(one - other) <= _SAME * min(abs(one), abs(other)))
 
 
 def faults(step: Step) -> list[str]:

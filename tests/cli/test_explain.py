@@ -52,7 +52,7 @@ def test_a_row_of_a_sweep(tmp_path):
     refused("explain", f"{out}#", "energy_pj", parts=("no row is named", "#0"))
     refused("explain", str(out), "energy_pj", parts=("no row is named",))
     refused("explain", f"{sweep}#0", "energy_pj", parts=("is no table",))
-    refused("explain", f"{tmp_path}/none.parquet#0", "energy_pj", parts=("none.parquet", "cannot be read"))
+    refused("explain", f"{tmp_path}/none.parquet#0", "energy_pj", parts=("none.parquet", "there is no such table"))
 
 
 def test_a_simulation(tmp_path):
@@ -89,6 +89,47 @@ def test_results_that_have_changed_or_are_none(tmp_path):
         file.write_text(text)
         refused("explain", str(file), "energy_pj", parts=(part,))
     refused("explain", str(tmp_path / "none.json"), "energy_pj", parts=("cannot be read",))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "row", "part"),
+    [
+        ("front.csv", "design,feasible,latency_s\n", "0", "no row 0; the table has 0 rows"),
+        ("designs.csv", "design,x\n0,1\n", "0", "has no feasible as einsim writes it"),
+        ("front.csv", "design,feasible\nabc,true\n", "0", "no row 0; the table has 1 rows, the first is #abc"),
+        ("compared.csv", "design,name,feasible\n,FLAT,true\n", "FLAT", "has no design as einsim writes it"),
+        ("comparison.csv", "index,published_at,latency_s/ours\n0,1,2\n", "0", "has no published_at"),
+        ("results.csv", "index,latency_s\n0,1\n", "", "no row is named"),
+        ("a#b.csv", "index,latency_s\n0,1\n", "0", "carries no command"),
+        ("gone.csv", None, "0", "there is no such table; name a Parquet or CSV file"),
+        ("empty.csv", "", "0", "is no table: empty CSV; name a Parquet or CSV file"),
+    ],
+)
+def test_tables_that_einsim_has_not_written(tmp_path, name, text, row, part):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    refused("explain", f"{tmp_path / name}#{row}".rstrip("#"), "latency_s", parts=(part,))
+
+
+_SEARCH = {"command": "einsim search x", "folder": "x", "front": [], "confirmed": [], "compared": []}
+_SWEEP = {"command": "einsim sweep x", "folder": "x", "rows": 1, "summary": []}
+
+
+@pytest.mark.parametrize(
+    ("record", "part"),
+    [
+        ({"command": "einsim run --help"}, "carries a command that has no result"),
+        ({**_SEARCH, "folder": 3}, "has no folder as einsim writes it"),
+        ({**_SEARCH, "confirmed": None}, "has no confirmed"),
+        ({**_SEARCH, "front": [3]}, "front/0: has no design"),
+        ({**_SWEEP, "summary": 3}, "has no summary"),
+        ({**_SWEEP, "summary": [{}]}, "summary/0: has no points"),
+        ({"command": f"einsim run fusemax {' '.join(BERT)}", "latency_s": float("inf")}, "latency_s is Infinity there"),
+    ],
+)
+def test_records_that_einsim_has_not_written(tmp_path, record, part):
+    (tmp_path / "r.json").write_text(json.dumps(record))
+    refused("explain", str(tmp_path / "r.json"), "latency_s", parts=(part,))
 
 
 def test_an_infeasible_design_has_nothing_to_explain():

@@ -41,7 +41,7 @@ def load(tmp_path, text=SPACE, **changes):
 
 
 def evaluate(points):
-    return pl.concat(run_points(points, lambda _: None), how="diagonal_relaxed")
+    return run_points(points, lambda _: None)
 
 
 def found(designs):
@@ -97,6 +97,25 @@ def test_what_does_not_fit_is_a_design_with_its_reason(tmp_path):
     assert len(front(numbers, ["latency_s", "area_um2"]).filter(~pl.col("feasible"))) == 0
 
 
+def test_a_stopped_search_has_the_designs_of_which_all_points_are_there(tmp_path):
+    def stopped_after_five(points):
+        yield from run_points(points[:5], lambda _: None)
+        raise KeyboardInterrupt
+
+    parts = search(load(tmp_path), stopped_after_five)
+    points, numbers = next(parts)
+    assert points["index"].to_list() == [0, 1, 2, 3]
+    assert numbers["design"].to_list() == [0]
+    with pytest.raises(KeyboardInterrupt):
+        next(parts)
+
+
+def test_what_misses_a_bound_of_nothing_misses_it_by_its_own_size(tmp_path):
+    designs = load(tmp_path, text=SPACE + "constraints: {area_um2: {at_most: 0}}\n")
+    _, numbers = found(designs)
+    assert numbers["violation"].to_list() == numbers["area_um2"].to_list()
+
+
 @pytest.mark.parametrize("method", ["random", "nsga2", "tpe"])
 def test_samplers_are_reproducible_repeat_nothing_and_come_to_an_end(tmp_path, method):
     designs = load(tmp_path, SPACE + f"method: {method}\nevaluations: 12\npopulation: 4\nseed: 7\n")
@@ -132,7 +151,7 @@ def test_a_chooser_asks_for_no_more_than_it_may(tmp_path):
     chooser, asked = make_chooser(designs), []
     while chosen := chooser.ask():
         asked += chosen
-        chooser.tell(numbers_of(evaluate(designs.points(chosen)).sort("index"), designs))
+        chooser.tell(numbers_of(pl.concat(evaluate(designs.points(chosen))).sort("index"), designs))
     assert len(asked) == len(set(asked)) <= 5
 
 
@@ -140,7 +159,7 @@ def test_the_front_is_confirmed_by_the_cycle_model(tmp_path):
     designs = load(tmp_path, SPACE.replace("[BERT, XLM]", "[BERT]").replace("[1K, 4K]", "[1K]") + "confirm: 2\n")
     _, numbers = found(designs)
     best = front(numbers, ["latency_s", "area_um2"])
-    confirmed = confirm(designs, best, evaluate)
+    _, confirmed = confirm(designs, best, evaluate)
     assert confirmed["design"].to_list() == best["design"].head(2).to_list()
     assert confirmed["closed_form_s"].to_list() == pytest.approx(best["latency_s"].head(2).to_list(), rel=1e-12)
     assert (confirmed["latency_s"] > confirmed["closed_form_s"]).all()
