@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -65,7 +67,7 @@ def results(
     Example: einsim results results/store "SELECT configuration, min(latency_s) FROM results GROUP BY ALL"
     """  # fmt: skip
     options = {"--where": where, "--columns": columns, "--sort": sort, "--limit": limit}
-    given = [name for name, value in options.items() if value]
+    given = [name for name, value in options.items() if value is not None]
     if compact and (sql is not None or given or export is not None):
         raise SpecError("is given beside a question", at=Location("--compact"), remedy="compact first, then ask")
     if sql is not None and given:
@@ -133,8 +135,26 @@ def _records(answer: pl.DataFrame) -> list[dict[str, Any]]:
     import polars as pl  # noqa: PLC0415 - half of the command line's commands need no tables
     import polars.selectors as cs  # noqa: PLC0415
 
-    plain = (cs.numeric() - cs.decimal()) | cs.boolean() | cs.string()
+    nested = [name for name, kind in answer.schema.items() if kind.is_nested()]
+    plain = (cs.numeric() - cs.decimal()) | cs.boolean() | cs.string() | cs.by_name(nested)
     finite = answer.with_columns(cs.decimal().cast(pl.Float64)).with_columns(
         pl.when(cs.float().is_finite()).then(cs.float()), (~plain).cast(pl.String)
     )
-    return finite.to_dicts()
+    return [{**row, **{name: _plain(row[name]) for name in nested}} for row in finite.to_dicts()]
+
+
+def _plain(value: Any) -> Any:
+    """A value of a list or a structure, likewise."""
+    match value:
+        case list():
+            return [_plain(each) for each in value]
+        case dict():
+            return {name: _plain(each) for name, each in value.items()}
+        case float():
+            return value if isfinite(value) else None
+        case None | bool() | int() | str():
+            return value
+        case Decimal():
+            return float(value)
+        case _:
+            return str(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from einsim.cli.replay import RATIOS, Traced, command_words, having, replayed
-from einsim.errors import InfeasibleError, Location
+from einsim.errors import InfeasibleError, Location, SpecError
 from einsim.explore import tables
 from einsim.explore.searchfile import MEANS, MOST, scale_of
 from einsim.model.result import METRICS, Record
@@ -188,8 +188,8 @@ def _violation(saved: Record, at: Location, path: Path, own: dict[str, Explain])
 def search_again(saved: Record, at: Location) -> Traced:
     """What a search printed: its designs by the tables in its folder."""
     command_words(saved, at, ("search",))
-    record = Recorded(having(saved, at, folder=str, **dict.fromkeys(_LISTS, list)))
-    folder = Path(saved["folder"])
+    record = Recorded(having(saved, at, **dict.fromkeys(_LISTS, list)))
+    folder = _folder(saved, at)
     inner: dict[str, Callable[[], Fields]] = {}
     for kind in _LISTS:
         for place, row in enumerate(saved[kind]):
@@ -206,6 +206,15 @@ def search_again(saved: Record, at: Location) -> Traced:
     return Traced(Fields(own, inner), {"configuration": "search", "cascade": str(folder)})
 
 
+def _folder(saved: Record, at: Location) -> Path:
+    """Where the tables of a sweep or search are. Raises SpecError where they are not."""
+    folder = Path(having(saved, at, folder=str)["folder"])
+    if not folder.is_dir():
+        raise SpecError(f"its tables were written to {folder}, which is not there", at=at,
+                        remedy="go to where it was made, or make it anew")  # fmt: skip
+    return folder
+
+
 def _fields_of(row: Record, at: Location) -> Fields:
     path = tables.file_and_row(at.source)[0]
     return Fields(_design_fields(row, at, path, _Rows(*tables.rows_behind(path, row["design"]))))
@@ -217,8 +226,8 @@ def _fields_of(row: Record, at: Location) -> Fields:
 def sweep_again(saved: Record, at: Location) -> Traced:
     """What a sweep printed: means over rows of its table."""
     command_words(saved, at, ("sweep",))
-    having(saved, at, folder=str, rows=int, summary=list)
-    table = Path(saved["folder"]) / "results.parquet"
+    having(saved, at, rows=int, summary=list)
+    table = _folder(saved, at) / "results.parquet"
     own: dict[str, Explain] = {"rows": partial(counted, "rows", saved["rows"], "", f"of {table}")}
     for place, mean in enumerate(saved["summary"]):
         having(mean, Location(f"{at}: summary/{place}"), points=int, infeasible=int)

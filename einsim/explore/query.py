@@ -127,7 +127,7 @@ class Query:
 
     def filtered(self, where: Sequence[str], columns: str | None, sort: Sequence[str], limit: int | None) -> str:
         """SQL for rows that meet all conditions. Raises SpecError for a column that is not there."""
-        wanted = [self._column(name, "--columns") for name in columns.split(",")] if columns else ["*"]
+        wanted = [self._column(name, "--columns") for name in columns.split(",")] if columns is not None else ["*"]
         sql = f"SELECT {', '.join(wanted)} FROM {TABLE}"
         if where:
             sql += " WHERE " + " AND ".join(f"({condition})" for condition in map(self._dotted, where))
@@ -173,7 +173,7 @@ class Query:
 
         sql = self.checked(sql, option)
         try:
-            return self._steadily(lambda: pl.DataFrame(self.connection.sql(sql)))
+            return self._steadily(lambda: pl.DataFrame(_as_table(self.connection.sql(sql), option)))
         except self.duckdb.Error as error:
             raise _wrong(error, option, self.types) from None
 
@@ -201,6 +201,20 @@ class Query:
         finally:
             remove(part)
         return int(rows[0][0])
+
+
+_ODD: Final = re.compile(r"\b(INTERVAL|UNION|BIT|BLOB)\b")
+
+
+def _as_table(answer: Any, option: str) -> Any:
+    """An answer that a table can hold. Raises SpecError where columns share a name, or are what no table holds."""
+    at = Location(option)
+    for place, (name, kind) in enumerate(zip(answer.columns, answer.types, strict=True)):
+        if name in answer.columns[:place]:
+            raise SpecError(f"two columns are called {name!r}", at=at, remedy="call one otherwise, with AS")
+        if odd := _ODD.search(str(kind)):
+            raise SpecError(f"column {name!r} is of type {odd[0]}", at=at, remedy="cast it, with ::VARCHAR")
+    return answer
 
 
 def quoted(name: str) -> str:

@@ -111,8 +111,8 @@ def test_tables_that_einsim_has_not_written(tmp_path, name, text, row, part):
     refused("explain", f"{tmp_path / name}#{row}".rstrip("#"), "latency_s", parts=(part,))
 
 
-_SEARCH = {"command": "einsim search x", "folder": "x", "front": [], "confirmed": [], "compared": []}
-_SWEEP = {"command": "einsim sweep x", "folder": "x", "rows": 1, "summary": []}
+_SEARCH = {"command": "einsim search x", "folder": ".", "front": [], "confirmed": [], "compared": []}
+_SWEEP = {"command": "einsim sweep x", "folder": ".", "rows": 1, "summary": []}
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,7 @@ _SWEEP = {"command": "einsim sweep x", "folder": "x", "rows": 1, "summary": []}
     [
         ({"command": "einsim run --help"}, "carries a command that has no result"),
         ({**_SEARCH, "folder": 3}, "has no folder as einsim writes it"),
+        ({**_SEARCH, "folder": "not/there"}, "written to not/there, which is not there; go to where it was made"),
         ({**_SEARCH, "confirmed": None}, "has no confirmed"),
         ({**_SEARCH, "front": [3]}, "front/0: has no design"),
         ({**_SWEEP, "summary": 3}, "has no summary"),

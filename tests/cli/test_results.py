@@ -71,6 +71,14 @@ def test_sql(kept, store):
         assert einsim("results", store, *words).code == 0
 
 
+def test_lists_and_structures_are_json_and_no_rows_are_none(store):
+    sql = "SELECT [1.5, 'NaN'::double] AS l, {'d': DATE '2020-01-01'} AS s, [NULL, true] AS n"
+    assert einsim("results", store, sql, "--json").json == [
+        {"l": [1.5, None], "s": {"d": "2020-01-01"}, "n": [None, True]}
+    ]
+    assert einsim("results", store, "--limit", "0", "--json").json == []
+
+
 def test_options(kept, store):
     words = ["--where", "arch.buffer.capacity_bytes > 1e6", "--where", "configuration = 'flat'", "--sort=-seq_len",
              "--columns", "seq_len,cycles/array2d,arch.buffer.capacity_bytes"]  # fmt: skip
@@ -122,6 +130,9 @@ def test_exports(tmp_path, store, ending):
         (["CREATE TABLE t AS SELECT 1"], ("CREATE is no question",)),
         (["COPY results TO 'x.csv'"], ("COPY is no question",)),
         (["ATTACH 'x.db'"], ("ATTACH is no question",)),
+        (["SELECT 1 AS a, 2 AS a"], ("SQL: two columns are called 'a'", "AS")),
+        (["SELECT INTERVAL 1 DAY AS i"], ("SQL: column 'i' is of type INTERVAL", "::VARCHAR")),
+        (["--columns", ""], ("--columns: there is no column ''",)),
         (["SELECT 1", "--limit", "2"], ("--limit", "beside SQL")),
         (["--where", "latency_s >"], ("--where",)),
         (["--columns", "latncy_s"], ("--columns", "did you mean 'latency_s'")),
