@@ -13,6 +13,7 @@ from einsim.schedule.nest import Schedule, Shortfall
 from einsim.schedule.pipeline.links import Linker
 from einsim.schedule.pipeline.modulo import Plan, make_plan
 from einsim.schedule.pipeline.phases import Phased
+from einsim.schedule.pipeline.places import placed
 from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need
 from einsim.schedule.pipeline.program import STORE, Held, Link, Pool, Start
 from einsim.schedule.pipeline.rooms import Handed, Rooms
@@ -193,7 +194,7 @@ class Ordering:
         Those on their way between arrays are in neither's registers, so that makers may be so many steps ahead.
         """
         machine = self.design.architecture
-        for number, (each, link) in enumerate(zip(held, limits, strict=True)):
+        for number, (each, link) in enumerate(zip(held, limits, strict=False)):
             if each.level not in machine.registers or max(link.shares) == 1 or place[link.source] != place[link.reader]:
                 continue
             held[number] = replace(each, copies=max(1, each.copies, link.room or 1))
@@ -223,7 +224,15 @@ class Ordering:
         for number in range(len(self.linker.strands)):
             if number not in found:
                 found[number] = self.beside(number, found, last)
-        return [found[number] for number in range(len(self.linker.strands))]
+        return [self.in_parts(number, found[number]) for number in range(len(self.linker.strands))]
+
+    def in_parts(self, number: int, start: Start) -> Start:
+        """A start with the places of partial tiles; of transfers by units, those of the Einsum that they serve."""
+        if len(start.at) == 1 and start.pace[0] == 0:
+            return start  # all at one time
+        linker, name = self.linker, self.linker.strands[number].einsum
+        body, owner = linker.group.body(name), linker.strands[linker.index[name]]
+        return placed(start, owner, body, linker.running[name], linker.group.epochs)
 
     def outside(
         self, number: int, found: dict[int, Start], last: dict[int, int], barriers: tuple[Link, ...], interval: int
@@ -244,7 +253,9 @@ class Ordering:
         start = found[owner]
         units, slots = max(strand.units), max(1, *self.linker.strands[owner].slots)
         if units == 1:
-            return Start((last[owner] if strand.resource == STORE else start.at[0],), in_units=True)
+            takers = next((load.takers for load in self.rooms.shared if load.transfer == number), (owner,))
+            first = min(found[taker].at[0] for taker in takers)
+            return Start((last[owner] if strand.resource == STORE else first,), in_units=True)
         if start.in_units:
             return start
         if strand.resource == STORE:
