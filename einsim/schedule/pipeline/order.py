@@ -143,7 +143,8 @@ class Ordering:
                 distance = link.back if link.over is None else self.distance(link.over)
                 found.append(Need(number[link.source], number[link.reader], max(link.shares), link.delay, distance))
                 if link.over is not None and distance > 1:
-                    # In a partial tile it may be the epoch before: later, if not as late as would keep it from waiting.
+                    # Partial tiles of outer loops, and other sizes of a run, may leave one epoch between iterations: a
+                    # plan runs then if the reader is later than what it waits for; that it waits costs time only there.
                     found.append(Need(number[link.source], number[link.reader], max(link.shares), 1, 1))
         return found + self.undisturbed(number)
 
