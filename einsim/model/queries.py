@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from einsim.schedule.nest import AccessPlan, EinsumSchedule
+import numpy as np
+
+from einsim.schedule.nest import AccessPlan, EinsumSchedule, Loop
 from einsim.spec.expressions import Number
 
 TEMPORAL: Final = 0
@@ -72,6 +74,7 @@ class Structure:
     tiles: list[Number] = field(default_factory=list)
     nests: list[tuple[LoopRef, ...]] = field(default_factory=list)
     queries: dict[Query, int] = field(default_factory=dict)
+    _numbers: dict[tuple[str, str | int], int] = field(default_factory=dict)
 
     def add(self, einsum: EinsumSchedule, memories: list[str]) -> EinsumQueries:
         """Adds an Einsum's nest and queries."""
@@ -92,12 +95,17 @@ class Structure:
 
     def _reference(self, einsum: EinsumSchedule, position: int) -> LoopRef:
         loop = einsum.loops[position]
-        key = (loop.rank, loop.name)
-        if key not in self.slots:
-            self.slots.append(key)
-            self.tiles.append(loop.tile)
         kind = SPATIAL if loop.axis else WITHIN if loop.level == einsum.registers else TEMPORAL
-        return LoopRef(self.ranks.index(loop.rank), self.slots.index(key), kind, loop.inner)
+        return LoopRef(self.ranks.index(loop.rank), self._slot(loop), kind, loop.inner)
+
+    def _slot(self, loop: Loop) -> int:
+        """The slot of a loop's tile; loops over one rank that have one array for tile share it."""
+        key = (loop.rank, id(loop.tile) if isinstance(loop.tile, np.ndarray) else loop.name)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.slots)
+            self.slots.append((loop.rank, loop.name))
+            self.tiles.append(loop.tile)
+        return self._numbers[key]
 
     def _query(self, loops: tuple[LoopRef, ...], at_pe: bool, access: AccessPlan) -> int:
         sights = [Sight.ABSENT] * len(self.ranks)

@@ -1,0 +1,81 @@
+"""Equal arrays as one array, so that what is computed of the same numbers is computed once.
+
+In a sweep many numbers are equal at all points: the sides of an array, a tile and what is left of its rank, what two
+Einsums keep. Told apart by identity, they would be computed again and again.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from einsim.spec.expressions import Number, largest, product, total
+from einsim.units import INT64_MAX
+
+_SAMPLES: Final = 64  # values by which arrays are told apart before all are compared
+_UNCHECKED: Final[dict[Any, Callable[[Any, Any], Any]]] = {product: operator.mul, total: operator.add}
+
+
+class Alike:
+    """Numbers of one lowering, or of one count: every array once, and results by the identities of their operands."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[Any, ...], list[Any]] = {}
+        self._known: dict[int, tuple[Any, Any]] = {}  # by identity, which keeping the array keeps its own
+        self._results: dict[tuple[Any, ...], tuple[tuple[Number, ...], Any]] = {}
+        self._bounds: dict[int, int] = {}
+
+    def one_of(self, values: Number) -> Number:
+        """The equal array that was there before, or the array itself; other numbers as they are."""
+        if not isinstance(values, np.ndarray):
+            return values
+        known = self._known.get(id(values))
+        if known is None:
+            known = self._known[id(values)] = values, self._first_of(values)
+        return known[1]
+
+    def same(self, function: Callable[..., Any], *numbers: Number) -> Any:
+        """`function(*numbers)`, computed once for the same numbers; an array only where one of them is."""
+        if not any(isinstance(number, np.ndarray) for number in numbers):
+            return function(*numbers)
+        key = (function, *map(id, numbers))
+        found = self._results.get(key)
+        if found is None:
+            found = self._results[key] = numbers, self._made(function, numbers)
+        return found[1]
+
+    def _made(self, function: Callable[..., Any], numbers: tuple[Number, ...]) -> Any:
+        unchecked = _UNCHECKED.get(function)
+        if unchecked is None:
+            return self._first_of(function(*numbers))
+        one, other = map(self.one_of, numbers)
+        bound = unchecked(self._bound(one), self._bound(other))
+        made = self._first_of(unchecked(one, other) if bound < INT64_MAX else function(one, other))
+        self._bounds.setdefault(id(made), bound)
+        return made
+
+    def _bound(self, value: Number) -> int:
+        """What the magnitude of an integer, or of an array from `one_of`, does not exceed."""
+        if not isinstance(value, np.ndarray):
+            return largest(value)
+        if id(value) not in self._bounds:
+            self._bounds[id(value)] = largest(value)
+        return self._bounds[id(value)]
+
+    def _first_of(self, values: Any) -> Any:
+        if not isinstance(values, np.ndarray) or not values.size:
+            return values
+        if id(values) in self._known:
+            return self._known[id(values)][1]
+        step = max(1, values.size // _SAMPLES) | 1  # odd: columns may alternate
+        key = (values.shape, values.dtype.char, values.reshape(-1)[::step].tobytes())
+        others = self._arrays.setdefault(key, [])
+        for other in others:
+            if (other == values).all():
+                return other
+        others.append(values)
+        self._known[id(values)] = values, values
+        return values
