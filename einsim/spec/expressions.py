@@ -114,9 +114,9 @@ def _held(value: Number, a: Number, b: Number, combine: Callable[[Any, Any], Any
 
 def largest(value: Number) -> int:
     """The largest magnitude of an integer or of an array of them."""
-    return (
-        max(-int(value.min(initial=0)), int(value.max(initial=0))) if isinstance(value, np.ndarray) else abs(int(value))
-    )
+    if isinstance(value, np.ndarray):
+        return max(-int(value.min(initial=0)), int(value.max(initial=0)))
+    return abs(int(value))
 
 
 def _magnitude(value: Number) -> Any:
