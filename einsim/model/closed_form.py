@@ -219,9 +219,7 @@ def _longest(times: list[dict[str, Number]], names: list[str]) -> Number:
     return maximum(*each) if len(each) > 1 else sum(each, start=0.0)
 
 
-def _utilisation(
-    costs: Costs, schedule: Schedule, counts: Counts, latency: Number, alike: Alike
-) -> dict[str, Number]:
+def _utilisation(costs: Costs, schedule: Schedule, counts: Counts, latency: Number, alike: Alike) -> dict[str, Number]:
     """Busy processing-element cycles over all of them, by array; points that exist, not whole tiles."""
     shares: dict[str, Number] = {}
     for array, parts in costs.design.architecture.arrays.items():

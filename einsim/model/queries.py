@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -25,8 +25,7 @@ class Sight(Enum):
     COARSE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class LoopRef:
+class LoopRef(NamedTuple):
     """A loop: the number of its rank and of its tile size, where it runs, and whether inside a grain."""
 
     rank: int
@@ -40,8 +39,7 @@ class LoopRef:
         return self.kind == TEMPORAL
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """The tiles of one tensor at one level: the loops above the level, and how the tensor sees each rank.
 
     `at_pe` queries are about register files: their loops end with those laid out in space.

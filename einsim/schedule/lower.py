@@ -104,6 +104,7 @@ class _Lowering:
     shortfalls: tuple[Shortfall, ...] = ()
     drafts: dict[str, EinsumSchedule] = field(default_factory=dict)
     known_loops: dict[LoopKey, Loop] = field(default_factory=dict)
+    known_nests: dict[tuple[object, ...], tuple[Loop, ...]] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
     trying: str = ""  # the tile that is being fitted, and by identity its sizes so far with the loops of each
     tried: dict[int, tuple[Number, dict[LoopKey, Loop]]] = field(default_factory=dict)
@@ -149,6 +150,7 @@ class _Lowering:
     def set_tile(self, name: str, value: Number) -> None:
         """Gives a tile its size: loops made with another go, those made with the same one come back."""
         self.pending.discard(name)
+        self.known_nests.clear()
         value = self.computed.one_of(value)
         if self.trying != name:
             self.trying, self.tried = name, {}
@@ -168,7 +170,10 @@ class _Lowering:
             self.drafts[einsum.name] = self.draft(einsum)
         draft = self.drafts[einsum.name]
         nest = self.design.mapping.einsums[einsum.name].nest
-        return replace(draft, loops=tuple(self.loops(nest, draft.dimensions)))
+        key = (nest, *((dimension.rank, dimension.coarse) for dimension in draft.dimensions))
+        if key not in self.known_nests:
+            self.known_nests[key] = tuple(self.loops(nest, draft.dimensions))
+        return replace(draft, loops=self.known_nests[key])
 
     def draft(self, einsum: Einsum) -> EinsumSchedule:
         """An Einsum without its loops."""

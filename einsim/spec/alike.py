@@ -39,7 +39,10 @@ class Alike:
 
     def same(self, function: Callable[..., Any], *numbers: Number) -> Any:
         """`function(*numbers)`, computed once for the same numbers; an array only where one of them is."""
-        if not any(isinstance(number, np.ndarray) for number in numbers):
+        for number in numbers:
+            if isinstance(number, np.ndarray):
+                break
+        else:
             return function(*numbers)
         key = (function, *map(id, numbers))
         found = self._results.get(key)
