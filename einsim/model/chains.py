@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum, auto
 from functools import partial, reduce
 from operator import add, floordiv, le, mul, sub
 from typing import Any, TypeVar
@@ -37,7 +37,7 @@ Extents = tuple[tuple[Number, Number], ...]
 T = TypeVar("T")
 
 
-class View(Enum):
+class View(IntEnum):
     """How a tensor sees a rank: not at all, word by word, or one word a grain.
 
     ALL: by all processing elements together; ONE: by their parent, which serves those with the same data once.
@@ -61,7 +61,11 @@ class Rank:
     grain: Number
     tiles: list[Number]
     alike: Alike = field(default_factory=Alike)
+    same: Callable[..., Number] = field(init=False)
     _known: dict[object, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.same = self.alike.same
 
     def once(self, key: object, compute: Callable[[], T]) -> T:
         """A value computed once."""
@@ -69,10 +73,6 @@ class Rank:
             self._known[key] = compute()
         known: T = self._known[key]
         return known
-
-    def same(self, function: Callable[..., Number], *numbers: Number) -> Number:
-        """`function(*numbers)`, computed once for the same numbers."""
-        return self.alike.same(function, *numbers)
 
     def brought(self, loops: Loops, view: View) -> list[Number]:
         """What a chain brings before its first loop in time and after each."""

@@ -209,6 +209,7 @@ class Energy:
         sides = [
             self.same(mul, self.same(as_float, words), self.costs[f"{row.level}.{kind}_energy_pj"])
             for words, kind in ((row.reads, "read"), (written, "write"))
+            if not (isinstance(words, int) and words == 0)
         ]
-        energy = self.same(add, *sides)
+        energy = reduce(partial(self.same, add), sides) if sides else 0.0
         return energy if isinstance(width, int) and width == 1 else energy / as_float(width)

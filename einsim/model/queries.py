@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import IntEnum
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ WITHIN: Final = 2
 """Where a loop runs: over time, over processing elements, within one of them."""
 
 
-class Sight(Enum):
+class Sight(IntEnum):
     """How a tensor sees a rank: not at all, word by word, or one word a grain."""
 
     ABSENT = 0

@@ -49,9 +49,11 @@ class Liveness:
     stays: tuple[Stay, ...] = field(init=False)
     parts: list[tuple[Number, Sharing]] = field(init=False)
     computed: Alike = field(default_factory=Alike)
+    same: Callable[..., Number] = field(init=False)
     _numbers: dict[object, Number] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.same = self.computed.same
         self.flow = flow_of(self.design)
         self.shape = shape_of(self.flow, tuple(map(nest_of, self.einsums.values())))
         self.stays = self.shape.stays
@@ -113,10 +115,6 @@ class Liveness:
         if key not in self._numbers:
             self._numbers[key] = compute()
         return self._numbers[key]
-
-    def same(self, function: Callable[..., Number], *numbers: Number) -> Number:
-        """`function(*numbers)`, computed once for the same numbers."""
-        return self.computed.same(function, *numbers)
 
     def along(self, dimension: Dimension, elements: Number) -> Number:
         """Words along a dimension that some elements of its rank need."""

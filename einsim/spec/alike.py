@@ -12,11 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from einsim.spec.expressions import Number, largest, product, total
+from einsim.spec.expressions import Number, largest, maximum, minimum, product, total
 from einsim.units import INT64_MAX
 
 _SAMPLES: Final = 64  # values by which arrays are told apart before all are compared
 _UNCHECKED: Final[dict[Any, Callable[[Any, Any], Any]]] = {product: operator.mul, total: operator.add}
+_UNITS: Final[dict[Any, int]] = {product: 1, operator.mul: 1, total: 0, operator.add: 0}
+_EXTREMES: Final[dict[Any, Any]] = {minimum: np.less_equal, maximum: np.greater_equal}
 
 
 class Alike:
@@ -47,14 +49,23 @@ class Alike:
         key = (function, *map(id, numbers))
         found = self._results.get(key)
         if found is None:
-            found = self._results[key] = numbers, self._made(function, numbers)
+            found = self._results[key] = numbers, self._made(function, *map(self.one_of, numbers))
         return found[1]
 
-    def _made(self, function: Callable[..., Any], numbers: tuple[Number, ...]) -> Any:
+    def _made(self, function: Callable[..., Any], *numbers: Number) -> Any:
+        key = (function, *map(id, numbers))
+        if key not in self._results:
+            made = _one_of_two(function, numbers)
+            if made is None:
+                made = self._evaluated(function, numbers)
+            self._results[key] = numbers, self._first_of(made) if isinstance(made, np.ndarray) else made
+        return self._results[key][1]
+
+    def _evaluated(self, function: Callable[..., Any], numbers: tuple[Number, ...]) -> Any:
         unchecked = _UNCHECKED.get(function)
         if unchecked is None:
-            return self._first_of(function(*numbers))
-        one, other = map(self.one_of, numbers)
+            return function(*numbers)
+        one, other = numbers
         bound = unchecked(self._bound(one), self._bound(other))
         made = self._first_of(unchecked(one, other) if bound < INT64_MAX else function(one, other))
         self._bounds.setdefault(id(made), bound)
@@ -69,7 +80,7 @@ class Alike:
         return self._bounds[id(value)]
 
     def _first_of(self, values: Any) -> Any:
-        if not isinstance(values, np.ndarray) or not values.size:
+        if not values.size:
             return values
         if id(values) in self._known:
             return self._known[id(values)][1]
@@ -82,3 +93,22 @@ class Alike:
         others.append(values)
         self._known[id(values)] = values, values
         return values
+
+
+def _one_of_two(function: Any, numbers: tuple[Number, ...]) -> Number | None:
+    """The integers that a sum, a product or an extreme of two is, where it is one of them at all points."""
+    extreme = _EXTREMES.get(function)
+    if (extreme is None and function not in _UNITS) or not all(map(_is_whole, numbers)):
+        return None
+    one, other = numbers
+    if extreme is None:
+        unit = _UNITS[function]
+        return (
+            other if isinstance(one, int) and one == unit else one if isinstance(other, int) and other == unit else None
+        )
+    first = extreme(one, other)
+    return one if first.all() else None if first.any() else other
+
+
+def _is_whole(number: Number) -> bool:
+    return type(number) is int or (isinstance(number, np.ndarray) and number.dtype == np.int64)

@@ -30,8 +30,8 @@ Number = Any
 
 def is_formula(value: Number) -> bool:
     """Whether a value is a sympy expression; sympy is slow to import, and not asked before somebody used it."""
-    sympy = sys.modules.get("sympy")
-    return sympy is not None and isinstance(value, sympy.Basic)
+    basic = getattr(sys.modules.get("sympy"), "Basic", None)  # another thread may just import it
+    return basic is not None and isinstance(value, basic)
 
 
 def symbol(name: str) -> Number:
