@@ -28,7 +28,6 @@ from einsim.cascade import (
     reads_earlier,
     size_of,
     steps,
-    tensor_ranks,
 )
 
 
@@ -196,8 +195,3 @@ class _Counter:
 def reads_earlier_any(cascade: Cascade, reader: Einsum, access: Access) -> bool:
     """Whether a read is of earlier slices only, along any rank of the reader."""
     return any(reads_earlier(cascade, reader, access, rank) for rank in reader.output.ranks)
-
-
-def carried_ranks(cascade: Cascade, stream: Stream, tensor: str) -> tuple[str, ...]:
-    """The dimensions of a tensor that belong to the sequence."""
-    return tuple(rank for rank in tensor_ranks(cascade, tensor) if rank in stream.ranks)

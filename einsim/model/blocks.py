@@ -24,7 +24,7 @@ from einsim.model.result import metrics
 from einsim.schedule.environment import Columns
 from einsim.spec.configuration import Design
 
-BLOCK: Final = 1 << 16
+BLOCK: Final = 1 << 17
 """Designs of a block at most: so many that Python's share is small, so few that an array fits into a cache."""
 
 _TRIM, _MMAP, _ARENAS = -1, -3, -8  # glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_ARENA_MAX

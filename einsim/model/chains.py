@@ -21,11 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import Enum, auto
-from functools import partial
+from enum import IntEnum, auto
+from functools import partial, reduce
+from operator import add, floordiv, le, mul, sub
 from typing import Any, TypeVar
 
 from einsim.model.queries import SPATIAL, LoopRef
+from einsim.spec.alike import Alike
 from einsim.spec.expressions import Number, ceil_div, choose, everywhere, maximum, minimum, somewhere
 
 Loops = tuple[LoopRef, ...]
@@ -35,7 +37,7 @@ Extents = tuple[tuple[Number, Number], ...]
 T = TypeVar("T")
 
 
-class View(Enum):
+class View(IntEnum):
     """How a tensor sees a rank: not at all, word by word, or one word a grain.
 
     ALL: by all processing elements together; ONE: by their parent, which serves those with the same data once.
@@ -50,12 +52,20 @@ class View(Enum):
 
 @dataclass(slots=True)
 class Rank:
-    """A rank with its size, that of its grain, and the tile of every loop by its slot; numbers are computed once."""
+    """A rank with its size, that of its grain, and the tile of every loop by its slot; numbers are computed once.
+
+    `alike` may be shared by ranks: of equal numbers they then compute the same once.
+    """
 
     size: Number
     grain: Number
     tiles: list[Number]
+    alike: Alike = field(default_factory=Alike)
+    same: Callable[..., Number] = field(init=False)
     _known: dict[object, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.same = self.alike.same
 
     def once(self, key: object, compute: Callable[[], T]) -> T:
         """A value computed once."""
@@ -76,13 +86,13 @@ class Rank:
         both = inner if outer is None else outer
         match view:
             case View.ABSENT_ONE:
-                return tiles_in(extents)
+                return self.tiles_in(extents)
             case View.ABSENT_ALL:
                 return self.active(extents, left, both)
             case View.FULL:
                 return self.settled(extents, left, 1, both, outer_only=False)
             case View.COARSE_ONE if inside:
-                return tiles_in(extents)
+                return self.tiles_in(extents)
             case View.COARSE_ALL if inside:
                 return self.active(extents, left, both)
             case View.COARSE_ALL if inner is not None:
@@ -101,12 +111,12 @@ class Rank:
             case View.FULL:
                 return self.size
             case View.COARSE_ONE:
-                return ceil_div(self.size, self.grain)
+                return self.same(ceil_div, self.size, self.grain)
             case View.ABSENT_ALL:
                 spread = outer if inner is None else inner
-                return 1 if spread is None else ceil_div(clip(self.size, self.least(loops)), spread)
+                return 1 if spread is None else self.same(ceil_div, self.clip(self.size, self.least(loops)), spread)
             case View.COARSE_ALL:
-                return self.active(cut(((self.size, 1),), self.grain), _inner(loops), inner)
+                return self.active(self.cut(((self.size, 1),), self.grain), _inner(loops), inner)
 
     def steps(self, loops: Loops) -> Number:
         """Steps in time: a grain that loops walk inside counts whole, other partial tiles as they are."""
@@ -117,13 +127,13 @@ class Rank:
         last, inside = self.size, False
         for loop in loops:
             if loop.inner and not inside:
-                extents, inside = ((last, tiles_in(extents)),), True
+                extents, inside = ((last, self.tiles_in(extents)),), True
             last = self.tiles[loop.slot]
             if loop.kind == SPATIAL:  # the first processing element has the first part
-                extents = tuple((minimum(extent, last), count) for extent, count in extents)
+                extents = tuple((self.same(minimum, extent, last), count) for extent, count in extents)
             else:
-                extents = cut(extents, last)
-        return tiles_in(extents)
+                extents = self.cut(extents, last)
+        return self.tiles_in(extents)
 
     def extents(self, loops: Loops) -> Extents:
         """The tiles that the loops in time among some cut the rank into."""
@@ -132,7 +142,7 @@ class Rank:
         outside, last = loops[:-1], loops[-1]
         if not last.in_time:
             return self.extents(outside)
-        return self.once(loops, lambda: cut(self.extents(outside), self.tiles[last.slot]))
+        return self.once(loops, lambda: self.cut(self.extents(outside), self.tiles[last.slot]))
 
     def spread(self, loops: Loops, *, inner: bool) -> Number | None:
         """Elements per processing element of the loop laid along an axis, outside or inside the grain."""
@@ -141,7 +151,9 @@ class Rank:
     def least(self, loops: Iterable[LoopRef]) -> Number | None:
         """The least tile among loops in time."""
         slots = tuple(sorted({loop.slot for loop in loops if loop.in_time}))
-        return self.once(slots, lambda: minimum(*(self.tiles[slot] for slot in slots))) if slots else None
+        if not slots:
+            return None
+        return self.once(slots, lambda: reduce(partial(self.same, minimum), (self.tiles[slot] for slot in slots)))
 
     def active(self, extents: Extents, left: Loops, spread: Number | None) -> Number:
         """Iterations over tiles, summed over the processing elements that take part in each.
@@ -149,9 +161,11 @@ class Rank:
         `left` are the loops that are still to come; without `spread` there is one element.
         """
         if spread is None:
-            return tiles_in(extents)
+            return self.tiles_in(extents)
         least = self.least(left)
-        return _sum(count * ceil_div(clip(extent, least), spread) for extent, count in extents)
+        return self.sum(
+            self.times(count, self.same(ceil_div, self.clip(extent, least), spread)) for extent, count in extents
+        )
 
     def settled(
         self, extents: Extents, left: Loops, grain: Number, spread: Number | None, *, outer_only: bool
@@ -167,19 +181,21 @@ class Rank:
             return self.size
         words: list[Number] = []
         for extent, count in extents:
-            done = True if least is None else extent <= least
-            found = count * ceil_div(extent, grain) if somewhere(done) else 0
+            done = True if least is None else self.same(le, extent, least)
+            found = self.times(count, self.same(ceil_div, extent, grain)) if somewhere(done) else 0
             if not everywhere(done):
-                found = choose(done, found, count * ceil_div(self._reached(extent, cutting, spread), grain))
+                reached = self.same(ceil_div, self._reached(extent, cutting, spread), grain)
+                found = self.same(choose, done, found, self.times(count, reached))
             words.append(found)
-        return _sum(words)
+        return self.sum(words)
 
     def _reached(self, extent: Number, cutting: Loops, spread: Number | None) -> Number:
         """Elements of a tile that only the largest of the tiles inside it reaches, in whole processing elements."""
         if spread is None:
             return 0
         largest, second = self.two_largest(extent, cutting)
-        return maximum(0, largest - ceil_div(second, spread) * spread)
+        taken = self.times(self.same(ceil_div, second, spread), spread)
+        return self.same(maximum, self.same(sub, largest, taken), 0)
 
     def settled_inside(self, extents: Extents, left: Loops, spread: Number, least: Number | None) -> Number:
         """Processing elements, along an axis inside the grain, for which what is left changes the grain no more.
@@ -189,9 +205,10 @@ class Rank:
         cutting = tuple(loop for loop in left if loop.in_time and not loop.inner)
         found: list[Number] = []
         for extent, count in extents:
-            largest, second = (clip(part, least) for part in self.two_largest(extent, cutting))
-            found.append(count * (ceil_div(largest, spread) - ceil_div(second, spread)))
-        return _sum(found)
+            largest, second = (self.clip(part, least) for part in self.two_largest(extent, cutting))
+            elements = self.same(sub, self.same(ceil_div, largest, spread), self.same(ceil_div, second, spread))
+            found.append(self.times(count, elements))
+        return self.sum(found)
 
     def two_largest(self, extent: Number, cutting: Loops) -> tuple[Number, Number]:
         """The largest and the second-largest of the tiles that loops cut an extent into (0 where there is no second).
@@ -202,42 +219,58 @@ class Rank:
         second: Number = 0
         for number, loop in enumerate(cutting):
             tile = self.tiles[loop.slot]
-            second = maximum(second, clip(maximum(0, extent - tile), self.least(cutting[number:])))
-            extent = minimum(extent, tile)
+            left = self.same(maximum, self.same(sub, extent, tile), 0)
+            second = self.same(maximum, second, self.clip(left, self.least(cutting[number:])))
+            extent = self.same(minimum, extent, tile)
         return extent, second
+
+    def cut(self, extents: Extents, tile: Number) -> Extents:
+        """Cuts every tile into tiles of `tile` and what is left; leaves out what is nowhere."""
+        parts = []
+        full: list[Number] = []
+        for extent, count in extents:
+            whole = self.same(floordiv, extent, tile)
+            rest = self.same(_left, extent, whole, tile)
+            full.append(self.times(count, whole))
+            if somewhere(rest):
+                parts.append((rest, self.same(_any, rest, count)))
+        whole = self.sum(full)
+        return (*parts, (tile, whole)) if somewhere(whole) else tuple(parts)
+
+    def tiles_in(self, extents: Extents) -> Number:
+        """How many tiles there are."""
+        return self.sum(count for _, count in extents)
+
+    def clip(self, extent: Number, least: Number | None) -> Number:
+        """What is left of an extent after loops in time whose least tile is `least` (None: there are none)."""
+        return extent if least is None else self.same(minimum, extent, least)
+
+    def times(self, one: Number, other: Number) -> Number:
+        """The product, where ones change nothing."""
+        if isinstance(one, int) and one == 1:
+            return other
+        return one if isinstance(other, int) and other == 1 else self.same(mul, one, other)
+
+    def sum(self, numbers: Iterable[Number]) -> Number:
+        """The sum, without adding zeros."""
+        total: Number = 0
+        for number in numbers:
+            if isinstance(total, int) and total == 0:
+                total = number
+            elif not (isinstance(number, int) and number == 0):
+                total = self.same(add, total, number)
+        return total
 
 
 def _inner(loops: Loops) -> Loops:
     return tuple(loop for loop in loops if loop.inner)
 
 
-def cut(extents: Extents, tile: Number) -> Extents:
-    """Cuts every tile into tiles of `tile` and what is left; leaves out what is nowhere."""
-    parts = []
-    full: list[Number] = []
-    for extent, count in extents:
-        whole = extent // tile
-        rest = extent - whole * tile
-        full.append(count * whole)
-        if somewhere(rest):
-            parts.append((rest, choose(rest > 0, count, 0)))
-    whole = _sum(full)
-    return (*parts, (tile, whole)) if somewhere(whole) else tuple(parts)
+def _left(extent: Number, whole: Number, tile: Number) -> Number:
+    """What whole tiles leave of an extent."""
+    return extent - whole * tile
 
 
-def tiles_in(extents: Extents) -> Number:
-    """How many tiles there are."""
-    return _sum(count for _, count in extents)
-
-
-def clip(extent: Number, least: Number | None) -> Number:
-    """What is left of an extent after loops in time whose least tile is `least` (None: there are none)."""
-    return extent if least is None else minimum(extent, least)
-
-
-def _sum(numbers: Iterable[Number]) -> Number:
-    """The sum, without adding zeros."""
-    total: Number = 0
-    for number in numbers:
-        total = number if isinstance(total, int) and total == 0 else total + number
-    return total
+def _any(rest: Number, count: Number) -> Number:
+    """How many tiles have a rest."""
+    return choose(rest > 0, count, 0)

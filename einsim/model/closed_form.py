@@ -8,22 +8,25 @@ behind the whole run or behind its phase. What this leaves out (fill, drain, haz
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import reduce
 from math import prod
+from operator import mul
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from einsim.errors import SpecError
-from einsim.model.costs import Costs, Energy, as_float, checked_column
+from einsim.model.costs import Charge, Costs, Energy, added, added_up, as_float, checked_column
 from einsim.model.counts import Counts, LevelCount, count
 from einsim.model.overflow import refuse_overflow
 from einsim.model.tables import Runner, as_numbers
 from einsim.schedule.environment import Columns
 from einsim.schedule.lower import lower
 from einsim.schedule.nest import Schedule
+from einsim.spec.alike import Alike
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, maximum, negation
 
@@ -34,7 +37,7 @@ class Evaluation:
 
     Energies in pJ, times in seconds, traffic in bytes to and from the outermost memory; counts are totals
     over all instances. `energy_by_part_pj` has one key a memory, register file and `array.operation`, and `leakage`
-    where there is any; `energy_by_einsum_pj` all but leakage by Einsum.
+    where there is any; `charges` are the energies of the single actions, pJ, each with its Einsum.
     """
 
     schedule: Schedule
@@ -49,8 +52,16 @@ class Evaluation:
     cycles: dict[str, Number]
     cycles_by_array: dict[str, Number]
     energy_by_part_pj: dict[str, Number]
-    energy_by_einsum_pj: dict[str, Number]
+    charges: tuple[Charge, ...] = field(repr=False)
     area_um2: Number
+
+    @property
+    def energy_by_einsum_pj(self) -> dict[str, Number]:
+        """Energy of all but leakage, pJ, by Einsum."""
+        totals: dict[str, Number] = dict.fromkeys(self.cycles, 0.0)
+        for einsum, energy in self.charges:
+            totals[einsum] = totals[einsum] + energy
+        return totals
 
 
 def evaluate(design: Design) -> Evaluation:
@@ -96,10 +107,11 @@ def assemble(costs: Costs, schedule: Schedule, run: Runner) -> Evaluation:
 def costed(costs: Costs, schedule: Schedule, counts: Counts) -> Evaluation:
     """Times, energies and utilisations of counts; what cost tables do not know of the machine does not fit."""
     schedule = replace(schedule, shortfalls=(*schedule.shortfalls, *costs.shortfalls()))
-    cycles = {e.name: counts.einsums[e.name].steps * e.cycles_per_point for e in schedule.einsums}
-    times = _channel_times(costs, counts)
+    alike = Alike()
+    cycles = {e.name: alike.same(mul, counts.einsums[e.name].steps, e.cycles_per_point) for e in schedule.einsums}
+    times = _channel_times(costs, counts, alike)
     latency, compute, memory = _latency(costs, schedule, counts, cycles, times)
-    energy = Energy(costs, schedule, counts, latency)
+    energy = Energy(costs, schedule, counts, latency, alike)
     return Evaluation(
         schedule=schedule,
         counts=counts,
@@ -109,11 +121,11 @@ def costed(costs: Costs, schedule: Schedule, counts: Counts) -> Evaluation:
         compute_s=compute,
         memory_s=memory,
         energy_pj=energy.total,
-        utilisation=_utilisation(costs, schedule, counts, latency),
+        utilisation=_utilisation(costs, schedule, counts, latency, alike),
         cycles=cycles,
         cycles_by_array=_by_array(schedule, cycles),
         energy_by_part_pj=energy.by_part,
-        energy_by_einsum_pj=energy.by_einsum,
+        charges=tuple(energy.charges),
         area_um2=costs.area(),
     )
 
@@ -159,12 +171,13 @@ def _passes(counts: Counts, row: LevelCount, level: str) -> bool:
 def _traffic(costs: Costs, counts: Counts) -> Number:
     """Bytes to and from the outermost memory."""
     outermost = costs.design.architecture.outermost
-    words = sum((row.reads + row.updates for row in counts.levels if row.level == outermost), start=0)
+    rows = [row for row in counts.levels if row.level == outermost]
+    words = reduce(added, (part for row in rows for part in (row.reads, row.updates)), 0)
     traffic = words * costs["word_bytes"]
     return int(traffic) if isinstance(traffic, Fraction) and traffic.denominator == 1 else traffic
 
 
-def _channel_times(costs: Costs, counts: Counts) -> list[dict[str, Number]]:
+def _channel_times(costs: Costs, counts: Counts, alike: Alike) -> list[dict[str, Number]]:
     """Of each channel of a memory with a bandwidth: Einsum -> seconds that its words take on it."""
     times: list[dict[str, Number]] = []
     for name, memory in costs.design.architecture.memories.items():
@@ -175,8 +188,8 @@ def _channel_times(costs: Costs, counts: Counts) -> list[dict[str, Number]]:
             channel: dict[str, Number] = {}
             for row in counts.levels:
                 if row.level == name:
-                    words = as_float(sum((getattr(row, kind) for kind in kinds), start=0))
-                    channel[row.einsum] = channel.get(row.einsum, 0.0) + words * scale
+                    words = alike.same(as_float, added_up((getattr(row, kind) for kind in kinds), alike.same))
+                    channel[row.einsum] = added(channel.get(row.einsum, 0.0), alike.same(mul, words, scale))
             times.append(channel)
     return times
 
@@ -192,9 +205,9 @@ def _latency(
         stall: Number = 0
         if phase.stall_each is not None:
             stall = counts.einsums[phase.stall_each].steps * phase.stall_cycles
-        sides = [sum((cycles[name] for name in names), start=0) for _, names in phase.run]
+        sides = [reduce(added, (cycles[name] for name in names), 0) for _, names in phase.run]
         busy = as_float((maximum(*sides) if len(sides) > 1 else sum(sides)) + stall) / costs["clock_hz"]
-        compute = compute + busy
+        compute = added(compute, busy)
         names = [name for _, side in phase.run for name in side]
         total = total + (maximum(busy, _longest(times, names)) if schedule.per_phase_memory else busy)
     return (total if schedule.per_phase_memory else maximum(compute, memory)), compute, memory
@@ -202,18 +215,19 @@ def _latency(
 
 def _longest(times: list[dict[str, Number]], names: list[str]) -> Number:
     """Seconds of the slowest channel over some Einsums."""
-    each = [sum((einsums.get(name, 0.0) for name in names), start=0.0) for einsums in times]
+    each = [reduce(added, (einsums.get(name, 0.0) for name in names), 0.0) for einsums in times]
     return maximum(*each) if len(each) > 1 else sum(each, start=0.0)
 
 
-def _utilisation(costs: Costs, schedule: Schedule, counts: Counts, latency: Number) -> dict[str, Number]:
+def _utilisation(costs: Costs, schedule: Schedule, counts: Counts, latency: Number, alike: Alike) -> dict[str, Number]:
     """Busy processing-element cycles over all of them, by array; points that exist, not whole tiles."""
     shares: dict[str, Number] = {}
     for array, parts in costs.design.architecture.arrays.items():
         busy: Number = 0.0
         for einsum in schedule.einsums:
             if einsum.array == array:
-                busy = busy + as_float(counts.einsums[einsum.name].points) * einsum.cycles_per_point
+                points = alike.same(as_float, counts.einsums[einsum.name].points)
+                busy = added(busy, alike.same(mul, points, einsum.cycles_per_point))
         elements = as_float(prod(costs[f"{array}.{axis}"] for axis in parts.axes))
         shares[array] = busy / (elements * latency * costs["clock_hz"])
     return shares
@@ -222,5 +236,5 @@ def _utilisation(costs: Costs, schedule: Schedule, counts: Counts, latency: Numb
 def _by_array(schedule: Schedule, cycles: dict[str, Number]) -> dict[str, Number]:
     totals: dict[str, Number] = {}
     for einsum in schedule.einsums:
-        totals[einsum.array] = totals.get(einsum.array, 0) + cycles[einsum.name]
+        totals[einsum.array] = added(totals.get(einsum.array, 0), cycles[einsum.name])
     return totals

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial, reduce
+from operator import add, mul
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +14,7 @@ from einsim.errors import Location, SpecError, suggest
 from einsim.model.counts import Counts, LevelCount
 from einsim.schedule.environment import Columns
 from einsim.schedule.nest import EinsumSchedule, Schedule, Shortfall
+from einsim.spec.alike import Alike
 from einsim.spec.architecture import Architecture, machine_fields
 from einsim.spec.configuration import Accounting, Design
 from einsim.spec.expressions import Number, is_formula
@@ -23,6 +26,20 @@ def as_float(value: Number) -> Number:
     if is_formula(value):
         return value
     return value.astype(np.float64) if isinstance(value, np.ndarray) else float(value)
+
+
+def added(total: Number, value: Number) -> Number:
+    """The sum, in the place of a total (nobody else's) that is as wide."""
+    both = isinstance(total, np.ndarray) and isinstance(value, np.ndarray) and total.dtype == value.dtype
+    if both and np.broadcast_shapes(total.shape, value.shape) == total.shape:
+        return np.add(total, value, out=total)
+    return total + value
+
+
+def added_up(numbers: Iterable[Number], same: Callable[..., Number]) -> Number:
+    """The sum of integers without those that are 0; the same sum is computed once."""
+    some = [number for number in numbers if not (isinstance(number, int) and number == 0)]
+    return reduce(partial(same, add), some) if some else 0
 
 
 def cost_fields(machine: Architecture) -> dict[str, float]:
@@ -128,6 +145,8 @@ def checked_column(design: Design, name: str, values: NDArray[Any]) -> NDArray[A
     return values.astype(np.int64 if whole else np.float64)
 
 
+Charge = tuple[str, Number]
+"""An Einsum and the energy of one of its actions, pJ."""
 LEAKAGE: Final = "leakage"
 """The part of energy that time takes."""
 MJ: Final = 1e9
@@ -139,16 +158,16 @@ class Energy:
 
     `full` accounting charges every register file, and leakage for as long as the design runs. `published` charges
     the register files of one *used* processing element of each array for all of its Einsum's accesses, and no
-    leakage, as the published figures do. Leakage is no Einsum's.
+    leakage, as the published figures do. Leakage is no Einsum's. `charges` are (Einsum, energy) of all actions.
     """
 
-    def __init__(self, costs: Costs, schedule: Schedule, counts: Counts, latency_s: Number) -> None:
+    def __init__(self, costs: Costs, schedule: Schedule, counts: Counts, latency_s: Number, alike: Alike) -> None:
         self.costs = costs
         self.one_instance = costs.design.accounting is Accounting.PUBLISHED
+        self.same = alike.same
         self._known: dict[tuple[object, ...], Number] = {}
-        self._floats: dict[int, tuple[Number, Number]] = {}
         self.by_part: dict[str, Number] = {}
-        self.by_einsum: dict[str, Number] = {einsum.name: 0.0 for einsum in schedule.einsums}
+        self.charges: list[Charge] = []
         einsums = {einsum.name: einsum for einsum in schedule.einsums}
         for row in counts.levels:
             if row.charged:
@@ -157,10 +176,11 @@ class Energy:
                     self._known[key] = self._access(row, einsums, counts)
                 self._add(row.einsum, row.level, self._known[key])
         for einsum in schedule.einsums:
-            points = self._float(counts.einsums[einsum.name].points)
+            points = counts.einsums[einsum.name].points
             for operation, times in einsum.charged:
                 part = f"{einsum.array}.{operation}"
-                self._add(einsum.name, part, points * times * costs[f"{part}.energy_pj"])
+                often = self.same(as_float, self.same(mul, points, times) if times != 1 else points)
+                self._add(einsum.name, part, self.same(mul, often, costs[f"{part}.energy_pj"]))
         power_mw = costs.leakage()
         if not self.one_instance and np.any(power_mw != 0):
             self.by_part[LEAKAGE] = power_mw * latency_s * MJ
@@ -168,19 +188,11 @@ class Energy:
     @property
     def total(self) -> Number:
         """Energy of everything, pJ."""
-        return sum(self.by_part.values(), start=0.0)
+        return reduce(added, self.by_part.values(), 0.0)
 
     def _add(self, einsum: str, part: str, energy: Number) -> None:
-        self.by_part[part] = self.by_part.get(part, 0.0) + energy
-        self.by_einsum[einsum] = self.by_einsum[einsum] + energy
-
-    def _float(self, value: Number) -> Number:
-        """`as_float`, once for the same number."""
-        if not isinstance(value, np.ndarray):
-            return as_float(value)
-        if id(value) not in self._floats:
-            self._floats[id(value)] = value, as_float(value)
-        return self._floats[id(value)][1]
+        self.by_part[part] = added(self.by_part.get(part, 0.0), energy)
+        self.charges.append((einsum, energy))
 
     def _elements(self, row: LevelCount, einsums: dict[str, EinsumSchedule], counts: Counts) -> Number:
         """Processing elements of whose register files one is charged."""
@@ -193,8 +205,11 @@ class Energy:
         width = self._elements(row, einsums, counts)
         if row.level in self.costs.design.architecture.memories:
             width = self.costs[f"{row.level}.access_bytes"] / self.costs["word_bytes"]
-        moved = [part for part in (row.fills, row.updates) if not (isinstance(part, int) and part == 0)]
-        reads, writes = self._float(row.reads), self._float(moved[0] if len(moved) == 1 else row.fills + row.updates)
-        read_pj, write_pj = (self.costs[f"{row.level}.{kind}_energy_pj"] for kind in ("read", "write"))
-        energy = reads * read_pj + writes * write_pj
+        written = added_up((row.fills, row.updates), self.same)
+        sides = [
+            self.same(mul, self.same(as_float, words), self.costs[f"{row.level}.{kind}_energy_pj"])
+            for words, kind in ((row.reads, "read"), (written, "write"))
+            if not (isinstance(words, int) and words == 0)
+        ]
+        energy = reduce(partial(self.same, add), sides) if sides else 0.0
         return energy if isinstance(width, int) and width == 1 else energy / as_float(width)

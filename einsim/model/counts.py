@@ -12,8 +12,10 @@ What is counted (and walked one by one in `tests/model/walk.py`):
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from operator import sub
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ import numpy as np
 from einsim.model.queries import Structure
 from einsim.model.tables import DISTINCT, VISITS_ALL, VISITS_ONE, Runner
 from einsim.schedule.nest import AccessPlan, EinsumSchedule, Schedule
+from einsim.spec.alike import Alike
 from einsim.spec.expressions import Number
 
 
@@ -63,11 +66,12 @@ def count(schedule: Schedule, memories: list[str], run: Runner) -> Counts:
     levels: list[LevelCount] = []
     work: dict[str, EinsumCount] = {}
     known: dict[frozenset[tuple[str, bool]], Number] = {}
+    same = Alike().same
     for index, (einsum, plan) in enumerate(plans):
         points = _points(schedule, einsum, known)
         work[einsum.name] = EinsumCount(points, steps[index], results[plan.elements][DISTINCT])
         for access, queries in zip(einsum.accesses, plan.accesses, strict=True):
-            levels.extend(_level_counts(einsum, access, [results[query] for query in queries], points))
+            levels.extend(_level_counts(einsum, access, [results[query] for query in queries], points, same))
     return Counts(tuple(levels), work)
 
 
@@ -89,7 +93,9 @@ def _points(schedule: Schedule, einsum: EinsumSchedule, known: dict[frozenset[tu
     return known[key]
 
 
-def _level_counts(einsum: EinsumSchedule, access: AccessPlan, results: list[Any], points: Number) -> list[LevelCount]:
+def _level_counts(
+    einsum: EinsumSchedule, access: AccessPlan, results: list[Any], points: Number, same: Callable[..., Number]
+) -> list[LevelCount]:
     """The rules of the module's text, level by level, home first."""
     counts: list[LevelCount] = []
     last = len(access.path) - 1
@@ -99,7 +105,8 @@ def _level_counts(einsum: EinsumSchedule, access: AccessPlan, results: list[Any]
         passed = points if depth == last else results[depth + 1][VISITS_ONE]
         if access.is_output:
             different = own[DISTINCT]
-            reads, fills, updates = passed - different, fetched - different if depth else 0, passed
+            fills = same(sub, fetched, different) if depth else 0
+            reads, updates = same(sub, passed, different), passed
         else:
             reads, fills, updates = passed, fetched, 0
         charged = level not in access.free_levels

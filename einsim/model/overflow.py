@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import mul
+
 import numpy as np
 from numpy.typing import NDArray
 
 from einsim.schedule.nest import EinsumSchedule, Loop, Schedule
+from einsim.spec.alike import Alike
 from einsim.spec.expressions import Number
 from einsim.units import INT64_MAX
 
@@ -18,11 +22,11 @@ def refuse_overflow(schedule: Schedule, word_bytes: Number) -> None:
     An access moves at most one word a point, an Einsum lasts its steps; both are bounded by trip counts with
     every tile whole.
     """
+    trips = _Trips(schedule)
     words: Bound = np.zeros(1)
     cycles: Bound = np.zeros(1)
-    known: _Known = {}
     for einsum in schedule.einsums:
-        in_time, everywhere = _trips(schedule, einsum, known)
+        in_time, everywhere = trips.of(einsum)
         words = words + 2.0 * len(einsum.accesses) * everywhere
         stalls = [phase.stall_cycles for phase in schedule.phases if phase.stall_each == einsum.name]
         cycles = cycles + in_time * (_floats(einsum.cycles_per_point) + sum(map(_floats, stalls), start=np.zeros(1)))
@@ -30,40 +34,55 @@ def refuse_overflow(schedule: Schedule, word_bytes: Number) -> None:
         raise OverflowError("counts may exceed 64 bits; evaluate such points one by one")
 
 
-_Known = dict[tuple[object, ...], tuple[Bound, Bound]]
-"""Trip counts of the loops over one rank, by where they run and the identities of their tiles."""
+class _Trips:
+    """Trip counts of loops multiplied: of those in time, and of all of them; the same ones once."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.sizes = schedule.sizes
+        self.same = Alike().same
+        self.ranks: dict[tuple[object, ...], tuple[Bound, Bound]] = {}
+        self.nests: dict[tuple[int, ...], tuple[Bound, Bound]] = {}
+
+    def of(self, einsum: EinsumSchedule) -> tuple[Bound, Bound]:
+        """Of an Einsum."""
+        factors = [
+            self.along(self.sizes[dimension.rank], [loop for loop in einsum.loops if loop.rank == dimension.rank])
+            for dimension in einsum.dimensions
+        ]
+        factors.sort(key=lambda both: both[1].size)  # what does not vary first
+        key = tuple(map(id, factors))
+        if key not in self.nests:
+            self.nests[key] = (
+                reduce(mul, (in_time for in_time, _ in factors), np.ones(1)),
+                reduce(mul, (everywhere for _, everywhere in factors), np.ones(1)),
+            )
+        return self.nests[key]
+
+    def along(self, size: Number, loops: list[Loop]) -> tuple[Bound, Bound]:
+        """Of the loops over one rank."""
+        key = (id(size), *((id(loop.tile), loop.inner, loop.axis is None) for loop in loops))
+        if key not in self.ranks:
+            self.ranks[key] = self._along(self.same(_floats, size), loops)
+        return self.ranks[key]
+
+    def _along(self, extent: Bound, loops: list[Loop]) -> tuple[Bound, Bound]:
+        in_time, everywhere = np.ones(1), np.ones(1)
+        outside, inside = extent, False
+        for loop in loops:
+            if loop.inner and not inside:  # a grain counts whole, however little of the rank is left
+                extent, inside = outside, True
+            tile = self.same(_floats, loop.tile)
+            if not loop.inner:
+                outside = tile
+            trips = self.same(_trips, extent, tile)
+            extent = self.same(np.minimum, extent, tile)
+            everywhere = everywhere * trips
+            in_time = in_time * (trips if loop.axis is None else 1.0)
+        return in_time, everywhere
 
 
-def _trips(schedule: Schedule, einsum: EinsumSchedule, known: _Known) -> tuple[Bound, Bound]:
-    """Trip counts of an Einsum's loops multiplied: of those in time, and of all of them."""
-    factors = []
-    for dimension in einsum.dimensions:
-        loops = [loop for loop in einsum.loops if loop.rank == dimension.rank]
-        key = (dimension.rank, *((id(loop.tile), loop.inner, loop.axis is None) for loop in loops))
-        if key not in known:
-            known[key] = _rank_trips(_floats(schedule.sizes[dimension.rank]), loops)
-        factors.append(known[key])
-    in_time, everywhere = np.ones(1), np.ones(1)
-    for some, all_of_them in sorted(factors, key=lambda both: both[1].size):  # what does not vary first
-        in_time, everywhere = in_time * some, everywhere * all_of_them
-    return in_time, everywhere
-
-
-def _rank_trips(extent: Bound, loops: list[Loop]) -> tuple[Bound, Bound]:
-    """Trip counts of the loops over one rank multiplied: of those in time, and of all of them."""
-    in_time, everywhere = np.ones(1), np.ones(1)
-    outside, inside = extent, False
-    for loop in loops:
-        if loop.inner and not inside:  # a grain counts whole, however little of the rank is left
-            extent, inside = outside, True
-        tile = _floats(loop.tile)
-        if not loop.inner:
-            outside = tile
-        trips = np.ceil(extent / tile)
-        extent = np.minimum(extent, tile)
-        everywhere = everywhere * trips
-        in_time = in_time * (trips if loop.axis is None else 1.0)
-    return in_time, everywhere
+def _trips(extent: Bound, tile: Bound) -> Bound:
+    return np.ceil(extent / tile)
 
 
 def _floats(value: Number) -> Bound:

@@ -10,26 +10,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
+from einsim.spec.alike import Alike
 from einsim.spec.expressions import Number
 
 Term = tuple[int, ...]
 """Numbers of the arrays that are multiplied, in order."""
 
-_SAMPLES: Final = 8  # values by which arrays are told apart before all are compared
-
 
 class Products:
     """Sums of products; equal arrays are one array, equal sums one number."""
 
-    def __init__(self) -> None:
+    def __init__(self, alike: Alike | None = None) -> None:
+        self._alike = alike or Alike()
         self._arrays: list[Any] = []
-        self._alike: dict[tuple[Any, ...], list[int]] = {}
-        self._known: dict[int, tuple[Any, Number]] = {}  # by identity, which keeping the array keeps its own
-        self._numbers: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}  # of the arrays above, by identity
+        self._known: dict[int, Number] = {}
         self._products: dict[Term, Any] = {}
         self._sums: dict[frozenset[tuple[Term, int]], Number] = {}
 
@@ -37,20 +36,15 @@ class Products:
         """The equal array that was there before, the array itself, or an integer where it is the same all over."""
         if not isinstance(values, np.ndarray):
             return int(values)
+        values = self._alike.one_of(values)
         if id(values) not in self._known:
-            self._known[id(values)] = values, self._first_of(values)
-        return self._known[id(values)][1]
+            self._known[id(values)] = self._as_integer(values)
+        return self._known[id(values)]
 
-    def _first_of(self, values: Any) -> Number:
+    def _as_integer(self, values: Any) -> Number:
         first = values.flat[0]
         if values.flat[-1] == first and (values == first).all():
             return int(first)
-        step = max(1, values.size // _SAMPLES)
-        key = (values.shape, *values.reshape(-1)[::step][:_SAMPLES].tolist())
-        for number in self._alike.setdefault(key, []):
-            if np.array_equal(self._arrays[number], values):
-                return self._arrays[number]
-        self._alike[key].append(len(self._arrays))
         self._numbers[id(values)] = len(self._arrays)
         self._arrays.append(values)
         return values

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Final
+from enum import IntEnum
+from typing import Final, NamedTuple
 
-from einsim.schedule.nest import AccessPlan, EinsumSchedule
+import numpy as np
+
+from einsim.schedule.nest import AccessPlan, EinsumSchedule, Loop
 from einsim.spec.expressions import Number
 
 TEMPORAL: Final = 0
@@ -15,7 +17,7 @@ WITHIN: Final = 2
 """Where a loop runs: over time, over processing elements, within one of them."""
 
 
-class Sight(Enum):
+class Sight(IntEnum):
     """How a tensor sees a rank: not at all, word by word, or one word a grain."""
 
     ABSENT = 0
@@ -23,8 +25,7 @@ class Sight(Enum):
     COARSE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class LoopRef:
+class LoopRef(NamedTuple):
     """A loop: the number of its rank and of its tile size, where it runs, and whether inside a grain."""
 
     rank: int
@@ -38,8 +39,7 @@ class LoopRef:
         return self.kind == TEMPORAL
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """The tiles of one tensor at one level: the loops above the level, and how the tensor sees each rank.
 
     `at_pe` queries are about register files: their loops end with those laid out in space.
@@ -72,6 +72,7 @@ class Structure:
     tiles: list[Number] = field(default_factory=list)
     nests: list[tuple[LoopRef, ...]] = field(default_factory=list)
     queries: dict[Query, int] = field(default_factory=dict)
+    _numbers: dict[tuple[str, str | int], int] = field(default_factory=dict)
 
     def add(self, einsum: EinsumSchedule, memories: list[str]) -> EinsumQueries:
         """Adds an Einsum's nest and queries."""
@@ -92,12 +93,17 @@ class Structure:
 
     def _reference(self, einsum: EinsumSchedule, position: int) -> LoopRef:
         loop = einsum.loops[position]
-        key = (loop.rank, loop.name)
-        if key not in self.slots:
-            self.slots.append(key)
-            self.tiles.append(loop.tile)
         kind = SPATIAL if loop.axis else WITHIN if loop.level == einsum.registers else TEMPORAL
-        return LoopRef(self.ranks.index(loop.rank), self.slots.index(key), kind, loop.inner)
+        return LoopRef(self.ranks.index(loop.rank), self._slot(loop), kind, loop.inner)
+
+    def _slot(self, loop: Loop) -> int:
+        """The slot of a loop's tile; loops over one rank that have one array for tile share it."""
+        key = (loop.rank, id(loop.tile) if isinstance(loop.tile, np.ndarray) else loop.name)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.slots)
+            self.slots.append((loop.rank, loop.name))
+            self.tiles.append(loop.tile)
+        return self._numbers[key]
 
     def _query(self, loops: tuple[LoopRef, ...], at_pe: bool, access: AccessPlan) -> int:
         sights = [Sight.ABSENT] * len(self.ranks)

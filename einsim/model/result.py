@@ -105,6 +105,7 @@ def spills(evaluation: Evaluation) -> list[Record]:
 
 def _einsums(evaluation: Evaluation) -> Record:
     einsums: Record = {}
+    energies_pj = evaluation.energy_by_einsum_pj
     for einsum in evaluation.schedule.einsums:
         work = evaluation.counts.einsums[einsum.name]
         einsums[einsum.name] = {
@@ -114,7 +115,7 @@ def _einsums(evaluation: Evaluation) -> Record:
             "cycles_per_point": einsum.cycles_per_point,
             "elements": plain(work.elements),
             "unit_operations": {name: plain(work.points) * times for name, times in einsum.operations},
-            "energy_pj": evaluation.energy_by_einsum_pj[einsum.name],
+            "energy_pj": energies_pj[einsum.name],
             "levels": {},
             "accesses": [],
         }

@@ -13,6 +13,7 @@ import numpy as np
 from einsim.model.chains import Loops, Rank, View
 from einsim.model.products import Products
 from einsim.model.queries import SPATIAL, LoopRef, Query, Sight, Structure
+from einsim.spec.alike import Alike
 from einsim.spec.expressions import Number
 
 Runner = Callable[[Structure, list[Number], list[Number]], tuple[Any, Any]]
@@ -36,8 +37,13 @@ def as_numbers(structure: Structure, sizes: list[Number], grains: list[Number]) 
 
 class _Counter:
     def __init__(self, structure: Structure, sizes: list[Number], grains: list[Number]) -> None:
-        self.ranks = [Rank(size, grain, structure.tiles) for size, grain in zip(sizes, grains, strict=True)]
-        self.products = Products()
+        alike = Alike()
+        tiles = [alike.one_of(tile) for tile in structure.tiles]
+        self.ranks = [
+            Rank(alike.one_of(size), alike.one_of(grain), tiles, alike)
+            for size, grain in zip(sizes, grains, strict=True)
+        ]
+        self.products = Products(alike)
         self._chains: dict[Loops, dict[int, Loops]] = {}
         self._same: dict[Loops, Loops] = {}
         self._brought: dict[tuple[int, int, View], list[Number]] = {}  # by the rank and the identity of its chain

@@ -49,18 +49,15 @@ class Grid:
         if not leading:
             raise SpecError("a figure needs an axis", remedy="name one field that the sweep varies")
         series_axis, x_axis = _roles(frame, leading)
-        between = [frame[axis].to_list() for axis in leading[1:-1]]
-        facets, at_facet = _distinct(list(zip(*between, strict=True)), len(frame))
-        series, at_series = _distinct(frame[series_axis].to_list() if series_axis else [], len(frame))
-        xs, at_x = _distinct(frame[x_axis].to_list() if x_axis else [], len(frame))
+        facets, at_facet = _distinct(frame, leading[1:-1])
+        (series, at_series), (xs, at_x) = (_values(frame, axis) for axis in (series_axis, x_axis))
         if all(wording.is_number(x) for x in xs):
             order = np.argsort(np.array(xs))
             xs, at_x = tuple(xs[i] for i in order), np.argsort(order)[at_x]
         places = (at_facet * len(series) + at_series) * len(xs) + at_x
-        if len(np.unique(places)) != len(frame):
+        if np.bincount(places).max() > 1:
             raise SpecError(f"several results at one place of {', '.join(axes)}", remedy="name all axes")
-        names = tuple(value if isinstance(value, tuple) else () for value in facets)
-        return cls(frame, leading[1:-1], series_axis, x_axis, names, series, xs, places)
+        return cls(frame, leading[1:-1], series_axis, x_axis, facets, series, xs, places)
 
     def cube(self, column: str) -> Cube:
         """A column's numbers; all NaN where there is no such column."""
@@ -100,12 +97,23 @@ def _roles(frame: pl.DataFrame, axes: tuple[str, ...]) -> tuple[str | None, str 
     return (None, axes[0]) if frame[axes[0]].dtype.is_numeric() else (axes[0], None)
 
 
-def _distinct(values: list[object], rows: int) -> tuple[tuple[object, ...], NDArray[np.intp]]:
-    """The different values in order of appearance, and which of them each row has."""
-    if not values:
-        return (None,), np.zeros(rows, np.intp)
-    index = {value: i for i, value in enumerate(dict.fromkeys(values))}
-    return tuple(index), np.array([index[value] for value in values], np.intp)
+def _values(frame: pl.DataFrame, axis: str | None) -> tuple[tuple[object, ...], NDArray[np.intp]]:
+    """The different values of an axis in order of appearance, and which of them each row has."""
+    if axis is None:
+        return (None,), np.zeros(len(frame), np.intp)
+    values, at = _distinct(frame, (axis,))
+    return tuple(value for (value,) in values), at
+
+
+def _distinct(frame: pl.DataFrame, axes: Sequence[str]) -> tuple[tuple[tuple[object, ...], ...], NDArray[np.intp]]:
+    """The different values of some axes together in order of appearance, and which of them each row has."""
+    if not axes:
+        return ((),), np.zeros(len(frame), np.intp)
+    rows = frame.select(axes)
+    values = rows.unique(maintain_order=True)
+    numbered = values.with_row_index("row number")
+    at = rows.join(numbered, on=axes, how="left", maintain_order="left", nulls_equal=True)["row number"]
+    return tuple(values.rows()), at.to_numpy().astype(np.intp)
 
 
 def thin(frame: pl.DataFrame, grid: Grid, *, lines: bool) -> tuple[pl.DataFrame, str]:

@@ -59,7 +59,8 @@ def levels(line: Timeline, machine: Architecture) -> list[Level]:
     found = []
     names = pool_names(line.program)
     for level, memory in list(machine.memories.items())[1:]:
-        pools = [(name, pool) for name, pool in zip(names, line.program.pools, strict=True) if pool.level == level]
+        pools = [(name, pool) for name, pool in zip(names, line.program.pools, strict=True)
+                 if pool.level == level and any(pool.words)]  # fmt: skip
         changes = {name: _changes(line, pool) for name, pool in pools}
         cycles = np.unique(np.array([line.begin, *(cycle for each in changes.values() for cycle, _ in each)], np.int64))
         words = {STATE: np.full(len(cycles), line.program.fixed.get(level, 0), np.int64)}

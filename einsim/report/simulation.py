@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from einsim.report.tables import Record, show_held, table
 from einsim.units import show_bytes, show_count, show_si
-
-TOP: Final = 4
-"""Causes of stalls in the summary of an array."""
 
 
 def simulation_report(record: Record) -> RenderableType:

@@ -65,11 +65,6 @@ class Format:
         return (1 << (self.exponent_bits - 1)) - 1
 
     @property
-    def least_exponent(self) -> int:
-        """The exponent of the least normal number."""
-        return 1 - self.bias
-
-    @property
     def wide_exponent_bits(self) -> int:
         """Bits of a signed, unbiased exponent that holds any number's, any product's and a zero's."""
         return self.exponent_bits + 2

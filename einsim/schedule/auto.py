@@ -214,10 +214,6 @@ class _Mapper:
                 )
         return Layout(name, axes)
 
-    def worth(self, einsum: Einsum, rank: str, extent: int) -> tuple[int, bool, int]:
-        """How good a rank is along an axis: it fills it, it is the result's, it is long."""
-        return min(self.size(rank), extent), rank in einsum.output.ranks, self.size(rank)
-
     def cycle(self, einsum: Einsum) -> tuple[Einsum, ...]:
         """The Einsums that an Einsum iterates with."""
         return next((step.einsums for step in steps(self.cascade) if step.rank and einsum in step.einsums), ())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import is_
 
 import numpy as np
 
@@ -17,7 +20,32 @@ from einsim.spec.yamlfile import Path
 
 
 def check_mapping(design: Design) -> None:
-    """Names, coverage, arrays, levels and phases; raises SpecError at the line of the first thing wrong."""
+    """Names, coverage, arrays, levels and phases; raises SpecError at the line of the first thing wrong.
+
+    Designs that differ in sizes and costs only are checked once.
+    """
+    _check_once(_Checked(design))
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A design as the key of a cache: the objects that are checked, which the key keeps alive."""
+
+    design: Design
+
+    def _parts(self) -> tuple[object, ...]:
+        return self.design.cascade, self.design.mapping, self.design.architecture, self.design.mapping_document
+
+    def __hash__(self) -> int:
+        return hash(tuple(map(id, self._parts())))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Checked) and all(map(is_, self._parts(), other._parts()))
+
+
+@lru_cache(maxsize=64)
+def _check_once(checked: _Checked) -> None:
+    design = checked.design
     _check_coverage(design)
     _check_partition(design)
     for name in design.mapping.nests:

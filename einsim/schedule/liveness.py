@@ -25,14 +25,12 @@ from einsim.schedule.flow import Flow, Key, Stay, flow_of
 from einsim.schedule.fusion import Chain, Prefix, Shape, Sharing, nest_of, shape_of
 from einsim.schedule.meanwhile import Meanwhile
 from einsim.schedule.nest import AccessPlan, Dimension, EinsumSchedule, Shortfall
+from einsim.spec.alike import Alike
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, ceil_div, is_formula, maximum, minimum, product, total
 
 _BITS: Final = 30  # loops that are told apart before their codes are numbered anew
 _FEW: Final = 16  # loops that run once at some points of which all combinations are counted
-
-Computed = dict[tuple[object, int, int], tuple[Number, Number, Number]]
-"""(function, identities of two numbers) -> the two, which so keep their identities, and the result."""
 
 
 @dataclass(slots=True)
@@ -50,10 +48,12 @@ class Liveness:
     shape: Shape = field(init=False)
     stays: tuple[Stay, ...] = field(init=False)
     parts: list[tuple[Number, Sharing]] = field(init=False)
-    computed: Computed = field(default_factory=dict)
+    computed: Alike = field(default_factory=Alike)
+    same: Callable[..., Number] = field(init=False)
     _numbers: dict[object, Number] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.same = self.computed.same
         self.flow = flow_of(self.design)
         self.shape = shape_of(self.flow, tuple(map(nest_of, self.einsums.values())))
         self.stays = self.shape.stays
@@ -76,20 +76,8 @@ class Liveness:
         if not mixed:
             yield True, frozenset(always)
             return
-        code = np.zeros((), dtype=np.int64)
-        for number, once in enumerate(mixed.values()):
-            if number and number % _BITS == 0:  # as many codes as there are, and no more bits than these need
-                code = np.unique(code, return_inverse=True)[1].reshape(code.shape)
-            code = code << 1 | once
-        if len(mixed) < _FEW:
-            there = np.flatnonzero(np.bincount(np.ravel(code))).tolist()
-            singles = [[value >> (len(mixed) - 1 - number) & 1 for number in range(len(mixed))] for value in there]
-        else:
-            values, first = np.unique(code, return_index=True)
-            there = values.tolist()
-            singles = [[np.broadcast_to(once, code.shape).flat[at] for once in mixed.values()] for at in first]
-        for value, single in zip(there, singles, strict=True):
-            yield code == value, frozenset(always).union(compress(mixed, single))
+        for where, single in self.same(_divided, *mixed.values()):
+            yield where, frozenset(always).union(compress(mixed, single))
 
     def runs_once(self, name: str, positions: tuple[int, ...]) -> Number:
         """Whether the last of some loops of an Einsum over one rank has one iteration; for formulas, never."""
@@ -128,15 +116,6 @@ class Liveness:
             self._numbers[key] = compute()
         return self._numbers[key]
 
-    def same(self, function: Callable[[Number, Number], Number], one: Number, other: Number) -> Number:
-        """`function(one, other)`, computed once for the same two."""
-        if not (isinstance(one, np.ndarray) or isinstance(other, np.ndarray)):
-            return function(one, other)
-        key = (function, id(one), id(other))
-        if key not in self.computed:
-            self.computed[key] = one, other, function(one, other)
-        return self.computed[key][2]
-
     def along(self, dimension: Dimension, elements: Number) -> Number:
         """Words along a dimension that some elements of its rank need."""
         return self.same(ceil_div, elements, dimension.grain) if dimension.coarse else elements
@@ -158,11 +137,11 @@ class Liveness:
         found: dict[Prefix, Number] = {}
         for where, part in self.parts:
             prefix = part.prefixes[number]
-            found[prefix] = found[prefix] | where if prefix in found else where
+            found[prefix] = self.same(or_, found[prefix], where) if prefix in found else where
         (first, _), *others = found.items()
         value = words(first)
         for prefix, where in others:
-            value = np.where(where, words(prefix), value)
+            value = self.same(np.where, where, words(prefix), value)
         return value
 
     def extents(self, stay: Stay, prefix: Prefix) -> list[tuple[Dimension, Number, bool]]:
@@ -230,12 +209,12 @@ class Liveness:
         """The points of some divisions, as `divisions` says them; True for all, False for none."""
         if all(divisions) or not any(divisions):
             return all(divisions)
-        return reduce(or_, (where for (where, _), wanted in zip(self.parts, divisions, strict=True) if wanted))
+        wanted = (where for (where, _), each in zip(self.parts, divisions, strict=True) if each)
+        return reduce(partial(self.same, or_), wanted)
 
-    @staticmethod
-    def where(points: Number, words: Number) -> Number:
+    def where(self, points: Number, words: Number) -> Number:
         """Words at some points, 0 elsewhere."""
-        return words if points is True else 0 if points is False else np.where(points, words, 0)
+        return words if points is True else 0 if points is False else self.same(np.where, points, words, 0)
 
     def bytes_held(self, level: str, names: Collection[str]) -> Number:
         """Bytes of a memory that some Einsums need at one time."""
@@ -283,3 +262,20 @@ class Liveness:
                     return self.same(minimum, pieces, self.along(dimension, elements))
                 pieces, left = self.same(product, pieces, self.same(ceil_div, left, tile)), tile
         return self.along(dimension, elements)
+
+
+def _divided(*conditions: NDArray[np.bool_]) -> list[tuple[NDArray[np.bool_], list[int]]]:
+    """The combinations of some conditions that there are: the points of each, and which conditions hold there."""
+    code = np.zeros((), dtype=np.int64)
+    for number, holds in enumerate(conditions):
+        if number and number % _BITS == 0:  # as many codes as there are, and no more bits than these need
+            code = np.unique(code, return_inverse=True)[1].reshape(code.shape)
+        code = code << 1 | holds
+    if len(conditions) < _FEW:
+        there = np.flatnonzero(np.bincount(np.ravel(code))).tolist()
+        which = [[value >> (len(conditions) - 1 - number) & 1 for number in range(len(conditions))] for value in there]
+    else:
+        values, first = np.unique(code, return_index=True)
+        there = values.tolist()
+        which = [[np.broadcast_to(holds, code.shape).flat[at] for holds in conditions] for at in first]
+    return [(code == value, holds) for value, holds in zip(there, which, strict=True)]

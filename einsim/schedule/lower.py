@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial, reduce
 from operator import gt
 from typing import Final
 
@@ -27,7 +27,7 @@ from einsim.errors import Location, SpecError, suggest
 from einsim.schedule.covering import covering
 from einsim.schedule.environment import Columns, environment, positive
 from einsim.schedule.legality import check_loops, check_mapping
-from einsim.schedule.liveness import Computed, Liveness
+from einsim.schedule.liveness import Liveness
 from einsim.schedule.nest import (
     AccessPlan,
     Dimension,
@@ -40,6 +40,7 @@ from einsim.schedule.nest import (
 )
 from einsim.schedule.residency import check_homes, check_residencies
 from einsim.schedule.tiles import check_capacity, fit_tile, occupancy
+from einsim.spec.alike import Alike
 from einsim.spec.architecture import Array
 from einsim.spec.configuration import Design
 from einsim.spec.expressions import Number, ceil_div, expression, is_formula, maximum, minimum, product, symbol
@@ -54,12 +55,13 @@ def lower(design: Design, columns: Columns | None = None) -> Schedule:
     """
     check_mapping(design)
     check_homes(design)
-    lowering = _Lowering(design, environment(design, columns or {}))
+    computed = Alike()
+    env = {name: computed.one_of(value) for name, value in environment(design, columns or {}).items()}
+    lowering = _Lowering(design, env, computed)
     lowering.make_tiles()
     einsums = tuple(lowering.einsum(einsum) for einsum in lowering.mapped_einsums())
-    check_loops(design, einsums, lowering.env)
-    env = lowering.env
-    live = Liveness(design, {einsum.name: einsum for einsum in einsums}, env, lowering.computed)
+    check_loops(design, einsums, env)
+    live = Liveness(design, {einsum.name: einsum for einsum in einsums}, env, computed)
     check_residencies(live)
     levels = occupancy(live)
     return Schedule(
@@ -98,11 +100,12 @@ class _Lowering:
 
     design: Design
     env: dict[str, Number]
+    computed: Alike = field(default_factory=Alike)
     shortfalls: tuple[Shortfall, ...] = ()
     drafts: dict[str, EinsumSchedule] = field(default_factory=dict)
     known_loops: dict[LoopKey, Loop] = field(default_factory=dict)
+    known_nests: dict[tuple[object, ...], tuple[Loop, ...]] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
-    computed: Computed = field(default_factory=dict)
     trying: str = ""  # the tile that is being fitted, and by identity its sizes so far with the loops of each
     tried: dict[int, tuple[Number, dict[LoopKey, Loop]]] = field(default_factory=dict)
 
@@ -147,6 +150,8 @@ class _Lowering:
     def set_tile(self, name: str, value: Number) -> None:
         """Gives a tile its size: loops made with another go, those made with the same one come back."""
         self.pending.discard(name)
+        self.known_nests.clear()
+        value = self.computed.one_of(value)
         if self.trying != name:
             self.trying, self.tried = name, {}
         texts = {loop: text for parts in self.design.mapping.partition.values() for loop, text in parts.items()}
@@ -165,7 +170,10 @@ class _Lowering:
             self.drafts[einsum.name] = self.draft(einsum)
         draft = self.drafts[einsum.name]
         nest = self.design.mapping.einsums[einsum.name].nest
-        return replace(draft, loops=tuple(self.loops(nest, draft.dimensions)))
+        key = (nest, *((dimension.rank, dimension.coarse) for dimension in draft.dimensions))
+        if key not in self.known_nests:
+            self.known_nests[key] = tuple(self.loops(nest, draft.dimensions))
+        return replace(draft, loops=self.known_nests[key])
 
     def draft(self, einsum: Einsum) -> EinsumSchedule:
         """An Einsum without its loops."""
@@ -225,7 +233,8 @@ class _Lowering:
                     raise SpecError(f"loop {name!r} needs tile {min(early)!r} before it has a size", at=at, remedy=(
                         f"put {min(early)!r} above the tile that is fitted, or name under its `among` only Einsums "
                         "without that loop"))  # fmt: skip
-                return self.over(rank, name, positive(text.evaluate(self.env), parts[name], at), level, axis)
+                tile = self.computed.one_of(positive(text.evaluate(self.env), parts[name], at))
+                return self.over(rank, name, tile, level, axis)
         return self.over(name, name, 1, level, axis)
 
     def over(self, rank: str, name: str, tile: Number, level: str | None, axis: str | None) -> Loop:
@@ -233,7 +242,7 @@ class _Lowering:
         if split is None:
             return Loop(name, rank, tile, level, axis)
         if rank == split.outer:
-            return Loop(name, split.rank, product(tile, self.env[split.size]), level, axis)
+            return Loop(name, split.rank, self.computed.same(product, tile, self.env[split.size]), level, axis)
         return Loop(name, split.rank, tile, level, axis, inner=True)
 
     def accesses(self, einsum: Einsum) -> Iterable[AccessPlan]:
@@ -338,13 +347,13 @@ def _axis_shortfalls(
             if (axis, loop.name) in seen:
                 continue
             seen.add((axis, loop.name))
-            available, needed = env[axis], spatial_extent(einsum, loop, env)
+            available, needed = env[axis], spatial_extent(einsum, loop, live)
             what = f"loop {loop.name} over the {loop.axis} of {einsum.array}"
             yield Shortfall(live.same(gt, needed, available), what, needed, available, "")
 
 
-def spatial_extent(einsum: EinsumSchedule, loop: Loop, env: dict[str, Number]) -> Number:
+def spatial_extent(einsum: EinsumSchedule, loop: Loop, live: Liveness) -> Number:
     """Processing elements that a spatial loop occupies when its tile is whole."""
     above = [each.tile for each in einsum.temporal if each.rank == loop.rank and each.level != einsum.registers]
-    size = env[size_of(loop.rank)]
-    return ceil_div(minimum(size, *above) if above else size, loop.tile)
+    whole = reduce(partial(live.same, minimum), above, live.env[size_of(loop.rank)])
+    return live.same(ceil_div, whole, loop.tile)

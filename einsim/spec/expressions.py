@@ -30,8 +30,8 @@ Number = Any
 
 def is_formula(value: Number) -> bool:
     """Whether a value is a sympy expression; sympy is slow to import, and not asked before somebody used it."""
-    sympy = sys.modules.get("sympy")
-    return sympy is not None and isinstance(value, sympy.Basic)
+    basic = getattr(sys.modules.get("sympy"), "Basic", None)  # another thread may just import it
+    return basic is not None and isinstance(value, basic)
 
 
 def symbol(name: str) -> Number:
@@ -107,14 +107,16 @@ def _held(value: Number, a: Number, b: Number, combine: Callable[[Any, Any], Any
     """The value, unless it is an array of integers that its operands' magnitudes show to be too narrow."""
     if not isinstance(value, np.ndarray) or value.dtype.kind != "i" or not value.size:
         return value
-    if combine(_largest(a), _largest(b)) >= INT64_MAX and np.any(combine(_magnitude(a), _magnitude(b)) >= INT64_MAX):
+    if combine(largest(a), largest(b)) >= INT64_MAX and np.any(combine(_magnitude(a), _magnitude(b)) >= INT64_MAX):
         raise OverflowError("sizes may exceed 64 bits; evaluate such points one by one")
     return value
 
 
-def _largest(value: Number) -> int:
+def largest(value: Number) -> int:
     """The largest magnitude of an integer or of an array of them."""
-    return max(-int(value.min()), int(value.max())) if isinstance(value, np.ndarray) else abs(int(value))
+    if isinstance(value, np.ndarray):
+        return max(-int(value.min(initial=0)), int(value.max(initial=0)))
+    return abs(int(value))
 
 
 def _magnitude(value: Number) -> Any:

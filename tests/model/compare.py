@@ -10,7 +10,7 @@ from math import isclose
 import numpy as np
 from hypothesis import HealthCheck, settings
 
-from einsim.model.closed_form import evaluate
+from einsim.model.closed_form import Evaluation, evaluate
 from einsim.model.counts import Counts
 from einsim.spec.configuration import Design
 
@@ -60,7 +60,9 @@ def numbers(value, path: str = "") -> dict[str, object]:
                 rows[key] = rows.get(key, 0) + getattr(row, name)
         return rows | numbers(value.einsums, path)
     if is_dataclass(value):
-        parts = [(each.name, getattr(value, each.name)) for each in fields(value)]
+        names = [each.name for each in fields(value) if each.name != "charges"]
+        parts = [(name, getattr(value, name)) for name in names]
+        parts += [("energy_by_einsum_pj", value.energy_by_einsum_pj)] if isinstance(value, Evaluation) else []
     elif isinstance(value, dict):
         parts = list(value.items())
     elif isinstance(value, (tuple, list)):

@@ -126,7 +126,7 @@ def test_the_rest_of_a_model_runs_as_ever():
 @pytest.mark.parametrize(
     ("model", "options", "reason"),
     [
-        ("GPT-2", {}, "GPT-2: a layer of family gpt2 has no fused form of fusemax in a prefill; there is: none yet"),
+        ("DeepSeek-V3", {}, "family deepseek has no fused form of fusemax in a prefill; there is: none yet"),
         ("BERT", {"configuration": "flat"}, "has no fused form of flat in a prefill; there is: fusemax"),
         ("Llama-3-8B", {"lengths": Lengths("decode", 1, ((4, 1024),))}, "no fused form of fusemax in a decode"),
         ("Llama-3-8B", {"lengths": Lengths("prefill", 64, ((4, 64),))}, "needs an empty cache"),
@@ -176,6 +176,7 @@ def test_the_cycle_model_runs_every_point_of_every_block(weights):
         ("stack-Llama3", {"norms": "behind", "network": "silu"}),
         ("XLM", {"norms": "behind", "network": "gelu"}),
         ("ViT-L", {"norms": "before", "network": "gelu"}),
+        ("GPT-2", {"norms": "before", "network": "gelu"}),
         ("Qwen3-8B", {"heads": "normed", "results": "plain", "network": "silu"}),
         ("Gemma-2-9B", {"heads": "turned", "results": "normed", "network": "gelu"}),
     ],

@@ -106,7 +106,7 @@ class Events:
             of = [slot * units // slots for slot in range(slots)]
             for slot, unit in enumerate(of):
                 begins, ends = slot == 0 or of[slot - 1] != unit, slot == slots - 1 or of[slot + 1] != unit
-                planned = e * self.program.interval + start.planned(unit if start.in_units else slot)
+                planned = e * self.program.interval + start.planned(unit if start.in_units else slot, self.kinds[s, e])
                 if not start.in_units:
                     yield Issue(s, e, unit, planned, 1, begins, ends)
                 elif begins:
@@ -134,8 +134,7 @@ class Events:
     def ready(self, issue: Issue) -> tuple[int, Cause, int] | None:
         """When a slot's conditions are all met, which is met last, and its way; None while that is not known."""
         strand = self.program.strands[issue.strand]
-        found = [(self.last.get(issue.strand, -strand.spacing) + strand.spacing, Cause.LATENCY, 0),
-                 (self.in_sight(issue), Cause.LATENCY, 0)]  # fmt: skip
+        found = [(self.last.get(issue.strand, -strand.spacing) + strand.spacing, Cause.LATENCY, 0)]
         if issue.begins:
             for link in sorted(self.program.links, key=lambda each: max(each.shares) > 1):
                 if link.reader == issue.strand:
@@ -153,6 +152,7 @@ class Events:
                     if left is None:
                         return None
                     found.append((left + 1, Cause.FULL, 0))
+        found.append((self.in_sight(issue), Cause.LATENCY, 0))
         return max(found, key=lambda each: each[0])
 
     def in_sight(self, issue: Issue) -> int:

@@ -209,8 +209,14 @@ class _Chains:
         ]  # fmt: skip
         most = made("resource_bound", "cycles", How.GREATEST, [*loads, counted("at least", 1)])
         if most.value != program.resource_bound:
-            most = found("resource_bound", program.resource_bound, "cycles", "of the busiest array, by the plan", most)
-        note = "the longest circle of dependences over its iterations, by the plan"
+            most = found(
+                "resource_bound",
+                program.resource_bound,
+                "cycles",
+                "of the busiest array, or of the longest instance",
+                most,
+            )
+        note = "the slowest circle of dependences over its epochs"
         return most, found("recurrence_bound", program.recurrence_bound, "cycles", note)
 
     def strand(self, run: Run, number: int, strand: Strand) -> dict[str, Explain]:

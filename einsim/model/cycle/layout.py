@@ -45,14 +45,15 @@ LOOP_SIZE: Final = 8
 BITS, OUTERMOST, INDEX, KINDS_HERE = range(4)
 # A strand; from K on what moves. Links from LINKS_BETWEEN on are asked at every unit, others at the first only.
 # PRESENT: 1 in an instance, 0 beyond what the rings hold, 2 at the end of all. NEXT: the next slot's planned cycle (of
-# one beyond, not before that). SETTLED: when it stands at K, having looked at an epoch a cycle.
+# one beyond, not before that). SETTLED: when it stands at K, having looked at an epoch a cycle. PLAN: of whole tiles;
+# HERE, HERE_LENGTH: of the instance's kind.
 (
-    RESOURCE, CLASS, WHEN, SPACING, READS, WRITES, UNIT_ENDS, UNITS_MOST, ENDS, KINDS, PLAN, PLAN_LENGTH, PACE, PACE_OF,
+    RESOURCE, CLASS, WHEN, SPACING, READS, WRITES, UNIT_ENDS, UNITS_MOST, ENDS, KINDS, PLAN, PACE, PACE_OF,
     IN_UNITS, LINKS, LINKS_BETWEEN, LINKS_END, OPENING, OPENING_END, CLOSING, CLOSING_END, COUNTS, N_KINDS,
     K, UNIT, SLOT, NEXT, LAST, PRESENT, SLOTS, UNITS, KIND, UNIT_START, UNIT_END, ENDED,
-    SETTLED,
-) = range(37)  # fmt: skip
-STRAND_SIZE: Final = 37
+    SETTLED, HERE, HERE_LENGTH,
+) = range(38)  # fmt: skip
+STRAND_SIZE: Final = 38
 # A link of the strand that waits.
 SOURCE, SHARES, DELAY, TRAVEL, CAUSE, BACK, OVER, ROOM = range(8)
 LINK_SIZE: Final = 8
@@ -75,8 +76,8 @@ FLAG_SIZE: Final = 4
 ALWAYS, FIRST, LAST_OF, ARRIVES, LEAVES, RETURNS = range(6)
 # A filter's form: its group, its constant, then two factors by loop.
 GROUP, CONSTANT, FACTORS = range(3)
-# Of each kind of a strand: slots, units, and channel time of a unit.
-KIND_SIZE: Final = 3
+# Of each kind of a strand: slots, units, and channel time of a unit; the plan of them, and how much of it is a list.
+KIND_SIZE: Final = 5
 # An issue in the log: strand, epoch, unit, slot, cycle, slots.
 LOG_ROW: Final = 6
 # A snapshot: length and digest of its picture, epoch, cycle, index of the loop; then counters, then the picture.

@@ -317,11 +317,15 @@ class _Writer:
         """A strand's record, with everything that belongs to it."""
         space, program = self.space, self.program
         strand, start = program.strands[number], program.starts[number]
-        most = max([1, *strand.units])
+        most, plan_at = max([1, *strand.units]), space.add(start.at)
         kinds: list[int] = []
         for kind, (slots, units) in enumerate(zip(strand.slots, strand.units, strict=True)):
             moved = strand.moved[kind] if strand.moved else 0
-            kinds += [slots, units, channel_time(self.machine, Fraction(moved) / max(1, units))]
+            plan = plan_at, len(start.at)
+            if kind < len(start.places) and start.places[kind]:
+                here = [start.planned(number, kind) for number in range(len(start.places[kind]))]
+                plan = space.add(here), len(here)
+            kinds += [slots, units, channel_time(self.machine, Fraction(moved) / max(1, units)), *plan]
         links = self.links(number)
         opening = [pools[n] for n, pool in enumerate(program.pools) if pool.opener == number]
         closing = [pools[n] for n, pool in enumerate(program.pools) if pool.closer == number]
@@ -330,7 +334,7 @@ class _Writer:
             self.space.header[at.RESOURCES] + program.resources.index(strand.resource) * at.RESOURCE_SIZE,
             self.depths.index(strand.depth), self.flags.index(strand.when), strand.spacing, strand.reads, strand.writes,
             space.room(self.ring * most, at.LONG_AGO), most, space.room(self.ring, at.LONG_AGO), space.add(kinds),
-            space.add(start.at), len(start.at), *start.pace, int(start.in_units), *links,
+            plan_at, *start.pace, int(start.in_units), *links,
             first, first + len(opening), then, then + len(closing), space.room(len(strand.slots)), len(strand.slots),
         ]  # fmt: skip
         moving = [0] * (at.STRAND_SIZE - at.K)

@@ -9,10 +9,10 @@ from einsim.model.cycle.walk import next_epoch
 def plan_of(M: Memory, strand: int) -> int:
     """The planned cycle of a strand's next slot."""
     number = M[strand + UNIT] if M[strand + IN_UNITS] == 1 else M[strand + SLOT]
-    if number < M[strand + PLAN_LENGTH]:
-        offset = M[M[strand + PLAN] + number]
+    if number < M[strand + HERE_LENGTH]:
+        offset = M[M[strand + HERE] + number]
     else:
-        offset = M[M[strand + PLAN]] + number * M[strand + PACE] // M[strand + PACE_OF]
+        offset = M[M[strand + HERE]] + number * M[strand + PACE] // M[strand + PACE_OF]
     return M[strand + K] * M[INTERVAL] + offset
 
 
@@ -74,6 +74,8 @@ def enter(M: Memory, strand: int) -> None:
             M[strand + PRESENT] = 1
             M[strand + SLOTS] = M[at]
             M[strand + UNITS] = M[at + 1]
+            M[strand + HERE] = M[at + 3]
+            M[strand + HERE_LENGTH] = M[at + 4]
             M[strand + KIND] = kind
             M[strand + UNIT] = 0
             M[strand + SLOT] = 0

@@ -63,7 +63,8 @@ class Linker:
             if edge.source == edge.tensor and edge.source in self.index and access is not None:
                 yield self.value(edge.source, edge.reader, access)
         for stay in flow.stays:
-            if brings(stay) and {stay.holder, stay.reader} <= self.index.keys() and stay.touch.stored in self.index:
+            there = stay.touch.stored in self.index or stay.level in self.machine.registers
+            if brings(stay) and there and {stay.holder, stay.reader} <= self.index.keys():
                 reader = self.group.body(stay.reader)
                 yield Link(self.index[stay.holder], self.index[stay.reader], self.shares(reader, stay.holder), 1,
                            tensor=stay.touch.stored)  # fmt: skip
@@ -115,11 +116,18 @@ class Linker:
 
     def served(self, flow: Flow, transfer: Transfer) -> list[str]:
         """Einsums that take what a transfer brings: its own, and those that find it where that one keeps it."""
-        own = transfer.strand.einsum
-        label = transfer.access.label
-        others = [stay.reader for stay in flow.stays if brings(stay) and stay.holder == own
-                  and stay.touch.label == label and stay.reader in self.index]  # fmt: skip
-        return list(dict.fromkeys([own, *others]))
+        return list(dict.fromkeys([transfer.strand.einsum, *(stay.reader for stay in self.finding(flow, transfer))]))
+
+    def finding(self, flow: Flow, transfer: Transfer) -> list[Stay]:
+        """What of a transfer's words stays for Einsums other than its own, or for others after those."""
+        own, found = transfer.strand.einsum, list[Stay]()
+        for stay in flow.stays:  # of each Einsum after those of earlier ones
+            before = {each.reader for each in found if each.level == stay.level}
+            first = brings(stay) and stay.holder == own and stay.touch.label == transfer.access.label
+            after = not stay.touch.is_output and stay.holder in before and stay.touch.stored == found[0].touch.stored
+            if (first or after) and stay.reader in self.index:
+                found.append(stay)
+        return found
 
     def moves(self, flow: Flow, transfers: Iterable[tuple[int, Transfer]]) -> Iterator[Link]:
         """Links between transfers and the Einsums that they serve."""

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need, Placing, bounds_of, longest, paces, spans
+from einsim.schedule.pipeline.bounds import resource_bound
+from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need, Placing, longest, paced_interval, paces, spans
 
 STEPS: Final = 64
 """The interval of a plan that does not fit grows by a 64th, the next time by two, and so on."""
@@ -23,15 +24,10 @@ Fits = Callable[["Plan"], bool]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Interval and planned cycles of every slot of every job; `pace` where slots are too many to be listed.
-
-    `resource_bound` and `recurrence_bound` are the least intervals that the busiest array and iterations allow.
-    """
+    """Interval and planned cycles of every slot of every job."""
 
     interval: int
     at: tuple[Cycles, ...]
-    resource_bound: int
-    recurrence_bound: int
 
 
 def make_plan(jobs: Sequence[Job], needs: Sequence[Need], cost: Callable[[Plan], int], fits: Fits) -> Plan | None:
@@ -39,14 +35,13 @@ def make_plan(jobs: Sequence[Job], needs: Sequence[Need], cost: Callable[[Plan],
 
     None where even an interval in which tiles hardly overlap does not fit.
     """
-    bounds = bounds_of(jobs, needs)
-    interval = max(bounds)
+    interval = max(resource_bound(jobs), paced_interval(jobs, needs))
     most = max(2 * interval, sum(need.delay for need in needs if need.distance == 0))
     for tries in range(1, STEPS * STEPS):
         if interval > most:
             break
         for reach in REACHES:
-            best = best_plan(jobs, needs, interval, bounds, cost, reach)
+            best = best_plan(jobs, needs, interval, cost, reach)
             if best is not None and fits(best):
                 return best
         interval += max(1, interval * tries // STEPS)
@@ -54,13 +49,12 @@ def make_plan(jobs: Sequence[Job], needs: Sequence[Need], cost: Callable[[Plan],
 
 
 def best_plan(
-    jobs: Sequence[Job], needs: Sequence[Need], interval: int, bounds: tuple[int, int], cost: Callable[[Plan], int],
-    reach: int | None = None,
-) -> Plan | None:  # fmt: skip
+    jobs: Sequence[Job], needs: Sequence[Need], interval: int, cost: Callable[[Plan], int], reach: int | None = None
+) -> Plan | None:
     """The cheapest of the placements that are tried in one interval; None where none is found."""
     if max(interval, sum(job.slots for job in jobs)) > MOST_SLOTS:
         starts = longest(jobs, with_slack(jobs, needs), interval) or longest(jobs, needs, interval)
-        return None if starts is None else Plan(interval, tuple(spread_out(jobs, needs, starts, interval)), *bounds)
+        return None if starts is None else Plan(interval, tuple(spread_out(jobs, needs, starts, interval)))
     span = spans(jobs, needs, interval, reach)
     starts = longest(jobs, needs, interval, span)
     if starts is None:
@@ -70,12 +64,12 @@ def best_plan(
     for late in dict.fromkeys([idle, *(idle - {one} for one in sorted(idle)), frozenset[int]()]):
         placing = place(jobs, needs, interval, starts, late, span)
         if placing is not None:
-            found.append((cost(Plan(interval, placing.planned(), *bounds)), placing))
+            found.append((cost(Plan(interval, placing.planned())), placing))
     if not found:
         return None
     best = min(found, key=lambda each: each[0])[1]
-    best.improve(lambda: cost(Plan(interval, best.planned(), *bounds)))
-    return Plan(interval, best.planned(), *bounds)
+    best.improve(lambda: cost(Plan(interval, best.planned())))
+    return Plan(interval, best.planned())
 
 
 def with_slack(jobs: Sequence[Job], needs: Sequence[Need]) -> list[Need]:

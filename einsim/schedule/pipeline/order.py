@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Final, Protocol
-
-import numpy as np
 
 from einsim.errors import Location, SpecError
 from einsim.schedule.nest import Schedule, Shortfall
+from einsim.schedule.pipeline.bounds import recurrence_bound, resource_bound
 from einsim.schedule.pipeline.links import Linker
 from einsim.schedule.pipeline.modulo import Plan, make_plan
 from einsim.schedule.pipeline.phases import Phased
+from einsim.schedule.pipeline.places import placed
 from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need
 from einsim.schedule.pipeline.program import STORE, Held, Link, Pool, Start
 from einsim.schedule.pipeline.rooms import Handed, Rooms
@@ -94,8 +95,28 @@ class Ordering:
         starts = self.starts(jobs, slots, extra, plan.interval)
         return Order(
             plan.interval, tuple(starts), (*limits, *extra), tuple(self.rooms.pools(held)), tuple(held),
-            self.rooms.shortfalls(held), plan.resource_bound, plan.recurrence_bound,
+            self.rooms.shortfalls(held), *self.bounds(),
         )  # fmt: skip
+
+    def bounds(self) -> tuple[int, int]:
+        """The least intervals that the busiest array and iterations allow, in whole tiles and however it is planned.
+
+        Of what the machine waits for, and of nothing that only plans keep: iterations are as far apart as they may be.
+        """
+        number = {strand: n for n, strand in enumerate(self.repeated)}
+        strands = [self.linker.strands[n] for n in self.repeated]
+        jobs = [Job(s.resource, max(1, *s.slots), max(1, *s.units), s.spacing) for s in strands]
+        needs = list(self.at_the_edge(number))
+        for link in self.links:
+            if link.source in number and link.reader in number and link.room is None:
+                distance = link.back if link.over is None else self.epochs_between(link.over)
+                needs.append(Need(number[link.source], number[link.reader], max(link.shares), link.delay, distance))
+        lengths = [1]
+        for link in self.links:  # steps that cross the edge of the array one by one
+            if link.source == link.reader and link.room == 1 and link.source in number:
+                job, steps = jobs[number[link.source]], max(link.shares)
+                lengths.append((job.slots - steps) * job.spacing + (steps - 1) * link.delay + 1)
+        return max(resource_bound(jobs), *lengths), recurrence_bound(jobs, needs)
 
     def jobs(self) -> list[Job]:
         """Every strand as a job; those that do not compute in every epoch take no slots of the plan."""
@@ -106,28 +127,32 @@ class Ordering:
 
     def edge(self, number: int) -> int:
         """Cycles from slot to slot that keep the steps of a strand as far apart as the array's edge needs them."""
-        found = 1
+        found, strand = 1, self.linker.strands[number]
         for link in self.links:
             if link.source == link.reader == number and link.room == 1 and max(link.shares) > 1:
-                slots = max(1, *self.linker.strands[number].slots) // max(link.shares)
-                found = max(found, -(-(link.delay + slots - 1) // max(1, slots)))
+                slots = max(1, max(strand.slots) // max(link.shares))
+                found = max(found, ceil_div(link.delay + (slots - 1) * strand.spacing, slots))
         return found
 
     def needs(self) -> list[Need]:
         """Links between repeated strands, numbered among them."""
         number = {strand: n for n, strand in enumerate(self.repeated)}
-        found = []
+        found = list(self.at_the_edge(number))
         for link in (*self.links, *self.linker.detours(self.rooms.moves)):
-            alone = link.source == link.reader and link.room == 1 and max(link.shares) == 1  # at the array's edge
-            if alone and link.source in number:
-                found.append(Need(number[link.source], number[link.reader], 1, link.delay, 1))
             if link.source in number and link.reader in number and link.room is None:
                 distance = link.back if link.over is None else self.distance(link.over)
                 found.append(Need(number[link.source], number[link.reader], max(link.shares), link.delay, distance))
                 if link.over is not None and distance > 1:
-                    # In a partial tile it may be the epoch before: later, if not as late as would keep it from waiting.
+                    # Partial tiles of outer loops, and other sizes of a run, may leave one epoch between iterations: a
+                    # plan runs then if the reader is later than what it waits for; that it waits costs time only there.
                     found.append(Need(number[link.source], number[link.reader], max(link.shares), 1, 1))
         return found + self.undisturbed(number)
+
+    def at_the_edge(self, number: dict[int, int]) -> Iterator[Need]:
+        """Tiles that cross the edge of the array wait for those of the epoch before."""
+        for link in self.links:
+            if link.source == link.reader and link.room == 1 and max(link.shares) == 1 and link.source in number:
+                yield Need(number[link.source], number[link.reader], 1, link.delay, 1)
 
     def undisturbed(self, number: dict[int, int]) -> list[Need]:
         """What strands outside of the epoch's loops read is all there before any of it is overwritten."""
@@ -140,8 +165,12 @@ class Ordering:
         return list(dict.fromkeys(found))
 
     def distance(self, loop: int) -> int:
-        """Epochs from one iteration of a loop to the next, in whole tiles."""
-        return int(np.prod(self.linker.group.epochs.trips[loop + 1 :], dtype=object)) if not self.filtered else 1
+        """Epochs from one iteration of a loop to the next, in whole tiles; where some are left out, at least."""
+        return 1 if self.filtered else self.epochs_between(loop)
+
+    def epochs_between(self, loop: int) -> int:
+        """Epochs from one iteration of a loop to the next, at most."""
+        return prod(self.linker.group.epochs.trips[loop + 1 :])
 
     @property
     def filtered(self) -> bool:
@@ -193,7 +222,7 @@ class Ordering:
         Those on their way between arrays are in neither's registers, so that makers may be so many steps ahead.
         """
         machine = self.design.architecture
-        for number, (each, link) in enumerate(zip(held, limits, strict=True)):
+        for number, (each, link) in enumerate(zip(held, limits, strict=False)):
             if each.level not in machine.registers or max(link.shares) == 1 or place[link.source] != place[link.reader]:
                 continue
             held[number] = replace(each, copies=max(1, each.copies, link.room or 1))
@@ -223,7 +252,15 @@ class Ordering:
         for number in range(len(self.linker.strands)):
             if number not in found:
                 found[number] = self.beside(number, found, last)
-        return [found[number] for number in range(len(self.linker.strands))]
+        return [self.in_parts(number, found[number]) for number in range(len(self.linker.strands))]
+
+    def in_parts(self, number: int, start: Start) -> Start:
+        """A start with the places of partial tiles; of transfers by units, those of the Einsum that they serve."""
+        if len(start.at) == 1 and start.pace[0] == 0:
+            return start  # all at one time
+        linker, name = self.linker, self.linker.strands[number].einsum
+        body, owner = linker.group.body(name), linker.strands[linker.index[name]]
+        return placed(start, owner, body, linker.running[name], linker.group.epochs)
 
     def outside(
         self, number: int, found: dict[int, Start], last: dict[int, int], barriers: tuple[Link, ...], interval: int
@@ -244,7 +281,9 @@ class Ordering:
         start = found[owner]
         units, slots = max(strand.units), max(1, *self.linker.strands[owner].slots)
         if units == 1:
-            return Start((last[owner] if strand.resource == STORE else start.at[0],), in_units=True)
+            takers = next((load.takers for load in self.rooms.shared if load.transfer == number), (owner,))
+            first = min(found[taker].at[0] for taker in takers)
+            return Start((last[owner] if strand.resource == STORE else first,), in_units=True)
         if start.in_units:
             return start
         if strand.resource == STORE:

@@ -91,10 +91,7 @@ class Phased:
             base += max(lengths)
         for strand, n in number.items():
             at[n] = at[n] + lags[strand] * base
-        used: dict[str, int] = {}
-        for job in jobs:
-            used[job.resource] = used.get(job.resource, 0) + job.slots
-        return Plan(max(1, base), tuple(at), max(used.values()), 1)
+        return Plan(max(1, base), tuple(at))
 
     def side(
         self, strands: Sequence[int], number: dict[int, int], jobs: Sequence[Job], at: list[Cycles], base: int

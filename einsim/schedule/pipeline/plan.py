@@ -271,12 +271,11 @@ def paces(jobs: Sequence[Job], span: Sequence[int]) -> list[int]:
     return [max(job.spacing, cycles // job.slots) for job, cycles in zip(jobs, span, strict=True)]
 
 
-def bounds_of(jobs: Sequence[Job], needs: Sequence[Need]) -> tuple[int, int]:
-    """The least interval by resources, and by recurrences."""
-    used: dict[str, int] = {}
-    for job in jobs:
-        used[job.resource] = used.get(job.resource, 0) + job.slots
-    resources = max([*used.values(), *((job.slots - 1) * job.spacing + 1 for job in jobs)], default=1)
+def paced_interval(jobs: Sequence[Job], needs: Sequence[Need]) -> int:
+    """The least interval in which strands start so that, each spread over its span, they keep their needs.
+
+    Where plans are looked for; other plans may be shorter.
+    """
     low, high = 1, max(1, sum(need.delay for need in needs) + sum(job.slots * job.spacing for job in jobs))
     while low < high:
         middle = (low + high) // 2
@@ -284,7 +283,7 @@ def bounds_of(jobs: Sequence[Job], needs: Sequence[Need]) -> tuple[int, int]:
             low = middle + 1
         else:
             high = middle
-    return resources, low
+    return low
 
 
 def longest(

@@ -115,16 +115,20 @@ class Link:
 class Start:
     """When a strand's slots are planned, from the start of their epoch: slot by slot, or unit by unit (`in_units`).
 
-    The slots of a unit are then all planned together and issue one after another. `at` is a list, or one number and
-    a `pace` (a fraction) from one to the next.
+    The slots of a unit are then all planned together and issue one after another. `at` is of a whole tile: a list, or
+    one number and a `pace` (a fraction) from one to the next. A partial tile has some of its slots (or units), in the
+    same cycles: `places` are their numbers in the whole tile, by kind of tile, from 0 on (empty: the first ones).
     """
 
     at: tuple[int, ...]
     pace: tuple[int, int] = (0, 1)
     in_units: bool = False
+    places: tuple[tuple[int, ...], ...] = ()
 
-    def planned(self, number: int) -> int:
-        """Planned cycle of a slot (or unit)."""
+    def planned(self, number: int, kind: int = 0) -> int:
+        """Planned cycle of a slot (or unit) of a kind of tile."""
+        if kind < len(self.places) and self.places[kind]:
+            number = self.places[kind][number]
         if number < len(self.at):
             return self.at[number]
         return self.at[0] + number * self.pace[0] // self.pace[1]

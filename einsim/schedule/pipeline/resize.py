@@ -53,7 +53,8 @@ def resized(assembly: Assembly, sizes: Mapping[str, int]) -> Program:
         replace(pool, words=(max(pool.words),) * len(epochs.kinds(strands[pool.opener].depth)))
         for pool in program.pools
     )
-    return replace(program, epochs=epochs, strands=tuple(strands), links=links, pools=pools)
+    starts = tuple(replace(start, places=()) for start in program.starts)  # all tiles take the slots of whole ones
+    return replace(program, epochs=epochs, strands=tuple(strands), starts=starts, links=links, pools=pools)
 
 
 def _whole(words: Fraction) -> Number:

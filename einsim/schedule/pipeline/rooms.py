@@ -40,6 +40,16 @@ class Handed:
     leaves: int
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A load whose tiles (of `words`) several strands take from a memory, in any order: `stays` of all but one."""
+
+    transfer: int
+    takers: tuple[int, ...]
+    stays: tuple[Stay, ...]
+    words: int
+
+
 @dataclass
 class Rooms:
     """The room of a group's tensors, and what of it a plan takes."""
@@ -64,7 +74,23 @@ class Rooms:
             full = {*names} <= self.linker.index.keys() and all(self.linker.full(name) for name in names)
             if not full or stay.holder == stay.reader or (stay.slices and stay.level in self.memories):
                 continue
+            if any(stay in load.stays for load in self.shared):
+                continue
             found.append(self._handed(number, stay))
+        return found
+
+    @cached_property
+    def shared(self) -> list[Shared]:
+        """Loads of tiles that more than one Einsum of every epoch finds in a memory."""
+        found = []
+        for at, transfer in self.moves:
+            if transfer.strand.resource != LOAD or not self._keeps(transfer):
+                continue
+            stays = [stay for stay in self.linker.finding(self.flow, transfer)
+                     if stay.level == transfer.level and self.linker.full(stay.reader)]  # fmt: skip
+            takers = [self.linker.index[name] for name in (transfer.strand.einsum, *(stay.reader for stay in stays))]
+            if stays and self.linker.full(transfer.strand.einsum):
+                found.append(Shared(at, tuple(dict.fromkeys(takers)), tuple(stays), max(transfer.tile.words)))
         return found
 
     def holder(self, stay: Stay) -> str:
@@ -105,6 +131,12 @@ class Rooms:
             copies = overlap(first, last - each.leaves, interval)
             source = self.linker.strands[each.source].name
             found.append(Held(each.stay.level, each.stay.touch.stored, source, each.stay.reader, copies, each.words))
+        for load in self.shared:
+            stay, final = load.stays[0], max(load.takers, key=lambda n: int(slots[n][-1]))
+            begin = np.array([min(int(slots[n][0]) for n in load.takers)])
+            source, reader = (self.linker.strands[n].name for n in (load.transfer, final))
+            copies = overlap(begin, slots[final][-1:], interval)
+            found.append(Held(stay.level, stay.touch.stored, source, reader, copies, load.words))
         return found
 
     def limits(self, jobs: Sequence[Job], slots: Slots, interval: int) -> list[Link]:
@@ -187,14 +219,10 @@ class Rooms:
 
     def pools(self, held: Sequence[Held]) -> list[Pool]:
         """Room for tiles in memories: what the mapping needs, and more where there is some left."""
-        found = [self._pool(at, transfer) for at, transfer in self.moves if self._keeps(transfer)]
+        brought = {at: self._pool(at, transfer) for at, transfer in self.moves if self._keeps(transfer)}
         kept: dict[tuple[str, str], Pool] = {}
         for each, handed in zip(held, self.handed, strict=False):  # of no plan, nothing is held
             if each.level not in self.memories:
-                continue
-            brought = next((n for n, pool in enumerate(found) if self._brings(pool, each, handed)), None)
-            if brought is not None:  # one tile, which stays until the last of its readers is done
-                found[brought] = _until(found[brought], handed.reader, each.copies * each.words)
                 continue
             last = kept.get((each.level, each.tensor))
             words = max(each.words, *(last.words if last else (0,)))  # what the first of its readers needs may be more
@@ -203,13 +231,18 @@ class Rooms:
                 each.tensor, each.level, handed.source, Flag(), handed.reader, Flag(), 1, copies,
                 (words,) * len(self.linker.strands[handed.source].slots),
             )  # fmt: skip
-        return self._extended([*found, *kept.values()])
-
-    def _brings(self, pool: Pool, held: Held, handed: Handed) -> bool:
-        """Whether a pool is that of the loads of what its first reader hands on to another."""
-        return (pool.level, pool.tensor, pool.closer) == (held.level, held.tensor, handed.source) and (
-            pool.opener >= len(self.linker.index)
-        )
+        for each, load in zip(held[len(self.handed) :], self.shared, strict=False):
+            pool = brought[load.transfer]
+            closer = next(n for n in load.takers if self.linker.strands[n].name == each.reader)
+            brought[load.transfer] = replace(pool, closer=closer, limit=max(pool.limit, each.copies))
+        pools = self._extended([*brought.values(), *kept.values()])
+        if not held:
+            return pools
+        for load in self.shared:  # a tile stays until all are done; its words count until the last by plan is
+            whole = next(pool for pool in pools if pool.opener == load.transfer)
+            none = (0,) * len(whole.words)
+            pools += [replace(whole, closer=n, words=none) for n in load.takers if n != whole.closer]
+        return pools
 
     def _keeps(self, transfer: Transfer) -> bool:
         return transfer.level in self.memories and not transfer.tile.streams and "spilled" not in transfer.strand.name \
@@ -251,10 +284,10 @@ class Rooms:
     def fits_memories(self, held: Sequence[Held]) -> bool:
         """Whether the tiles that a plan has in flight in memories fit; one of each counts as fitting."""
         for level in self.memories:
-            tiles = [each for each in held if each.level == level]
-            more = sum((each.copies - 1) * each.words for each in tiles)
+            made = [each for each in held[: len(self.handed)] if each.level == level]
+            more = sum((each.copies - 1) * each.words for each in held if each.level == level)
             streams = sum(p.least * max(p.words) for p in self.pools([]) if p.level == level) if more else 0
-            if more and more + sum(each.words for each in tiles) + streams > self.capacity(level):
+            if more and more + sum(each.words for each in made) + streams > self.capacity(level):
                 return False
         return True
 
@@ -268,8 +301,3 @@ class Rooms:
                   for _, t in self.moves if self._keeps(t) and t.level == level}  # fmt: skip
         moving |= {each.stay.touch.key for each in self.handed if each.stay.level == level}
         return int(sum(amount for key, amount in words.items() if key not in moving))
-
-
-def _until(pool: Pool, reader: int, words: int) -> Pool:
-    """A pool of loads whose tiles stay until another reader is done, with room for what a plan hands on to it."""
-    return replace(pool, closer=max(pool.closer, reader), limit=max(pool.limit, -(-words // max(1, *pool.words))))

@@ -8,7 +8,7 @@ import numpy as np
 
 from einsim.errors import SpecError
 from einsim.schedule.pipeline.modulo import Plan
-from einsim.schedule.pipeline.plan import Cycles, Job, Need, bounds_of
+from einsim.schedule.pipeline.plan import Cycles, Job, Need
 from einsim.spec.configuration import Design
 from einsim.spec.mapping import cycles_of_run
 from einsim.spec.yamlfile import Path
@@ -33,7 +33,7 @@ def stated_plan(design: Design, names: Sequence[str], jobs: Sequence[Job], needs
         problem = contradiction(names, jobs, needs, at, stated.interval)
         if problem:
             raise _wrong(design, place, f"pipeline: {problem}", "a longer interval or other cycles; einsim bind finds")
-        return Plan(stated.interval, tuple(at), *bounds_of(jobs, needs))
+        return Plan(stated.interval, tuple(at))
     return None
 
 

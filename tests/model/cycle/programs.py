@@ -120,7 +120,14 @@ class Maker:
         if random.random() < 0.2:
             return Start((first,), (random.randint(0, max(0, self.interval - 1)), number), in_units)
         inside = sorted(first + random.randrange(self.interval) for _ in range(number))
-        return Start(tuple(inside), in_units=in_units)
+        return Start(tuple(inside), in_units=in_units, places=self.places(strand.units if in_units else strand.slots))
+
+    def places(self, counts: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        """Where partial tiles have their slots or units among the whole tile's: the first, and some of the others."""
+        if self.random.random() < 0.6:
+            return ()
+        others = (self.random.sample(range(1, max(counts)), each - 1) if each else [] for each in counts[1:])
+        return ((), *((0, *sorted(each)) for each in others))
 
     def link(self, source: int, reader: int, **more) -> Link:
         random = self.random
