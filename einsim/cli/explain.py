@@ -46,7 +46,7 @@ def explain(
     Examples: einsim explain results/attention/results.parquet#12 energy_pj,
     einsim explain fusemax area_um2 --model BERT --seq-len 16K
     """
-    if result.startswith("-") and result != "-":
+    if result.startswith("-") and result.partition("#")[0] != "-":
         raise SpecError(f"unknown option {shorten(result)}", at=Location("explain"), remedy="see einsim explain --help")
     for option, value in (("--depth", depth), ("--most", most)):
         if value < 1:

@@ -58,8 +58,8 @@ def _facts_once(content: bytes, source: str, title: str, files: tuple[bytes, ...
 def model_name(model: str, at: Location = _OPTION) -> str:
     """A model's name as it is written; raises SpecError for an unknown one, or a file."""
     if is_file(model):
-        raise SpecError(f"{shorten(model)!r} is a file; only `einsim run` and `simulate` read models from files", at=at,
-                        remedy=f"known: {', '.join(model_names())}")  # fmt: skip
+        raise SpecError(f"{shorten(model)!r} is a file; only `einsim run` and `simulate` read models from files, and "
+                        "without --shape", at=at, remedy=f"known: {', '.join(model_names())}")  # fmt: skip
     shapes = {shape.name.lower(): shape.name for shape in library.load_models().models}
     return shapes.get(model.lower()) or model_facts(model, at).name
 

@@ -70,10 +70,14 @@ def read_onnx(
     try:
         proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
     except Exception as error:  # the library raises its own kinds, and ValueError for large graphs
-        raise SpecError(f"shapes cannot be inferred: {shorten(str(error).strip(), 200)}", at=at) from None
+        raise SpecError(f"shapes cannot be inferred: {shorten(str(error).strip(), 200)}", at=at,
+                        remedy="export the graph anew") from None  # fmt: skip
     rules = validate(OnnxFile, library.load_onnx_rules())
     reader = _Reader(onnx, proto.graph, rules, at, allow_skip)
     kernels = reader.kernels(scope)
+    if not kernels and reader.skipped:
+        raise SpecError(f"nothing of scope {scope} is left: {len(reader.skipped)} nodes are skipped", at=at,
+                        remedy="is this the right file?")  # fmt: skip
     if not kernels:
         raise SpecError(f"the graph has nothing of scope {scope}", at=at, remedy="use --scope model")
     lengths = Lengths("prefill", seq_len or 1, ((sizes.batch or 1, 0),))

@@ -1,5 +1,6 @@
 """`einsim explain`: results of every kind, and everything that is none."""
 
+import io
 import json
 
 import pytest
@@ -28,6 +29,13 @@ def test_a_saved_result(tmp_path):
     assert costs["array2d.mac.energy_pj"]["table"] == "paper-45nm"
     assert costs["array2d.mac.energy_pj"]["line"]
     assert "Nayak" in costs["array2d.mac.energy_pj"]["source"]
+
+
+def test_one_of_several_results_from_the_input(monkeypatch):
+    record = {"command": f"einsim run fusemax {' '.join(BERT)}"}
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps([{}, record]).encode())))
+    assert einsim("explain", "-#1", "latency", "--json").json["value"] > 0
+    refused("explain", "-x", "latency", parts=("unknown option -x",))
 
 
 def test_it_is_said_for_people(tmp_path):

@@ -110,6 +110,14 @@ def test_a_node_that_cannot_be_counted_is_an_error_or_listed(tmp_path):
     assert listed(run)[-1][:2] == ("/extra1", "layer-relu")
 
 
+def test_a_graph_of_which_nothing_is_left(tmp_path):
+    g = Graph()
+    g.add("Floor", ["x"], "y")
+    path = saved(tmp_path, g.model("y", (3, 8), onnx.TensorProto.FLOAT, "x"))
+    with pytest.raises(SpecError, match="nothing of scope model is left: 1 nodes are skipped"):
+        read(path, seq_len=None, batch=None, allow_skip=True)
+
+
 def test_a_softmax_by_itself_and_products_of_activations(tmp_path):
     g = Graph()
     g.add("Softmax", ["x"], "s", axis=1)
