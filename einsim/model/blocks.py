@@ -1,4 +1,4 @@
-"""Many designs, block by block on all cores: memory stays bounded, and arrays stay in the caches.
+"""Many designs, block by block on all cores: memory stays bounded.
 
 Columns may be arrays that broadcast, as NumPy says it: a column that varies along one axis of a grid only has length 1
 along the others, and what depends on it alone is computed once a value.
@@ -25,7 +25,7 @@ from einsim.schedule.environment import Columns
 from einsim.spec.configuration import Design
 
 BLOCK: Final = 1 << 17
-"""Designs of a block at most: so many that Python's share is small, so few that an array fits into a cache."""
+"""Designs of a block at most: so many that Python's share is small, so few that memory is bounded (1 MB an array)."""
 
 _TRIM, _MMAP, _ARENAS = -1, -3, -8  # glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_ARENA_MAX
 _KEPT: Final = 1 << 29  # bytes that stay

@@ -233,7 +233,7 @@ class Rank:
             rest = self.same(_left, extent, whole, tile)
             full.append(self.times(count, whole))
             if somewhere(rest):
-                parts.append((rest, self.same(_any, rest, count)))
+                parts.append((rest, self.times(self.same(minimum, rest, 1), count)))
         whole = self.sum(full)
         return (*parts, (tile, whole)) if somewhere(whole) else tuple(parts)
 
@@ -269,8 +269,3 @@ def _inner(loops: Loops) -> Loops:
 def _left(extent: Number, whole: Number, tile: Number) -> Number:
     """What whole tiles leave of an extent."""
     return extent - whole * tile
-
-
-def _any(rest: Number, count: Number) -> Number:
-    """How many tiles have a rest."""
-    return choose(rest > 0, count, 0)

@@ -23,15 +23,25 @@ def refuse_overflow(schedule: Schedule, word_bytes: Number) -> None:
     every tile whole.
     """
     trips = _Trips(schedule)
-    words: Bound = np.zeros(1)
-    cycles: Bound = np.zeros(1)
+    accesses: _Weights = {}
+    lasting: _Weights = {}
     for einsum in schedule.einsums:
         in_time, everywhere = trips.of(einsum)
-        words = words + 2.0 * len(einsum.accesses) * everywhere
         stalls = [phase.stall_cycles for phase in schedule.phases if phase.stall_each == einsum.name]
-        cycles = cycles + in_time * (_floats(einsum.cycles_per_point) + sum(map(_floats, stalls), start=np.zeros(1)))
+        _weigh(accesses, everywhere, 2.0 * len(einsum.accesses))
+        _weigh(lasting, in_time, sum(map(_floats, [einsum.cycles_per_point, *stalls]), start=np.zeros(1)))
+    words, cycles = (sum((bound * weight for bound, weight in each.values()), start=np.zeros(1))
+                     for each in (accesses, lasting))  # fmt: skip
     if np.any(words * _floats(word_bytes) >= INT64_MAX) or np.any(cycles >= INT64_MAX):
         raise OverflowError("counts may exceed 64 bits; evaluate such points one by one")
+
+
+_Weights = dict[int, tuple[Bound, Bound | float]]
+"""Trip counts by their identity, and how often each counts."""
+
+
+def _weigh(weights: _Weights, bound: Bound, weight: Bound | float) -> None:
+    weights[id(bound)] = bound, weight + (weights[id(bound)][1] if id(bound) in weights else 0.0)
 
 
 class _Trips:

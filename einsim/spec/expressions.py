@@ -45,7 +45,10 @@ def ceil_div(a: Number, b: Number) -> Number:
     """ceil(a / b) without leaving the integers."""
     if is_formula(a) or is_formula(b):
         return sys.modules["sympy"].ceiling(a / b)
-    return a if isinstance(b, int) and b == 1 else -(-a // b)
+    if isinstance(b, int) and b == 1:
+        return a
+    floor = -a // b
+    return np.negative(floor, out=floor) if isinstance(floor, np.ndarray) else -floor
 
 
 def minimum(*values: Number) -> Number:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from einsim.errors import SpecError
 from einsim.model.closed_form import evaluate, evaluate_many
+from einsim.model.costs import added
 from einsim.model.explain import Explanation
 from einsim.model.result import metrics, reason
 from einsim.model.steps import How, combine, faults
@@ -140,3 +141,12 @@ def test_every_cost_in_a_chain_has_its_place():
     at = given_["array2d.mac.energy_pj"].origin.at
     line = library.read(library.folder("cost table") / "paper-45nm.yaml").decode().splitlines()[at.line - 1]
     assert line.strip().startswith("mac: {energy_pj: 17.1645")
+
+
+def test_sums_grow_in_their_place_and_leave_what_is_added():
+    first, second, wider = np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]]), np.array([[0.5, 0.25]])
+    total = added(0.0, first)
+    assert added(total, second) is total
+    assert added(added(total, wider), 1.0).tolist() == [[5.5, 5.25], [7.5, 7.25]]
+    assert added(np.array([1, 2]), np.array([0.5, 0.5])).tolist() == [1.5, 2.5]
+    assert (first.tolist(), second.tolist(), wider.tolist()) == ([[1.0], [2.0]], [[3.0], [4.0]], [[0.5, 0.25]])

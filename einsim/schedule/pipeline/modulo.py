@@ -9,7 +9,18 @@ from typing import Final
 import numpy as np
 
 from einsim.schedule.pipeline.bounds import resource_bound
-from einsim.schedule.pipeline.plan import MOST_SLOTS, Cycles, Job, Need, Placing, longest, paced_interval, paces, spans
+from einsim.schedule.pipeline.plan import (
+    MOST_SLOTS,
+    QUARTER,
+    Cycles,
+    Job,
+    Need,
+    Placing,
+    longest,
+    paced_interval,
+    paces,
+    spans,
+)
 
 STEPS: Final = 64
 """The interval of a plan that does not fit grows by a 64th, the next time by two, and so on."""
@@ -17,6 +28,9 @@ STEPS: Final = 64
 REACHES: Final = (None, 4, 2, 1)
 """How far strands are spread: over the interval; or, where that keeps too many words, over so many eighths more cycles
 than they take together with those whose steps they share."""
+
+PARTS: Final = (QUARTER, 16, 64)
+"""Strands that take such a part of the interval are spread; where no plan fits, shorter and shorter ones, too."""
 
 Fits = Callable[["Plan"], bool]
 """Whether what a plan keeps in registers and buffers at one time has room."""
@@ -35,13 +49,22 @@ def make_plan(jobs: Sequence[Job], needs: Sequence[Need], cost: Callable[[Plan],
 
     None where even an interval in which tiles hardly overlap does not fit.
     """
+    large = sum(job.slots for job in jobs) > MOST_SLOTS
+    plans = (_shortest(jobs, needs, cost, fits, part) for part in (PARTS[:1] if large else PARTS))
+    return next((plan for plan in plans if plan is not None), None)
+
+
+def _shortest(
+    jobs: Sequence[Job], needs: Sequence[Need], cost: Callable[[Plan], int], fits: Fits, part: int
+) -> Plan | None:
+    """The plan with the least interval that fits, of those that spread strands from a part of the interval on."""
     interval = max(resource_bound(jobs), paced_interval(jobs, needs))
     most = max(2 * interval, sum(need.delay for need in needs if need.distance == 0))
     for tries in range(1, STEPS * STEPS):
         if interval > most:
             break
         for reach in REACHES:
-            best = best_plan(jobs, needs, interval, cost, reach)
+            best = best_plan(jobs, needs, interval, cost, reach, part)
             if best is not None and fits(best):
                 return best
         interval += max(1, interval * tries // STEPS)
@@ -49,13 +72,14 @@ def make_plan(jobs: Sequence[Job], needs: Sequence[Need], cost: Callable[[Plan],
 
 
 def best_plan(
-    jobs: Sequence[Job], needs: Sequence[Need], interval: int, cost: Callable[[Plan], int], reach: int | None = None
-) -> Plan | None:
+    jobs: Sequence[Job], needs: Sequence[Need], interval: int, cost: Callable[[Plan], int], reach: int | None = None,
+    part: int = QUARTER,
+) -> Plan | None:  # fmt: skip
     """The cheapest of the placements that are tried in one interval; None where none is found."""
     if max(interval, sum(job.slots for job in jobs)) > MOST_SLOTS:
         starts = longest(jobs, with_slack(jobs, needs), interval) or longest(jobs, needs, interval)
         return None if starts is None else Plan(interval, tuple(spread_out(jobs, needs, starts, interval)))
-    span = spans(jobs, needs, interval, reach)
+    span = spans(jobs, needs, interval, reach, part)
     starts = longest(jobs, needs, interval, span)
     if starts is None:
         return None

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 MOST_SLOTS: Final = 20_000
 """Slots of an epoch up to which every slot is placed; larger strands are spread evenly."""
+QUARTER: Final = 4
+"""Strands that take so large a part of an interval are long."""
 TRIES: Final = 64
 """How often the edge of a strand is moved to find it a place."""
 
@@ -223,13 +225,13 @@ class Placing:
         return None
 
 
-def long_ones(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> frozenset[int]:
-    """Strands that take a quarter of an interval or more, and those that share steps with them.
+def long_ones(jobs: Sequence[Job], needs: Sequence[Need], interval: int, part: int) -> frozenset[int]:
+    """Strands that take a part (a quarter: 4) of an interval or more, and those that share steps with them.
 
     Not those whose instances must keep a distance: they keep together.
     """
     apart = {need.source for need in needs if need.source == need.reader and need.steps == 1 and need.delay > 2}
-    found = {number for number, job in enumerate(jobs) if 4 * job.slots >= interval and number not in apart}
+    found = {number for number, job in enumerate(jobs) if part * job.slots >= interval and number not in apart}
     while True:
         more = {one for need in needs if need.steps > 1 and need.distance == 0
                 for one, other in ((need.source, need.reader), (need.reader, need.source))
@@ -239,9 +241,11 @@ def long_ones(jobs: Sequence[Job], needs: Sequence[Need], interval: int) -> froz
         found |= more
 
 
-def spans(jobs: Sequence[Job], needs: Sequence[Need], interval: int, reach: int | None = None) -> list[int]:
+def spans(
+    jobs: Sequence[Job], needs: Sequence[Need], interval: int, reach: int | None = None, part: int = QUARTER
+) -> list[int]:
     """Cycles that each strand's slots are spread over: of long ones, the interval; with a reach, less than that."""
-    long = long_ones(jobs, needs, interval)
+    long = long_ones(jobs, needs, interval, part)
     wide = [interval] * len(jobs)
     if reach is not None:
         wide = [min(interval, (8 + reach) * together // 8) for together in company(jobs, needs)]

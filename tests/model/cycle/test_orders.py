@@ -57,3 +57,15 @@ def test_partial_tiles_and_shared_tiles_do_not_wait_in_a_circle(configuration, s
     found = build(design, lower(design), timing)
     for program in found.programs:
         assert stuck(program, design.architecture, found.timing) == []
+
+
+FEW_QUERIES = ["arch.array2d.rows=4", "arch.array2d.columns=4", "arch.array1d.lanes=64",
+               "arch.array1d.registers.depth_words=40"]  # fmt: skip
+
+
+def test_short_strands_are_spread_where_their_results_would_not_fit():
+    """Products in one burst would wait in 132 words of each lane; one by one, as lanes take them, in far fewer."""
+    design = design_of("fusemax-divided", {"B": 1, "H": 1, "E": 32, "F": 32, "M": 64, "P": 64}, FEW_QUERIES)
+    found = build(design, lower(design), Timing())
+    assert found.shortfalls == ()
+    assert found.programs[0].registers["registers1d"] <= 40
