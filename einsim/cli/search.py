@@ -87,6 +87,9 @@ def search_(
         if found.stopped is not None:
             complain(f"{found.stopped}: {len(found.table):,} of {len(designs):,} designs are in {folder}")
             return found.stopped.exit_code
+        if found.refused is not None:
+            complain(f"{found.refused}; the {len(found.table):,} designs before that are in {folder}")
+            return found.refused.exit_code
         return 0
 
 
@@ -103,6 +106,8 @@ class _Search:
     behind: dict[str, pl.DataFrame] = field(default_factory=dict)
     """The points of designs that were confirmed or compared, by the table of these."""
     stopped: Stopped | None = None
+    refused: SpecError | None = None
+    """What is wrong with a design, found when others were done."""
     seconds: float = 0.0
 
     def run(self) -> None:
@@ -129,6 +134,10 @@ class _Search:
                     self.behind["confirmed"], self.confirmed = confirm(
                         designs, self.front, lambda each: self._evaluate(each, check)
                     )
+            except SpecError as error:  # what the closed form takes, and the cycle model does not
+                if not self.numbers:
+                    raise
+                self.refused = error
             except Stopped as error:
                 self.stopped = error
         self.seconds = time.perf_counter() - started

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from einsim.errors import suggest
 from einsim.explore.sweepfile import Axes, Common, check_lengths
@@ -28,6 +28,7 @@ MOST: Final = ("area_um2", "power_w", "held_bytes")
 HIGHER: Final = frozenset({"util_2d", "util_1d"})
 """Numbers of which more is better."""
 _NOTHING: Final = 1e-100
+_PARENTS: Final = 2
 
 
 class Bound(Record):
@@ -73,8 +74,10 @@ class SearchFile(Common):
     method: Method = Field(Method.EXHAUSTIVE, description="exhaustive, random, nsga2 or tpe")
     evaluations: Count = Field(10_000, description="Designs to evaluate at most (all of them, if exhaustive)")
     population: Count = Field(64, description="Designs of a generation (nsga2, tpe), evaluated together")
-    seed: int = Field(0, description="Seed of everything that is drawn")
-    confirm: int = Field(20, ge=0, description="Designs of the front, at most, that the cycle model runs as well")
+    seed: int = Field(0, ge=0, lt=1 << 32, description="Seed of everything that is drawn")
+    confirm: int = Field(
+        20, ge=0, lt=1 << 63, description="Designs of the front, at most, that the cycle model runs as well"
+    )
     compare: dict[Name, Rival] = Field(default_factory=dict, description="Designs to show beside the front, by name")
 
     @field_validator("design", "workloads")
@@ -83,6 +86,13 @@ class SearchFile(Common):
         if not axes:
             raise ValueError("there is no axis")
         return check_lengths(axes)
+
+    @field_validator("population")
+    @classmethod
+    def _can_breed(cls, population: int, known: ValidationInfo) -> int:
+        if population < _PARENTS and known.data.get("method") is Method.NSGA2:
+            raise ValueError(f"nsga2 needs at least {_PARENTS} designs of a generation")
+        return population
 
     @field_validator("objectives")
     @classmethod

@@ -99,6 +99,18 @@ def test_no_design_keeps_the_constraints(tmp_path):
     assert einsim("search", str(path), "--out", str(tmp_path / "out"), "--json").json["front"] == []
 
 
+def test_what_the_cycle_model_refuses_takes_no_design_away(tmp_path):
+    path = tmp_path / "huge.yaml"
+    text = SPACE.partition("compare:")[0].replace("[64, 128, 256]", "[64]").replace("[1K, 4K]", "[4611686018427387904]")
+    path.write_text(text)
+    outcome = einsim("search", str(path), "--out", str(tmp_path / "out"), "--no-figures", "--json")
+    assert outcome.code == 2
+    assert len(outcome.json["front"]) == 1
+    assert outcome.json["confirmed"] == []
+    assert "64 bits" in outcome.err
+    assert "the 2 designs before that are in" in outcome.err
+
+
 def test_wrong_files_and_options_are_one_message(space, tmp_path):
     refused("search", "no-such-file", parts=("no-such-file",))
     refused("search", str(space), "--out", "", parts=("--out", "results/small"))

@@ -195,6 +195,10 @@ def test_random_numbers_are_different_and_in_range(total, seed, data):
 
 
 @pytest.mark.parametrize(("before", "after", "message"), [
+    ("objectives:", "method: nsga2\npopulation: 1\nobjectives:", "nsga2 needs at least 2 designs"),
+    ("objectives:", "confirm: 9223372036854775808\nobjectives:", "confirm must be"),
+    ("objectives:", "seed: -1\nobjectives:", "seed must be"),
+    ("objectives:", "seed: 4294967296\nobjectives:", "seed must be"),
     ("objectives: [latency_s, area_um2]", "objectives: [latency, area_um2]", "latency_s"),
     ("objectives: [latency_s, area_um2]", "objectives: [latency_s, latency_s]", "twice"),
     ("[64, 256]\n    arch.array1d.lanes: [64, 256]", "[64, 256]\n    arch.array1d.lanes: [64]", "equally many"),
