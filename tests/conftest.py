@@ -1,6 +1,10 @@
-"""What tests of hardware share."""
+"""What all tests share: no example of Hypothesis fails for being slow; and of hardware, where it is built."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("einsim", deadline=None)
+settings.load_profile("einsim")
 
 
 @pytest.fixture(scope="session")
