@@ -292,16 +292,21 @@ def attention_picture(rows: pl.DataFrame) -> plt.Figure:
             if cycle is not None:
                 axis.barh(at, cycle, 0.36, color=colour)
             axis.text(
-                max(closed, cycle or 0) * 1.05, at, f"{cycle:.2f}" if cycle is not None else "", va="center", size=8
+                max(closed, cycle or 0) * 1.05,
+                at,
+                f"{cycle:.2f}" if cycle is not None else "",
+                va="center",
+                size=8,
+                bbox={"color": "white", "pad": 1},
             )
     for colour, label in (("C0", "exponential: 6 multiply-accumulates"), ("C1", "exponential: a unit, 1 cycle")):
         axis.barh(0, 0, color=colour, label=label)
     axis.barh(0, 0, color="0.5", alpha=0.3, label="closed form, beyond the cycle model")
-    axis.axvline(1, color="0.3", linewidth=0.8)
+    axis.axvline(1, color="0.3", linewidth=0.8, zorder=0.5)
     axis.set(yticks=range(len(names)), yticklabels=names, xscale="log", xlabel="speed against FuseMax (cycle model)")
     axis.set_xlim(0.03, 4)
     axis.invert_yaxis()
-    axis.legend(frameon=False, fontsize=8, loc="upper right")
+    figure.legend(frameon=False, fontsize=8, ncols=3, loc="outside lower center")
     return figure
 
 
