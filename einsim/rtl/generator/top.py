@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from einsim.rtl.generator.control import ControlText
@@ -116,13 +117,9 @@ class Generated:
         return self.modules[-1]
 
 
-def digest_of(hardware: Hardware) -> str:
-    """A number for everything that a design was generated from."""
-    design = hardware.design
-    text = "\n".join([
-        str(design.cascade), repr(design.architecture), repr(design.mapping), repr(hardware.program),
-        str(hardware.operand), str(hardware.accumulator),
-    ])  # fmt: skip
+def digest_of(modules: Iterable[Module]) -> str:
+    """A number for everything that was generated."""
+    text = "\n".join(module.source for module in modules)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -161,21 +158,24 @@ def generate(hardware: Hardware, ahead: int, prefix: str | None = None) -> Gener
         f"  output logic {vector(width) + ' ' if width > 1 else ''}{each}"
         for width, each in [*last_ports(hardware, words), *text.probes()]
     )
-    digest = digest_of(hardware)
     lines = [
-        f"digest {digest}",
         f"{hardware.rows} rows, {hardware.columns} columns",
         f"operands {hardware.operand}", f"sums {hardware.accumulator}",
         *(f"{rank} = {size}" for rank, size in hardware.program.epochs.sizes.items() if rank not in text.ranks),
         *(f"tiles of {int(loop.tile)} of {loop.rank}" for loop in hardware.program.epochs.loops),
         *(f"{store.name}: {store.words} words" for store in hardware.stores),
     ]  # fmt: skip
-    top = module(
-        name, f"{write_value(hardware.design.mapping.name)} as hardware.", lines, _TOP, [array, control],
-        beat_top=hardware.beat * hardware.operand.width - 1,
-        out_top=hardware.columns * out.format.width - 1,
-        probe_ports=probes, busy_wires="\n".join(f"  logic [31:0] {each}_busy;" for each in arrays),
-        size_registers="\n".join(sizes), size_reset="\n".join(resets), size_writes="\n".join(writes),
-        reads="\n".join(reads), wires="\n".join(wires), control=control.name, array=array.name,
-    )  # fmt: skip
-    return Generated(hardware, name, closure([top]), registers, digest, ahead)
+    about = f"{write_value(hardware.design.mapping.name)} as hardware."
+    blanks = {
+        "beat_top": hardware.beat * hardware.operand.width - 1,
+        "out_top": hardware.columns * out.format.width - 1,
+        "probe_ports": probes, "busy_wires": "\n".join(f"  logic [31:0] {each}_busy;" for each in arrays),
+        "size_registers": "\n".join(sizes), "size_reset": "\n".join(resets), "size_writes": "\n".join(writes),
+        "reads": "\n".join(reads), "wires": "\n".join(wires), "control": control.name, "array": array.name,
+    }  # fmt: skip
+
+    def top(*more: str) -> tuple[Module, ...]:
+        return closure([module(name, about, [*more, *lines], _TOP, [array, control], **blanks)])
+
+    digest = digest_of(top())
+    return Generated(hardware, name, top(f"digest {digest}"), registers, digest, ahead)
