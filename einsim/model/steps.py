@@ -58,7 +58,7 @@ def combine(how: How, values: list[Number]) -> Number:
     """What values give, taken in order."""
     match how:
         case How.SUM:
-            return sum(values, start=0)
+            return reduce(lambda a, b: a + b, values, 0)  # sum() rounds otherwise from Python 3.12 on
         case How.PRODUCT:
             return reduce(lambda a, b: a * b, values)
         case How.QUOTIENT:
